@@ -1,0 +1,554 @@
+"""The command line: one program, ``sagakit``, with a command for each thing one does to sagas.
+
+Exit codes: 0 completed, 1 error (a wrong call included), 2 compensated, 3 stuck. Rich tables on a
+terminal, tab-separated text when piped, JSON with ``--json``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sagakit.errors import SagaError
+
+if TYPE_CHECKING:
+    from sagakit.events import Event
+    from sagakit.execution import Execution
+    from sagakit.saga import Saga
+    from sagakit.scenario import Scenario
+
+EXIT = {"completed": 0, "running": 0, "compensated": 2, "stuck": 3, "abandoned": 3}
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_journal = click.argument("journal", type=click.Path(path_type=Path))
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 completed, 1 error, 2 compensated, 3 stuck.",
+)
+@click.version_option(package_name="sagakit")
+def cli() -> None:
+    """Understand, run and break sagas: distributed transactions made of local steps."""
+
+
+# -- run and show ---------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("saga")
+@click.option("--input", "input_text", help="The input: JSON text, or @FILE.")
+@click.option(
+    "--fail", "fails", multiple=True, metavar="STEP[@ATTEMPT]", help="Fail a step; repeatable."
+)
+@click.option("--seed", type=int, default=0, help="Seed of the simulation (default 0).")
+@click.option("--real", is_flag=True, help="Run in real time instead of virtual time.")
+@click.option(
+    "--journal", type=click.Path(path_type=Path), help="Run durably on this file (implies --real)."
+)
+@click.option("--id", "execution_id", help="The execution's id; with --journal, run it only once.")
+@_json
+def run(
+    saga: str,
+    input_text: str | None,
+    fails: Sequence[str],
+    seed: int,
+    real: bool,
+    journal: Path | None,
+    execution_id: str | None,
+    as_json: bool,
+) -> None:
+    """Run SAGA, a YAML file (its actions are simulated) or MODULE_OR_FILE.py:NAME."""
+    definition = load_saga(saga)
+    value = _read_input(input_text)
+    scenario = _scenario(fails)
+    if journal is not None:
+        from sagakit.drivers.local import Engine
+
+        with Engine(journal) as engine:
+            execution = engine.run(definition, value, id=execution_id, scenario=scenario)
+    elif real:
+        from sagakit.drivers.local import run as run_now
+
+        execution = run_now(definition, value, id=execution_id, scenario=scenario)
+    else:
+        from sagakit.drivers.simulated import simulate
+
+        execution = simulate(definition, value, id=execution_id, scenario=scenario, seed=seed)
+    _print_execution(execution, as_json)
+    sys.exit(EXIT[execution.status])
+
+
+@cli.command()
+@click.argument("saga")
+@click.option("--svg", "svg", type=click.Path(path_type=Path), help="Write the picture here.")
+@click.option("--dot", is_flag=True, help="Print Graphviz DOT.")
+@click.option("--yaml", "yaml", is_flag=True, help="Print the YAML form.")
+@_json
+def show(saga: str, svg: Path | None, dot: bool, yaml: bool, as_json: bool) -> None:
+    """Show SAGA's steps, or draw it."""
+    definition = load_saga(saga)
+    if svg is not None:
+        definition.flow().save(svg)
+        click.echo(f"wrote {svg}", err=True)
+    elif dot:
+        click.echo(definition.to_graphviz().source)
+    elif yaml:
+        click.echo(definition.to_yaml(), nl=False)
+    elif as_json:
+        _print_json(definition.to_spec())
+    else:
+        click.echo(repr(definition).strip("<>"))
+        rows = [
+            (
+                item.name,
+                kind,
+                ", ".join(item.after or ()),
+                node.compensation or "",
+                item.service or "",
+            )
+            for item, kind, node in zip(
+                definition.steps, definition.plan.kinds, definition.flow_nodes(), strict=True
+            )
+        ]
+        _table(("step", "kind", "after", "compensation", "service"), rows)
+
+
+# -- the journal ----------------------------------------------------------------------------
+
+
+@cli.command("list")
+@_journal
+@click.option("--status", type=click.Choice(sorted(EXIT)), help="Only this status.")
+@click.option("--saga", help="Only this saga, by name.")
+@click.option("--limit", type=click.IntRange(1), help="At most this many.")
+@_json
+def list_(
+    journal: Path, status: str | None, saga: str | None, limit: int | None, as_json: bool
+) -> None:
+    """List the executions in JOURNAL, in the order of their start."""
+    with _reading(journal) as opened:
+        rows = opened.find(status=status, saga=saga, limit=limit)
+    if as_json:
+        _print_json(rows)
+        return
+    _table(
+        ("id", "saga", "version", "status", "started", "changed"),
+        [
+            (r.id, r.saga, r.version or "", r.status, _time(r.started_at), _time(r.changed_at))
+            for r in rows
+        ],
+        empty="no executions",
+    )
+
+
+@cli.command()
+@_journal
+@click.argument("execution_id", metavar="ID")
+@_json
+def inspect(journal: Path, execution_id: str, as_json: bool) -> None:
+    """Show one execution of JOURNAL: where each step stands, and every event."""
+    from sagakit.drivers.local.engine import read_execution
+
+    with _reading(journal) as opened:
+        execution = read_execution(opened, opened.read(execution_id), None)
+    _print_execution(execution, as_json)
+    sys.exit(EXIT[execution.status])
+
+
+@cli.command()
+@_journal
+@click.argument("sagas", nargs=-1, required=True, metavar="SAGA...")
+@_json
+def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
+    """Continue every unfinished execution of the SAGAs in JOURNAL to its end."""
+    from sagakit.drivers.local import Engine
+
+    definitions = [load_saga(saga) for saga in sagas]
+    _must_exist(journal)
+    with Engine(journal) as engine:
+        total = len(engine.list(status="running"))
+        with _progress(total, "recovering") as advance:
+            executions = engine.recover(*definitions, progress=advance)
+    counts: dict[str, int] = {}
+    for execution in executions:
+        counts[execution.status] = counts.get(execution.status, 0) + 1
+    if as_json:
+        _print_json({"recovered": len(executions), "outcomes": counts})
+    else:
+        outcomes = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        click.echo(f"recovered {len(executions)}" + (f": {outcomes}" if outcomes else ""))
+    sys.exit(max((EXIT[status] for status in counts), default=0))
+
+
+@cli.command()
+@_journal
+@click.argument("execution_id", metavar="ID")
+@click.argument("resolution", type=click.Choice(["retry", "skip", "abandon"]))
+@click.option("--by", required=True, help="Who decides; kept in the journal.")
+@click.option("--why", required=True, help="The reason; kept in the journal.")
+@click.option("--step", help="Only this stuck step.")
+@click.option("--saga", help="The definition, needed to retry or skip.")
+@_json
+def resolve(
+    journal: Path,
+    execution_id: str,
+    resolution: Any,
+    by: str,
+    why: str,
+    step: str | None,
+    saga: str | None,
+    as_json: bool,
+) -> None:
+    """Decide about the stuck execution ID: retry, skip (settled by hand) or abandon."""
+    from sagakit.drivers.local import Engine
+
+    definitions = [] if saga is None else [load_saga(saga)]
+    _must_exist(journal)
+    with Engine(journal, sagas=definitions) as engine:
+        execution = engine.resolve(execution_id, resolution, by=by, why=why, step=step)
+    _print_execution(execution, as_json)
+    sys.exit(EXIT[execution.status])
+
+
+# -- the world around -----------------------------------------------------------------------
+
+
+@cli.command()
+@click.option("--journal", type=click.Path(path_type=Path), help="Continue on this file.")
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=1, help="Orders at once (default 1)."
+)
+@click.option("--limit", type=click.IntRange(0), help="Only the first so many orders.")
+@_json
+def demo(journal: Path | None, concurrency: int, limit: int | None, as_json: bool) -> None:
+    """Replay 830 real Northwind orders through the checkout saga, and check the books.
+
+    Run again on the same journal after any kill: it continues where it stopped.
+    """
+    replay_module = _optional("sagakit.services.replay", "services")
+    total = len(_optional("sagakit.services.northwind", "services").orders())
+    with _progress(total if limit is None else min(limit, total), "orders") as advance:
+        report = replay_module.replay(
+            journal, concurrency=concurrency, limit=limit, progress=advance
+        )
+    if as_json:
+        names = ("completed", "compensated", "stuck", "revenue", "units_left", "balanced")
+        _print_json({name: getattr(report, name) for name in names}, indent=None)
+    else:
+        click.echo(f"orders completed    {report.completed:>12,}")
+        click.echo(f"orders compensated  {report.compensated:>12,}")
+        click.echo(f"orders stuck        {report.stuck:>12,}")
+        click.echo(f"revenue kept        {report.revenue:>12,.2f}")
+        click.echo(f"units left          {report.units_left:>12,}")
+        click.echo("money and stock balance" if report.balanced else "THE BOOKS DO NOT BALANCE:")
+    for problem in report.problems:
+        click.echo(f"  - {problem}", err=True)
+    sys.exit(1 if not report.balanced else 3 if report.stuck else 0)
+
+
+@cli.command()
+@click.argument("journal", required=False, type=click.Path(path_type=Path))
+@_json
+def doctor(journal: Path | None, as_json: bool) -> None:
+    """Check this installation, and JOURNAL if one is given."""
+    checks = _installation()
+    if journal is not None:
+        with _reading(journal) as opened:
+            problems = opened.verify()
+            counts = ", ".join(f"{n} {status}" for status, n in sorted(opened.counts().items()))
+        checks.append(
+            (f"journal {journal}", not problems, "; ".join(problems) or counts or "empty")
+        )
+    if as_json:
+        _print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
+    else:
+        _table(
+            ("check", "", "found"),
+            [
+                (name, "ok" if ok else "missing" if ok is None else "BAD", found)
+                for name, ok, found in checks
+            ],
+        )
+    sys.exit(1 if any(ok is False for _, ok, _ in checks) else 0)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
+def lab(jupyter_options: Sequence[str]) -> None:
+    """Open JupyterLab on the first lesson. Further options go to 'jupyter lab'."""
+    app = _optional("jupyterlab.labapp", "lab")
+    lesson = Path(__file__).parent.parent / "notebooks" / "01-first-saga.ipynb"
+    where = [str(lesson)] if lesson.exists() else []
+    app.main(["--ServerApp.ip=127.0.0.1", *jupyter_options, *where])
+
+
+# -- what commands are given ----------------------------------------------------------------
+
+
+def load_saga(reference: str) -> Saga:
+    """A saga from a YAML file or from MODULE_OR_FILE.py:NAME.
+
+    Raises:
+        SagaError: there is no such file, module or name, or it is not a saga.
+    """
+    from sagakit.builder import SagaBuilder
+    from sagakit.saga import Saga
+
+    if reference.endswith((".yaml", ".yml")):
+        if not Path(reference).is_file():
+            raise SagaError(f"there is no file '{reference}'")
+        return Saga.from_yaml(reference)
+    place, colon, name = reference.rpartition(":")
+    if not colon:
+        place, name = reference, ""
+    module = _import(place, reference)
+    sagas = {key: v for key, v in vars(module).items() if isinstance(v, Saga | SagaBuilder)}
+    if not name and len(sagas) == 1:
+        name = next(iter(sagas))
+    if name not in sagas:
+        known = ", ".join(f"'{place}:{key}'" for key in sagas) or "none"
+        raise SagaError(f"'{reference}' is not a saga; those in it: {known}")
+    found = sagas[name]
+    return found.build() if isinstance(found, SagaBuilder) else found
+
+
+def _import(place: str, reference: str) -> Any:
+    import importlib
+    import importlib.util
+
+    if place.endswith(".py"):
+        path = Path(place)
+        if not path.is_file():
+            raise SagaError(f"there is no file '{place}'")
+        sys.path.insert(0, str(path.parent.absolute()))
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules.setdefault(path.stem, module)
+        spec.loader.exec_module(module)
+        return module
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (place == error.name or place.startswith(error.name + ".")):
+            raise
+        raise SagaError(
+            f"'{reference}' is neither a .yaml file nor a module; give FILE.yaml or FILE.py:NAME"
+        ) from None
+
+
+def _read_input(text: str | None) -> Any:
+    import msgspec
+
+    if text is None:
+        return None
+    source = "--input"
+    if text.startswith("@"):
+        source = text[1:]
+        try:
+            text = Path(source).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SagaError(f"--input {source}: {error}") from None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SagaError(f"{source} is not JSON: {error}") from None
+
+
+def _scenario(fails: Iterable[str]) -> Scenario | None:
+    from sagakit.scenario import Scenario
+
+    scenario = Scenario()
+    for item in fails:
+        step, at, attempt = item.rpartition("@")
+        if not at:
+            step, attempt = item, ""
+        if at and not attempt.isdigit():
+            raise SagaError(f"--fail {item}: '{attempt}' is not an attempt's number")
+        scenario = scenario.fail(step, int(attempt) if at else None)
+    return scenario if scenario.faults else None
+
+
+def _must_exist(journal: Path) -> None:
+    if not journal.is_file():
+        raise SagaError(f"there is no journal '{journal}'")
+
+
+class _reading:  # noqa: N801  used as a function
+    """A journal opened for reading, beside an engine that may be writing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Any:
+        from sagakit.journal import SqliteJournal
+
+        _must_exist(self.path)
+        self.journal = SqliteJournal(self.path, read_only=True)
+        return self.journal
+
+    def __exit__(self, *_: object) -> None:
+        self.journal.close()
+
+
+def _optional(module: str, extra: str) -> Any:
+    """Import a part that an extra brings, or say how to get it."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("sagakit"):
+            raise
+        raise SagaError(f"this needs {error.name}: pip install 'sagakit[{extra}]'") from None
+
+
+def _installation() -> list[tuple[str, bool | None, str]]:
+    import importlib.util
+    import platform
+    import shutil
+    import sqlite3
+    from importlib.metadata import version
+
+    checks: list[tuple[str, bool | None, str]] = [
+        ("sagakit", True, version("sagakit")),
+        ("Python", sys.version_info >= (3, 11), platform.python_version()),
+        ("SQLite", sqlite3.sqlite_version_info >= (3, 38), sqlite3.sqlite_version),
+    ]
+    dot = shutil.which("dot")
+    checks.append(("Graphviz dot", True if dot else None, dot or "not needed: own layout"))
+    for package, extra in (
+        ("pygraphviz", "lab"),
+        ("sqlalchemy", "services"),
+        ("pandas", "lab"),
+        ("jupyterlab", "lab"),
+        ("nbval", "test"),
+    ):
+        there = importlib.util.find_spec(package) is not None
+        found = version(package) if there else f"pip install 'sagakit[{extra}]'"
+        checks.append((package, True if there else None, found))
+    return checks
+
+
+# -- output ---------------------------------------------------------------------------------
+
+
+def _print_json(value: Any, indent: int | None = 2) -> None:
+    import msgspec
+
+    text = msgspec.json.encode(value)
+    if indent is not None:
+        text = msgspec.json.format(text, indent=indent)
+    click.echo(text.decode())
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "") -> None:
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            click.echo("\t".join(row))
+        return
+    if not rows and empty:
+        click.echo(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _print_execution(execution: Execution, as_json: bool) -> None:
+    if as_json:
+        import msgspec
+
+        from sagakit.journal.codec import encode_event
+
+        _print_json(
+            {
+                "id": execution.id,
+                "saga": execution.saga.name,
+                "version": execution.saga.version,
+                "status": execution.status,
+                "results": execution.results,
+                "states": execution.states,
+                "stuck": execution.stuck_steps,
+                "events": [msgspec.Raw(encode_event(event)) for event in execution.events],
+            }
+        )
+        return
+    start = execution.started_at
+    rows = [
+        (f"{event.at - start:.3f}", *_tell(event))  # type: ignore[attr-defined]
+        for event in execution.events
+    ]
+    _table(("seconds", "event", "step", "detail"), rows)
+    click.echo(f"{execution.id}: {repr(execution).strip('<>')}")
+    if execution.error is not None and execution.status != "completed":
+        click.echo(f"{execution.error.type}: {execution.error.message}", err=True)
+
+
+def _tell(event: Event) -> tuple[str, str, str]:
+    import re
+
+    kind = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
+    details = []
+    if getattr(event, "attempt", 1) > 1:
+        details.append(f"attempt {event.attempt}")  # type: ignore[attr-defined]
+    if hasattr(event, "error"):
+        details.append(f"{event.error.type}: {event.error.message}")
+    if hasattr(event, "by"):
+        details.append(f"{event.resolution} by {event.by}: {event.why}")  # type: ignore[attr-defined]
+    return kind, getattr(event, "step", ""), ", ".join(details)
+
+
+def _time(at: float) -> str:
+    import datetime
+
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+class _progress:  # noqa: N801  used as a function
+    """A progress bar on a terminal, nothing when piped; gives the function that advances it."""
+
+    def __init__(self, total: int, unit: str) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=total, desc=unit, disable=not sys.stderr.isatty(), leave=False)
+
+    def __enter__(self) -> Callable[[int], object]:
+        return self.bar.update
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+
+def main() -> None:
+    """The entry point: one line for an error that has a cure, a traceback for a bug."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(1)
+    except SagaError as error:
+        click.echo(f"sagakit: {error}", err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("sagakit: interrupted; what was journalled can be recovered", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nothing is wrong
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,819 @@
+"""The saga execution coordinator: the pure core of every driver. No IO, no clock, no chance.
+
+Two questions, asked of the same state: ``evolve(state, event)`` says what a fact changes, and
+``decide(state, now)`` says what should happen next. Progress and crash recovery are the same
+thing: recovery replays the events, then asks ``decide``.
+
+``evolve`` *consumes* the state it is given and returns it changed, so that an event costs O(its
+neighbours) and not O(steps); keep a ``state.copy()`` to go back to. ``decide`` changes nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any
+
+from sagakit.errors import IllegalEventError
+from sagakit.events import (
+    AskReconcile,
+    AttemptLost,
+    Command,
+    CompensationAttemptFailed,
+    CompensationFailed,
+    CompensationStarted,
+    CompensationSucceeded,
+    DeadlinePassed,
+    EndExecution,
+    ErrorInfo,
+    Event,
+    ExecutionCompensated,
+    ExecutionCompleted,
+    ExecutionResolved,
+    ExecutionStarted,
+    ExecutionStuck,
+    PassDeadline,
+    ReconcileFailed,
+    ReconcileStarted,
+    RunAction,
+    RunCompensation,
+    StepAttemptFailed,
+    StepFailed,
+    StepInDoubt,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+)
+from sagakit.plan import Plan
+
+
+class StepState(StrEnum):
+    """Where a step stands. The values are the words that pictures and tables show."""
+
+    PENDING = "pending"
+    READY = "ready"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    RECONCILE_DUE = "reconcile due"
+    RECONCILING = "reconciling"
+    IN_DOUBT = "in doubt"
+    STUCK = "stuck"
+    KEPT = "kept"
+    COMPENSATION_DUE = "compensation due"
+    COMPENSATING = "compensating"
+    COMPENSATION_RETRYING = "compensation retrying"
+    COMPENSATED = "compensated"
+    COMPENSATION_FAILED = "compensation failed"
+    COMPENSATION_SKIPPED = "compensation skipped"
+
+
+class Phase(StrEnum):
+    """Where an execution stands; ``status`` tells it in the words of the public face."""
+
+    NEW = "new"
+    FORWARD = "forward"
+    BACKWARD = "backward"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    STUCK = "stuck"
+    ABANDONED = "abandoned"
+
+
+class Cause(StrEnum):
+    """Transitions that follow from another step's event rather than from one of their own."""
+
+    ENABLED = "every step before it settled"
+    HALTED = "backward recovery began, and it had no effect"
+    HALTED_IN_DOUBT = "backward recovery began, and it may have had one"
+    ASK = "it can be reconciled"
+    NO_WAY_BACK = "it stands at or after the pivot"
+    UNDO = "every step behind it is undone"
+    NOTHING_TO_UNDO = "every step behind it is undone, and it has no compensation"
+    RETRY = "an operator said retry"
+    SKIP = "an operator said skip"
+    ABANDON = "an operator said abandon"
+    TURN_BACK = "a step failed for good before the pivot"
+
+
+_S = StepState
+_C = Cause
+Key = type[Event] | Cause
+
+# The one table of what may happen to a step. The state diagrams in the docs are drawn from it.
+STEP_TRANSITIONS: dict[StepState, dict[Key, StepState]] = {
+    _S.PENDING: {_C.ENABLED: _S.READY},
+    _S.READY: {
+        StepStarted: _S.RUNNING,
+        StepSkipped: _S.SKIPPED,
+        StepFailed: _S.FAILED,  # its `when` raised
+        _C.HALTED: _S.PENDING,
+        _C.HALTED_IN_DOUBT: _S.IN_DOUBT,
+    },
+    _S.RUNNING: {
+        StepSucceeded: _S.SUCCEEDED,
+        StepAttemptFailed: _S.RETRYING,
+        StepFailed: _S.FAILED,
+        StepInDoubt: _S.IN_DOUBT,
+        AttemptLost: _S.READY,
+    },
+    _S.RETRYING: {
+        StepStarted: _S.RUNNING,
+        _C.HALTED: _S.FAILED,
+        _C.HALTED_IN_DOUBT: _S.IN_DOUBT,
+    },
+    _S.SUCCEEDED: {_C.UNDO: _S.COMPENSATION_DUE, _C.NOTHING_TO_UNDO: _S.KEPT},
+    _S.SKIPPED: {},
+    _S.FAILED: {_C.NO_WAY_BACK: _S.STUCK},
+    _S.IN_DOUBT: {
+        _C.ASK: _S.RECONCILE_DUE,
+        _C.NO_WAY_BACK: _S.STUCK,
+        _C.UNDO: _S.COMPENSATION_DUE,
+    },
+    _S.RECONCILE_DUE: {ReconcileStarted: _S.RECONCILING},
+    _S.RECONCILING: {
+        StepSucceeded: _S.SUCCEEDED,
+        StepFailed: _S.FAILED,
+        ReconcileFailed: _S.IN_DOUBT,
+        AttemptLost: _S.RECONCILE_DUE,
+    },
+    _S.STUCK: {_C.RETRY: _S.READY, _C.SKIP: _S.SKIPPED},
+    _S.KEPT: {},
+    _S.COMPENSATION_DUE: {CompensationStarted: _S.COMPENSATING},
+    _S.COMPENSATING: {
+        CompensationSucceeded: _S.COMPENSATED,
+        CompensationAttemptFailed: _S.COMPENSATION_RETRYING,
+        CompensationFailed: _S.COMPENSATION_FAILED,
+        AttemptLost: _S.COMPENSATION_DUE,
+    },
+    _S.COMPENSATION_RETRYING: {CompensationStarted: _S.COMPENSATING},
+    _S.COMPENSATED: {},
+    _S.COMPENSATION_FAILED: {_C.RETRY: _S.COMPENSATION_DUE, _C.SKIP: _S.COMPENSATION_SKIPPED},
+    _S.COMPENSATION_SKIPPED: {},
+}
+
+# And the one table of what may happen to an execution.
+PHASE_TRANSITIONS: dict[Phase, dict[Key, Phase]] = {
+    Phase.NEW: {ExecutionStarted: Phase.FORWARD},
+    Phase.FORWARD: {
+        ExecutionCompleted: Phase.COMPLETED,
+        ExecutionStuck: Phase.STUCK,
+        _C.TURN_BACK: Phase.BACKWARD,
+        DeadlinePassed: Phase.BACKWARD,
+    },
+    Phase.BACKWARD: {ExecutionCompensated: Phase.COMPENSATED, ExecutionStuck: Phase.STUCK},
+    Phase.COMPLETED: {},
+    Phase.COMPENSATED: {},
+    Phase.STUCK: {
+        _C.RETRY: Phase.FORWARD,  # or BACKWARD: the direction it was stuck in
+        _C.SKIP: Phase.FORWARD,
+        _C.ABANDON: Phase.ABANDONED,
+    },
+    Phase.ABANDONED: {},
+}
+
+# Module constants: an attribute of an enum costs a lookup in a loop that counts nanoseconds.
+_PENDING, _READY, _RUNNING = _S.PENDING, _S.READY, _S.RUNNING
+_RETRYING, _SUCCEEDED, _SKIPPED, _FAILED = _S.RETRYING, _S.SUCCEEDED, _S.SKIPPED, _S.FAILED
+_IN_DOUBT, _DUE, _RECONCILE_DUE = _S.IN_DOUBT, _S.COMPENSATION_DUE, _S.RECONCILE_DUE
+_FORWARD, _BACKWARD = Phase.FORWARD, Phase.BACKWARD
+_UNDER_WAY = frozenset({_S.RUNNING, _S.RECONCILING, _S.COMPENSATING})
+
+STATUS: dict[Phase, str] = {
+    Phase.NEW: "running",
+    Phase.FORWARD: "running",
+    Phase.BACKWARD: "running",
+    Phase.COMPLETED: "completed",
+    Phase.COMPENSATED: "compensated",
+    Phase.STUCK: "stuck",
+    Phase.ABANDONED: "abandoned",
+}
+
+
+class State:
+    """Everything the coordinator knows of one execution; lists are indexed by the step's number.
+
+    ``ready`` is the frontier: steps whose next command waits to be carried out. ``due`` and
+    ``timers`` hold the steps that wait for a retry (seconds since the epoch).
+    """
+
+    __slots__ = (
+        "attempts",
+        "deadline_at",
+        "doubtful",
+        "due",
+        "enabled",
+        "execution_id",
+        "failures",
+        "input",
+        "missing",
+        "phase",
+        "plan",
+        "ready",
+        "remaining",
+        "results",
+        "running",
+        "steps",
+        "stuck",
+        "timers",
+        "turned_back",
+        "undo_attempts",
+        "unsettled",
+        "waits",
+    )
+
+    def __init__(self, plan: Plan) -> None:
+        size = len(plan.names)
+        self.plan = plan
+        self.phase = Phase.NEW
+        self.execution_id = ""
+        self.input: Any = None
+        self.results: dict[str, Any] = {}
+        self.deadline_at: float | None = None
+        self.steps = [_PENDING] * size
+        self.attempts = [0] * size
+        self.undo_attempts: dict[int, int] = {}
+        self.failures: dict[int, int] = {}  # those that count against the retry policy
+        self.doubtful: set[int] = set()  # some attempt may have had its effect
+        self.missing = plan.missing.copy()  # steps before it that have not settled
+        self.ready: dict[int, None] = {}
+        self.due: dict[int, float] = {}
+        self.timers: list[tuple[float, int]] = []  # a heap; an entry counts while `due` agrees
+        self.enabled: list[int] = []  # in the order in which they became ready
+        self.running = 0
+        self.remaining = size
+        self.stuck: dict[int, None] = {}
+        self.turned_back = False
+        self.waits: dict[int, int] = {}  # during recovery: steps behind it not yet undone
+        self.unsettled = -1  # steps still to be undone; -1 before compensation has begun
+
+    @property
+    def status(self) -> str:
+        """``running``, ``completed``, ``compensated``, ``stuck`` or ``abandoned``."""
+        return STATUS[self.phase]
+
+    def copy(self) -> State:
+        """An independent copy: O(steps)."""
+        twin = State.__new__(State)
+        for slot in State.__slots__:
+            value = getattr(self, slot)
+            mutable = isinstance(value, list | dict | set) and slot != "input"
+            setattr(twin, slot, value.copy() if mutable else value)
+        return twin
+
+    def state_of(self, name: str) -> StepState:
+        return self.steps[self.plan.index[name]]
+
+    def next_due(self) -> float | None:
+        """When ``decide`` will have something new to say though nothing happens (seconds)."""
+        times = []
+        if self.timers and self.phase in (_FORWARD, _BACKWARD):
+            times.append(self.timers[0][0])
+        if self.deadline_at is not None and self.phase is _FORWARD:
+            times.append(self.deadline_at)
+        return min(times, default=None)
+
+    def in_flight(self) -> list[str]:
+        """The steps with an attempt, a compensation or a reconcile under way."""
+        return [
+            name
+            for name, state in zip(self.plan.names, self.steps, strict=True)
+            if state in _UNDER_WAY
+        ]
+
+
+# -- decide ---------------------------------------------------------------------------------
+
+
+def decide(state: State, now: float) -> list[Command]:
+    """What should be done next; an empty list: wait for an outcome, or for ``next_due``.
+
+    A command is repeated by every call until an event says that it was taken up.
+
+    Parameters:
+        now: seconds since the epoch.
+    """
+    phase = state.phase
+    if phase is not _FORWARD and phase is not _BACKWARD:
+        return []
+    deadline = state.deadline_at
+    if deadline is not None and deadline <= now and phase is _FORWARD and state.remaining:
+        return [PassDeadline()]
+    ready = state.ready
+    if ready:
+        commands = [_command(state, number) for number in ready]
+    elif state.timers:
+        commands = []
+    else:
+        return [] if state.running else _end(state)
+    if state.timers and state.timers[0][0] <= now:
+        commands += [_command(state, number) for number in _ripe(state, now)]
+    return commands
+
+
+def _command(state: State, number: int) -> Command:
+    current = state.steps[number]
+    name = state.plan.names[number]
+    if current is _READY or current is _RETRYING:
+        return RunAction(name, state.attempts[number] + 1)
+    if current is _RECONCILE_DUE:
+        return AskReconcile(name)
+    return RunCompensation(name, state.undo_attempts.get(number, 0) + 1)
+
+
+def _ripe(state: State, now: float) -> list[int]:
+    """The steps whose wait is over, by walking only that part of the heap."""
+    timers, due = state.timers, state.due
+    found: list[tuple[float, int]] = []
+    front = [0]
+    while front:
+        place = front.pop()
+        if place < len(timers) and timers[place][0] <= now:
+            at, number = timers[place]
+            if due.get(number) == at:
+                found.append((at, number))
+            front += (2 * place + 1, 2 * place + 2)
+    return [number for _, number in sorted(found)]
+
+
+def _end(state: State) -> list[Command]:
+    """Nothing is ready, waiting or under way: how has it ended?"""
+    if state.stuck:
+        return [EndExecution("stuck", tuple(state.plan.names[number] for number in state.stuck))]
+    return [EndExecution("compensated" if state.turned_back else "completed")]
+
+
+# -- what an outcome is called --------------------------------------------------------------
+
+
+def action_failed(
+    state: State,
+    name: str,
+    error: ErrorInfo,
+    *,
+    terminal: bool,
+    in_doubt: bool,
+    at: float,
+    chance: float = 0.0,
+) -> Event:
+    """The event for an attempt that raised or timed out: is there another, is it in doubt?
+
+    Parameters:
+        terminal: retrying cannot help.
+        in_doubt: this attempt may have had its effect.
+        at: now, in seconds.
+        chance: a number in [0, 1) for the jitter.
+    """
+    plan = state.plan
+    number = plan.index[name]
+    attempt = state.attempts[number]
+    retry = plan.retry[number]
+    failures = state.failures.get(number, 0) + 1
+    retriable = plan.kinds[number] == "retriable"
+    if state.phase is _FORWARD and not terminal and (retriable or failures < retry.attempts):
+        retry_at = at + retry.delay(failures, chance)
+        return StepAttemptFailed(name, attempt, at, error, retry_at, in_doubt)
+    if not retriable and (in_doubt or number in state.doubtful):
+        return StepInDoubt(name, attempt, at, error)
+    return StepFailed(name, attempt, at, error)
+
+
+def compensation_failed(
+    state: State,
+    name: str,
+    error: ErrorInfo,
+    *,
+    terminal: bool,
+    at: float,
+    chance: float = 0.0,
+) -> Event:
+    """The event for a compensation's attempt that raised or timed out."""
+    number = state.plan.index[name]
+    attempt = state.undo_attempts[number]
+    retry = state.plan.compensation_retry[number]
+    failures = state.failures.get(number, 0) + 1
+    if not terminal and failures < retry.attempts:
+        retry_at = at + retry.delay(failures, chance)
+        return CompensationAttemptFailed(name, attempt, at, error, retry_at)
+    return CompensationFailed(name, attempt, at, error)
+
+
+# -- evolve ---------------------------------------------------------------------------------
+
+
+def evolve(state: State, event: Event) -> State:
+    """Apply one fact. The state given is consumed; the state returned is the one to go on with.
+
+    Raises:
+        IllegalEventError: the event cannot happen here. The state is unchanged.
+    """
+    apply = _APPLY.get(type(event))
+    if apply is None:
+        raise _refuse(state, event, "knows no such event")
+    apply(state, event)
+    return state
+
+
+def replay(plan: Plan, events: Iterable[Event]) -> State:
+    """The state after these events, from the beginning."""
+    state = State(plan)
+    for event in events:
+        evolve(state, event)
+    return state
+
+
+def _refuse(state: State, event: Event, why: str) -> IllegalEventError:
+    step = getattr(event, "step", None)
+    where = f"step '{step}'" if step is not None else "execution"
+    return IllegalEventError(
+        f"execution '{state.execution_id}': {type(event).__name__} is illegal: the {where} {why}"
+    )
+
+
+def _find(state: State, event: Any) -> int:
+    try:
+        number: int = state.plan.index[event.step]
+    except KeyError:
+        raise _refuse(state, event, "is not part of the saga") from None
+    return number
+
+
+def _target(state: State, event: Event, number: int) -> StepState:
+    current = state.steps[number]
+    target = STEP_TRANSITIONS[current].get(type(event))
+    if target is None:
+        raise _refuse(state, event, f"is {current}")
+    return target
+
+
+def _cause(state: State, number: int, cause: Cause) -> None:
+    state.steps[number] = STEP_TRANSITIONS[state.steps[number]][cause]
+
+
+def _phase(state: State, event: Event, key: Key) -> Phase:
+    target = PHASE_TRANSITIONS[state.phase].get(key)
+    if target is None:
+        raise _refuse(state, event, f"is {state.phase}")
+    return target
+
+
+def _active(state: State, event: Event) -> None:
+    if state.phase is not _FORWARD and state.phase is not _BACKWARD:
+        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+
+
+def _current(state: State, event: Any, attempt: int) -> None:
+    if event.attempt != attempt:
+        raise _refuse(state, event, f"is at attempt {attempt}, not {event.attempt}")
+
+
+def _execution_started(state: State, event: ExecutionStarted) -> None:
+    state.phase = _phase(state, event, ExecutionStarted)
+    state.execution_id = event.execution_id
+    state.input = event.input
+    if state.plan.deadline is not None:
+        state.deadline_at = event.at + state.plan.deadline
+    for number in state.plan.roots:
+        _enable(state, number)
+
+
+def _enable(state: State, number: int) -> None:
+    state.steps[number] = _READY
+    state.ready[number] = None
+    state.enabled.append(number)
+
+
+def _step_started(state: State, event: StepStarted) -> None:
+    number = _find(state, event)
+    if state.phase is not _FORWARD:
+        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+    target = _target(state, event, number)
+    if event.attempt != state.attempts[number] + 1:
+        _current(state, event, state.attempts[number] + 1)
+    state.steps[number] = target
+    state.attempts[number] = event.attempt
+    state.running += 1
+    if state.deadline_at is not None and number == state.plan.pivot:
+        state.deadline_at = None  # it binds only until the point of no return is tried
+    if number in state.ready:
+        del state.ready[number]
+    else:
+        _stop_timer(state, number)
+
+
+def _step_succeeded(state: State, event: StepSucceeded) -> None:
+    number = _find(state, event)
+    target = _target(state, event, number)
+    if event.attempt != state.attempts[number]:
+        _current(state, event, state.attempts[number])
+    state.steps[number] = target
+    state.running -= 1
+    state.results[event.step] = event.result
+    _passed(state, number)
+
+
+def _step_skipped(state: State, event: StepSkipped) -> None:
+    number = _find(state, event)
+    if state.phase is not _FORWARD:
+        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+    state.steps[number] = _target(state, event, number)
+    del state.ready[number]
+    _passed(state, number)
+
+
+def _passed(state: State, number: int) -> None:
+    """The step succeeded or was skipped: what waited only for it becomes ready."""
+    state.remaining -= 1
+    if state.phase is not _FORWARD:
+        _settled_while_turning(state)
+        return
+    if state.deadline_at is not None and number == state.plan.pivot:
+        state.deadline_at = None
+    missing = state.missing
+    for below in state.plan.dependents[number]:
+        missing[below] -= 1
+        if not missing[below]:
+            _enable(state, below)
+
+
+def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
+    number = _find(state, event)
+    if state.phase is not _FORWARD:
+        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+    target = _target(state, event, number)
+    _current(state, event, state.attempts[number])
+    state.steps[number] = target
+    state.running -= 1
+    state.failures[number] = state.failures.get(number, 0) + 1
+    if event.in_doubt:
+        state.doubtful.add(number)
+    _start_timer(state, number, event.retry_at)
+
+
+def _step_failed(state: State, event: StepFailed) -> None:
+    number = _find(state, event)
+    _active(state, event)
+    target = _target(state, event, number)
+    _current(state, event, state.attempts[number])
+    if state.ready.pop(number, False) is False:
+        state.running -= 1
+    state.steps[number] = target
+    if state.plan.kinds[number] == "retriable":
+        _get_stuck(state, number)
+    else:
+        _fail(state, event)
+
+
+def _step_in_doubt(state: State, event: StepInDoubt) -> None:
+    number = _find(state, event)
+    _active(state, event)
+    target = _target(state, event, number)
+    _current(state, event, state.attempts[number])
+    state.steps[number] = target
+    state.running -= 1
+    state.doubtful.add(number)
+    if state.plan.reconciles[number] is not None:
+        _cause(state, number, Cause.ASK)
+        state.ready[number] = None
+    else:
+        _stay_in_doubt(state, number, event)
+
+
+def _stay_in_doubt(state: State, number: int, event: Event) -> None:
+    """Nobody can say whether it happened: the pivot waits for an operator, others are undone."""
+    if number == state.plan.pivot:
+        _get_stuck(state, number)
+    else:
+        _fail(state, event)
+
+
+def _reconcile_started(state: State, event: ReconcileStarted) -> None:
+    number = _find(state, event)
+    _active(state, event)
+    state.steps[number] = _target(state, event, number)
+    del state.ready[number]
+    state.running += 1
+
+
+def _reconcile_failed(state: State, event: ReconcileFailed) -> None:
+    number = _find(state, event)
+    _active(state, event)
+    state.steps[number] = _target(state, event, number)
+    state.running -= 1
+    _stay_in_doubt(state, number, event)
+
+
+def _attempt_lost(state: State, event: AttemptLost) -> None:
+    number = _find(state, event)
+    _active(state, event)
+    was = state.steps[number]
+    state.steps[number] = _target(state, event, number)
+    state.running -= 1
+    if was is not _RUNNING:
+        state.ready[number] = None
+        return
+    state.doubtful.add(number)
+    if state.phase is _FORWARD:
+        state.ready[number] = None
+    else:
+        _cause(state, number, Cause.HALTED_IN_DOUBT)
+        _settled_while_turning(state)
+
+
+# -- backward recovery ----------------------------------------------------------------------
+
+
+def _fail(state: State, event: Event) -> None:
+    """A step is lost for good and can be undone: turn back, or settle if we have turned."""
+    if state.phase is _FORWARD:
+        _turn_back(state, _phase(state, event, Cause.TURN_BACK))
+    else:
+        _settled_while_turning(state)
+
+
+def _deadline_passed(state: State, event: DeadlinePassed) -> None:
+    _turn_back(state, _phase(state, event, DeadlinePassed))
+
+
+def _turn_back(state: State, phase: Phase) -> None:
+    """Nothing new starts; what waits is halted; what runs settles first."""
+    state.phase = phase
+    state.turned_back = True
+    for number in [*state.ready, *state.due]:
+        if state.steps[number] is not _RECONCILE_DUE:
+            in_doubt = number in state.doubtful
+            _cause(state, number, Cause.HALTED_IN_DOUBT if in_doubt else Cause.HALTED)
+            state.ready.pop(number, None)
+    state.due.clear()
+    state.timers.clear()
+    _settled_while_turning(state)
+
+
+def _settled_while_turning(state: State) -> None:
+    """Once nothing runs and nothing is left to ask, compensation begins."""
+    if state.running or state.ready or state.unsettled >= 0:
+        return
+    after, steps, waits = state.plan.after, state.steps, state.waits
+    touched = [number for number in state.enabled if steps[number] is not _PENDING]
+    for number in touched:
+        for above in after[number]:
+            waits[above] = waits.get(above, 0) + 1
+    state.unsettled = len(touched)
+    _undo(state, [number for number in touched if number not in waits])
+
+
+def _undo(state: State, front: list[int]) -> None:
+    """These steps have nothing left behind them: compensate them, or pass on to those before."""
+    steps, plan, waits = state.steps, state.plan, state.waits
+    while front:
+        number = front.pop()
+        current = steps[number]
+        if current is _SUCCEEDED or current is _IN_DOUBT:
+            if plan.compensations[number] is not None:
+                _cause(state, number, Cause.UNDO)
+                state.failures.pop(number, None)  # the compensation has its own count
+                state.ready[number] = None
+                continue
+            if current is _SUCCEEDED:
+                _cause(state, number, Cause.NOTHING_TO_UNDO)
+        state.unsettled -= 1
+        for above in plan.after[number]:
+            waits[above] -= 1
+            if not waits[above]:
+                front.append(above)
+
+
+def _undone(state: State, number: int) -> None:
+    state.unsettled -= 1
+    front = []
+    waits = state.waits
+    for above in state.plan.after[number]:
+        waits[above] -= 1
+        if not waits[above]:
+            front.append(above)
+    if front:
+        _undo(state, front)
+
+
+def _compensation_started(state: State, event: CompensationStarted) -> None:
+    number = _find(state, event)
+    _active(state, event)
+    target = _target(state, event, number)
+    _current(state, event, state.undo_attempts.get(number, 0) + 1)
+    state.steps[number] = target
+    state.undo_attempts[number] = event.attempt
+    state.running += 1
+    if number in state.ready:
+        del state.ready[number]
+    else:
+        _stop_timer(state, number)
+
+
+def _compensation_succeeded(state: State, event: CompensationSucceeded) -> None:
+    number = _find(state, event)
+    target = _target(state, event, number)
+    _current(state, event, state.undo_attempts[number])
+    state.steps[number] = target
+    state.running -= 1
+    _undone(state, number)
+
+
+def _compensation_attempt_failed(state: State, event: CompensationAttemptFailed) -> None:
+    number = _find(state, event)
+    target = _target(state, event, number)
+    _current(state, event, state.undo_attempts[number])
+    state.steps[number] = target
+    state.running -= 1
+    state.failures[number] = state.failures.get(number, 0) + 1
+    _start_timer(state, number, event.retry_at)
+
+
+def _compensation_failed(state: State, event: CompensationFailed) -> None:
+    number = _find(state, event)
+    target = _target(state, event, number)
+    _current(state, event, state.undo_attempts[number])
+    state.steps[number] = target
+    state.running -= 1
+    state.stuck[number] = None
+
+
+# -- the end, and an operator ---------------------------------------------------------------
+
+
+def _get_stuck(state: State, number: int) -> None:
+    _cause(state, number, Cause.NO_WAY_BACK)
+    state.stuck[number] = None
+
+
+def _ended(state: State, event: Event) -> None:
+    target = _phase(state, event, type(event))
+    if state.running or state.ready or state.due:
+        raise _refuse(state, event, "has steps under way")
+    finished = state.unsettled == 0 if state.turned_back else state.remaining == 0
+    if finished == isinstance(event, ExecutionStuck):
+        raise _refuse(state, event, "has steps that wait" if not finished else "is not stuck")
+    state.phase = target
+
+
+def _execution_resolved(state: State, event: ExecutionResolved) -> None:
+    cause = Cause[event.resolution.upper()]
+    target = _phase(state, event, cause)
+    numbers = [state.plan.index.get(name, -1) for name in event.steps]
+    if any(number not in state.stuck for number in numbers):
+        raise _refuse(state, event, f"is not stuck at {', '.join(event.steps)}")
+    if cause is Cause.ABANDON:
+        state.phase = target
+        return
+    state.phase = _BACKWARD if state.turned_back else target
+    for number in numbers:
+        del state.stuck[number]
+        state.failures.pop(number, None)
+        undoing = state.steps[number] is StepState.COMPENSATION_FAILED
+        _cause(state, number, cause)
+        if cause is Cause.RETRY:
+            state.ready[number] = None
+        elif undoing:
+            _undone(state, number)
+        else:
+            _passed(state, number)
+
+
+# -- timers ---------------------------------------------------------------------------------
+
+
+def _start_timer(state: State, number: int, at: float) -> None:
+    state.due[number] = at
+    heapq.heappush(state.timers, (at, number))
+
+
+def _stop_timer(state: State, number: int) -> None:
+    due, timers = state.due, state.timers
+    due.pop(number, None)
+    while timers and due.get(timers[0][1]) != timers[0][0]:
+        heapq.heappop(timers)
+
+
+_APPLY: dict[type[Event], Callable[[State, Any], None]] = {
+    ExecutionStarted: _execution_started,
+    StepStarted: _step_started,
+    StepSucceeded: _step_succeeded,
+    StepSkipped: _step_skipped,
+    StepAttemptFailed: _step_attempt_failed,
+    StepFailed: _step_failed,
+    StepInDoubt: _step_in_doubt,
+    AttemptLost: _attempt_lost,
+    ReconcileStarted: _reconcile_started,
+    ReconcileFailed: _reconcile_failed,
+    CompensationStarted: _compensation_started,
+    CompensationSucceeded: _compensation_succeeded,
+    CompensationAttemptFailed: _compensation_attempt_failed,
+    CompensationFailed: _compensation_failed,
+    DeadlinePassed: _deadline_passed,
+    ExecutionCompleted: _ended,
+    ExecutionCompensated: _ended,
+    ExecutionStuck: _ended,
+    ExecutionResolved: _execution_resolved,
+}

@@ -1,0 +1,268 @@
+"""Executions in real time, on one asyncio loop: coroutines on it, plain functions on threads.
+
+Rule 7 lives here: what an outcome leads to is journalled together with the outcome, in one
+commit, and only then does the world see it. Commits of concurrent executions are grouped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sagakit.coordinator import Phase, decide
+from sagakit.drivers.local.threads import Threads
+from sagakit.drivers.run import Attempt, Run
+from sagakit.errors import EngineClosedError, SagaError
+from sagakit.execution import Execution
+from sagakit.journal import Journal
+
+_UNDER_WAY = (Phase.FORWARD, Phase.BACKWARD)
+
+
+class Live:
+    """An execution that the loop is working on."""
+
+    __slots__ = ("future", "run", "tasks", "timer")
+
+    def __init__(self, run: Run, future: asyncio.Future[Execution]) -> None:
+        self.run = run
+        self.future = future
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Core:
+    """Drives executions on the loop it was made in. Everything here runs on that loop."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.journal = journal
+        self.live: dict[str, Live] = {}
+        self.threads = Threads()
+        self.closed = False
+        self._in_flight = 0  # attempts under way, of all executions
+        self._batch: list[tuple[Live, list[Attempt]]] = []
+        self._flush_due = False
+        self._committing: asyncio.Future[None] | None = None
+
+    def start(self, run: Run) -> asyncio.Future[Execution]:
+        """Drive a run to its end; the future gives the execution once its end is journalled."""
+        live = Live(run, self.loop.create_future())
+        self.live[run.state.execution_id] = live
+        self._advance(live)
+        return live.future
+
+    async def stop(self) -> None:
+        """Stop at once; what is unfinished stays in the journal as it is, to be recovered."""
+        self.closed = True
+        why = EngineClosedError("the engine was closed; recover this execution from its journal")
+        for live in list(self.live.values()):
+            self._drop(live, why)
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+        await asyncio.sleep(0)  # let the cancelled tasks see it
+        self.threads.close()
+
+    # -- progress ---------------------------------------------------------------------------
+
+    def _advance(self, live: Live) -> None:
+        """Take up everything that can be done now; carry it out once it is journalled."""
+        if live.timer is not None:
+            live.timer.cancel()
+            live.timer = None
+        run = live.run
+        now = time.time()
+        attempts: list[Attempt] = []
+        try:
+            while commands := decide(run.state, now):
+                for command in commands:
+                    attempt = run.take_up(command, now)
+                    if attempt is not None:
+                        attempts.append(attempt)
+        except SagaError as error:
+            self._drop(live, error)
+            return
+        self._batch.append((live, attempts))
+        if not self._flush_due and self._committing is None:
+            # At the end of this turn of the loop: outcomes that arrive together share a commit.
+            self._flush_due = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        batch, self._batch = self._batch, []
+        entries = []
+        for live, _ in batch:
+            run = live.run
+            if len(run.events) > run.written and not live.future.done():
+                entries.append((run.state.execution_id, run.written, run.events[run.written :]))
+                run.written = len(run.events)
+        if not entries:
+            self._proceed(batch, None)
+        elif self.journal.durable and self._in_flight:
+            work = self.loop.run_in_executor(None, self.journal.append, entries)
+            self._committing = work
+            work.add_done_callback(lambda done: self._committed(batch, done))
+        else:
+            # Nothing runs that a wait for the disk would hold up: spare the trip to a thread.
+            try:
+                self.journal.append(entries)
+            except SagaError as error:
+                self._proceed(batch, error)
+            else:
+                self._proceed(batch, None)
+
+    def _committed(self, batch: list[tuple[Live, list[Attempt]]], done: Any) -> None:
+        self._committing = None
+        error = done.exception()
+        self._proceed(batch, error)
+        if self._batch and not self._flush_due:
+            self._flush_due = True
+            self.loop.call_soon(self._flush)
+
+    def _proceed(self, batch: list[tuple[Live, list[Attempt]]], error: Any) -> None:
+        for live, attempts in batch:
+            if live.future.done():
+                continue
+            if error is not None:
+                self._drop(live, error)
+                continue
+            for attempt in attempts:
+                self._make(live, attempt)
+            self._rest(live)
+
+    def _rest(self, live: Live) -> None:
+        """The journal has everything: end, or wait for the next outcome or timer."""
+        run = live.run
+        if len(run.events) > run.written:
+            return  # an outcome came while this was committed; its own commit follows
+        state = run.state
+        if state.phase not in _UNDER_WAY:
+            del self.live[state.execution_id]
+            live.future.set_result(run.execution())
+            return
+        due = state.next_due()
+        if due is not None:
+            if live.timer is not None:
+                live.timer.cancel()
+            live.timer = self.loop.call_later(max(0.0, due - time.time()), self._advance, live)
+
+    def _drop(self, live: Live, error: BaseException) -> None:
+        """Stop working on an execution; the journal keeps what it has."""
+        self.live.pop(live.run.state.execution_id, None)
+        if live.timer is not None:
+            live.timer.cancel()
+        for task in live.tasks:
+            task.cancel()
+        if not live.future.done():
+            live.future.set_exception(error)
+            live.future.exception()  # seen: nobody may be waiting for it
+
+    # -- attempts ---------------------------------------------------------------------------
+
+    def _make(self, live: Live, attempt: Attempt) -> None:
+        self._in_flight += 1
+        timeout = None
+        task = None
+        if attempt.call.is_async or attempt.delay:
+            task = self.loop.create_task(self._perform(attempt))
+            live.tasks.add(task)
+        if attempt.timeout is not None:
+            timeout = self.loop.call_later(attempt.timeout, self._time_out, live, attempt, task)
+
+        def settle(value: Any, error: BaseException | None) -> None:
+            if timeout is not None:
+                timeout.cancel()
+            if not attempt.closed and not live.future.done():
+                self._settle(live, attempt, value, error)
+            elif not attempt.closed:
+                self._in_flight -= 1
+
+        if task is None:
+            self._on_thread(attempt, settle)
+        else:
+
+            def done(task: asyncio.Task[Any]) -> None:
+                live.tasks.discard(task)
+                error = asyncio.CancelledError() if task.cancelled() else task.exception()
+                settle(None if error else task.result(), error)
+
+            task.add_done_callback(done)
+
+    async def _perform(self, attempt: Attempt) -> Any:
+        if attempt.delay:
+            await asyncio.sleep(attempt.delay)
+        if attempt.call.is_async:
+            return await attempt.invoke()
+        answer: asyncio.Future[Any] = self.loop.create_future()
+
+        def settle(value: Any, error: BaseException | None) -> None:
+            if answer.done():
+                return
+            if error is None:
+                answer.set_result(value)
+            else:
+                answer.set_exception(error)
+
+        self._on_thread(attempt, settle)
+        return await answer
+
+    def _on_thread(
+        self, attempt: Attempt, settle: Callable[[Any, BaseException | None], None]
+    ) -> None:
+        context = contextvars.copy_context()
+        loop = self.loop
+
+        def work() -> None:
+            value, error = None, None
+            try:
+                value = context.run(attempt.invoke)
+            except BaseException as raised:  # noqa: BLE001  a thread has nobody else to tell
+                error = raised
+            # A closed loop means that the engine stopped: recovery will ask again.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(finish, value, error)
+
+        def finish(value: Any, error: BaseException | None) -> None:
+            if error is None and value is not None and hasattr(value, "__await__"):
+                task = loop.create_task(_await(value))
+                task.add_done_callback(
+                    lambda done: settle(
+                        None if done.exception() else done.result(), done.exception()
+                    )
+                )
+            else:
+                settle(value, error)
+
+        self.threads.submit(work)
+
+    def _time_out(self, live: Live, attempt: Attempt, task: asyncio.Task[Any] | None) -> None:
+        if not attempt.closed and not live.future.done():
+            self._report(live, live.run.timed_out, attempt)
+            if task is not None:
+                task.cancel()
+
+    def _settle(
+        self, live: Live, attempt: Attempt, value: Any, error: BaseException | None
+    ) -> None:
+        if error is None:
+            self._report(live, live.run.returned, attempt, value)
+        else:
+            self._report(live, live.run.raised, attempt, error)
+
+    def _report(self, live: Live, tell: Callable[..., None], *facts: Any) -> None:
+        self._in_flight -= 1
+        try:
+            tell(*facts, time.time())
+        except Exception as error:  # noqa: BLE001  a bug of ours must reach the caller, not the loop
+            self._drop(live, error)
+        else:
+            self._advance(live)
+
+
+async def _await(value: Any) -> Any:
+    return await value

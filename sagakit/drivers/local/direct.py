@@ -1,0 +1,63 @@
+"""Run one saga now, in memory."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from sagakit.drivers.local.core import Core
+from sagakit.drivers.run import Run, accept_input
+from sagakit.execution import Execution
+from sagakit.journal import MemoryJournal
+from sagakit.saga import Saga
+from sagakit.scenario import Scenario
+
+
+async def arun(
+    saga: Saga,
+    input: Any = None,
+    *,
+    scenario: Scenario | None = None,
+    id: str | None = None,
+) -> Execution:
+    """Run a saga in real time and wait for its end.
+
+    Coroutines run on this loop, plain functions on threads. Nothing is kept beyond the process;
+    for that, use an ``Engine``.
+
+    Parameters:
+        input: plain data, handed to every action as ``ctx.input``.
+        scenario: faults to inject.
+        id: the execution's id; a random one when left out.
+
+    Raises:
+        InputError: the input is not plain data, or the saga's schema refuses it.
+    """
+    kept = accept_input(saga, input)
+    execution_id = id or uuid.uuid4().hex
+    seed = uuid.uuid4().int & 0xFFFFFFFF
+    made = Run.begin(saga, kept, execution_id, time.time(), seed, scenario)
+    core = Core(MemoryJournal())
+    try:
+        return await core.start(made)
+    finally:
+        await core.stop()
+
+
+def run(
+    saga: Saga,
+    input: Any = None,
+    *,
+    scenario: Scenario | None = None,
+    id: str | None = None,
+) -> Execution:
+    """``arun`` for scripts and notebook cells: blocks until the saga has ended.
+
+    It runs on a loop of its own in another thread, so it works inside Jupyter's running loop.
+    Ctrl-C stops it: coroutines are cancelled, a plain function that is under way is left behind.
+    """
+    from sagakit.drivers.local.background import BackgroundLoop
+
+    with BackgroundLoop("sagakit-run") as background:
+        return background.call(arun(saga, input, scenario=scenario, id=id))

@@ -1,0 +1,385 @@
+"""The Engine: many durable executions at once, behind plain methods that any thread may call."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, cast, get_args
+
+from sagakit.drivers.local.background import BackgroundLoop
+from sagakit.drivers.local.core import Core
+from sagakit.drivers.run import Run, accept_input
+from sagakit.errors import (
+    ConflictError,
+    DefinitionChangedError,
+    EngineClosedError,
+    ResolutionError,
+    UnknownExecutionError,
+)
+from sagakit.events import Event, ExecutionResolved, Resolution
+from sagakit.execution import Execution, first_event, typed
+from sagakit.journal import ExecutionRow, Journal, MemoryJournal, SqliteJournal
+from sagakit.saga import Saga
+from sagakit.scenario import Scenario
+
+
+class Engine:
+    """Runs sagas durably: whatever kills the process, recovery continues from the journal.
+
+    Parameters:
+        journal: the path of an SQLite file (made if absent), a ``Journal``, or None for one in
+            memory.
+        concurrency: how many executions may be in flight; a start beyond that waits.
+        sagas: definitions known from the beginning; others become known as they are run.
+
+    Raises:
+        JournalError: the file cannot be used; its subclasses say why.
+    """
+
+    def __init__(
+        self,
+        journal: str | os.PathLike[str] | Journal | None = None,
+        *,
+        concurrency: int = 100,
+        sagas: Iterable[Saga] = (),
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency is {concurrency}; let at least 1 execution run")
+        self.journal: Journal
+        if journal is None:
+            self.journal = MemoryJournal()
+        elif isinstance(journal, str | os.PathLike):
+            self.journal = SqliteJournal(journal)
+        else:
+            self.journal = journal
+        self.concurrency = concurrency
+        self._sagas: dict[str, Saga] = {}
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._closed = False
+        self._idle = threading.Condition()
+        self._open: set[Future[Execution]] = set()
+        self._background = BackgroundLoop("sagakit-engine")
+        self._core = self._background.call(_make_core(self.journal))
+        for saga in sagas:
+            self.register(saga)
+
+    # -- running ----------------------------------------------------------------------------
+
+    def register(self, saga: Saga) -> None:
+        """Make a definition known to ``status``, ``recover`` and ``resolve``."""
+        if saga.fingerprint not in self._sagas:
+            self.journal.define(saga.fingerprint, saga.name, saga.version, saga.shape)
+        self._sagas[saga.fingerprint] = saga
+
+    def run(
+        self,
+        saga: Saga,
+        input: Any = None,
+        *,
+        id: str | None = None,
+        scenario: Scenario | None = None,
+    ) -> Execution:
+        """Start an execution and wait for its end. Parameters and errors as for ``start``."""
+        return self.start(saga, input, id=id, scenario=scenario).result()
+
+    def start(
+        self,
+        saga: Saga,
+        input: Any = None,
+        *,
+        id: str | None = None,
+        scenario: Scenario | None = None,
+    ) -> Future[Execution]:
+        """Start an execution; waits while ``concurrency`` others are in flight.
+
+        Parameters:
+            input: plain data, handed to every action as ``ctx.input``.
+            id: chosen by the caller, it makes the start idempotent: the same id and input again
+                give the first execution, whatever its state (one that a crash left unfinished
+                is continued).
+            scenario: faults to inject.
+
+        Returns:
+            A future of the ended (or stuck) execution. ``asyncio.wrap_future`` awaits it.
+
+        Raises:
+            InputError: the input is not plain data, or the schema refuses it.
+            EngineClosedError: the engine is closed.
+            ConflictError: through the future: the id belongs to another saga or input.
+            JournalError: through the future: the journal failed; what it had is kept.
+        """
+        self._check_open()
+        kept = accept_input(saga, input)
+        if scenario is not None:
+            scenario.check(saga)
+        self.register(saga)
+
+        def begin() -> Run | Execution | Future[Execution]:
+            seed = uuid.uuid4().int & 0xFFFFFFFF
+            if id is not None:
+                known = self._known(id, saga, kept, seed, scenario)
+                if known is not None:
+                    return known
+            execution_id = uuid.uuid4().hex if id is None else id
+            return Run.begin(saga, kept, execution_id, time.time(), seed, scenario)
+
+        return self._submit(begin)
+
+    def _known(
+        self, id: str, saga: Saga, input: Any, seed: int, scenario: Scenario | None
+    ) -> Run | Execution | Future[Execution] | None:
+        """The execution that has this id already, if it is the same one."""
+        live = self._core.live.get(id)
+        try:
+            events: builtins.list[Event] = live.run.events if live else self.journal.read(id)
+        except UnknownExecutionError:
+            return None
+        first = first_event(events)
+        if first.saga != saga.name or first.input != input:
+            what = "input" if first.saga == saga.name else f"saga, '{first.saga}'"
+            raise ConflictError(
+                f"saga '{saga.name}': the id '{id}' belongs to an execution with another {what}; "
+                "choose another id"
+            )
+        if live:
+            return cast("Future[Execution]", live.future)
+        stored = self._execution(events)
+        if stored.status != "running":
+            return stored
+        self._check_version(id, saga, first.fingerprint)
+        return Run.resume(saga, events, time.time(), seed, scenario)
+
+    def _submit(
+        self, begin: Callable[[], Run | Execution | Future[Execution]]
+    ) -> Future[Execution]:
+        """On the loop: make or find the execution, drive it, and tell the future."""
+        self._background.refuse_inside()
+        self._slots.acquire()
+        answer: Future[Execution] = Future()
+        answer.set_running_or_notify_cancel()
+        with self._idle:
+            self._open.add(answer)
+
+        def finish(execution: Execution | None, error: BaseException | None) -> None:
+            self._slots.release()
+            with self._idle:
+                self._open.discard(answer)
+                self._idle.notify_all()
+            if error is None and execution is not None:
+                answer.set_result(execution)
+            else:
+                answer.set_exception(error)
+
+        def on_loop() -> None:
+            try:
+                if self._core.closed:
+                    raise EngineClosedError("the engine is closed")
+                made = begin()
+            except Exception as error:  # noqa: BLE001  it is raised again from the future
+                finish(None, error)
+                return
+            if isinstance(made, Execution):
+                finish(made, None)
+                return
+            future: Any = self._core.start(made) if isinstance(made, Run) else made
+            future.add_done_callback(
+                lambda done: finish(None if done.exception() else done.result(), done.exception())
+            )
+
+        try:
+            self._background.post(on_loop)
+        except RuntimeError:
+            finish(None, EngineClosedError("the engine is closed"))
+        return answer
+
+    # -- recovery ---------------------------------------------------------------------------
+
+    def recover(
+        self, *sagas: Saga, progress: Callable[[int], None] | None = None
+    ) -> builtins.list[Execution]:
+        """Continue every unfinished execution of these sagas (or of all known ones) to its end.
+
+        Parameters:
+            progress: called with 1 for each execution that has ended.
+
+        Raises:
+            DefinitionChangedError: an unfinished execution began with another definition of one
+                of these sagas; nothing was recovered.
+        """
+        self._check_open()
+        for saga in sagas:
+            self.register(saga)
+        wanted = {saga.fingerprint: saga for saga in sagas} or dict(self._sagas)
+        self._check_versions(wanted)
+        futures = []
+        for id, events in self.journal.unfinished(wanted):
+            if id in self._core.live:
+                continue
+            saga = wanted[first_event(events).fingerprint]
+            future = self._submit(functools.partial(_resume, saga, events))
+            if progress is not None:
+                future.add_done_callback(lambda _: progress(1))
+            futures.append(future)
+        return [future.result() for future in futures]
+
+    def _check_versions(self, wanted: dict[str, Saga]) -> None:
+        for saga in wanted.values():
+            for row in self.journal.find(status="running", saga=saga.name):
+                if row.fingerprint not in wanted and row.id not in self._core.live:
+                    self._check_version(row.id, saga, row.fingerprint)
+
+    def _check_version(self, id: str, saga: Saga, fingerprint: str) -> None:
+        if fingerprint == saga.fingerprint:
+            return
+        version, shape = self.journal.definition(fingerprint)
+        changes = "; ".join(saga.difference(version, shape))
+        raise DefinitionChangedError(
+            f"saga '{saga.name}': execution '{id}' began with version {version or 'unnamed'} "
+            f"({fingerprint}) and cannot continue with version {saga.version or 'unnamed'} "
+            f"({saga.fingerprint}): {changes}. Give the definition it began with as well"
+        )
+
+    def resolve(
+        self,
+        id: str,
+        resolution: Resolution,
+        *,
+        by: str,
+        why: str,
+        step: str | None = None,
+    ) -> Execution:
+        """Decide about a stuck execution and wait for what follows.
+
+        Parameters:
+            resolution: ``"retry"``: try the stuck steps again; ``"skip"``: somebody has settled
+                them by hand, go on as though they had succeeded; ``"abandon"``: leave everything
+                as it is, for good.
+            by: who decides; kept in the journal.
+            why: the reason; kept in the journal.
+            step: only this stuck step; all of them when left out.
+
+        Raises:
+            UnknownExecutionError: no such id.
+            ResolutionError: it is not stuck, not stuck at that step, or a name or reason is
+                missing.
+        """
+        self._check_open()
+        if resolution not in get_args(Resolution):
+            raise ResolutionError(f"'{resolution}' is not a resolution: retry, skip or abandon")
+        if not by.strip() or not why.strip():
+            raise ResolutionError(f"execution '{id}': say who decides (by=) and why (why=)")
+
+        def begin() -> Run:
+            if id in self._core.live:
+                raise ResolutionError(f"execution '{id}' is running; it is not stuck")
+            events = self.journal.read(id)
+            first = first_event(events)
+            saga = self._sagas.get(first.fingerprint)
+            if saga is None and resolution != "abandon":
+                raise ResolutionError(
+                    f"execution '{id}': the definition of saga '{first.saga}' "
+                    f"({first.fingerprint}) is not known here; register it first"
+                )
+            run = Run.resume(saga or self._remembered(events), events, time.time())
+            stuck = run.execution().stuck_steps
+            if run.state.status != "stuck":
+                raise ResolutionError(f"execution '{id}' is {run.state.status}; it is not stuck")
+            if step is not None and step not in stuck:
+                names = ", ".join(f"'{name}'" for name in stuck)
+                raise ResolutionError(f"execution '{id}' is stuck at {names}, not at '{step}'")
+            steps = stuck if step is None or resolution == "abandon" else (step,)
+            run.emit(ExecutionResolved(time.time(), resolution, by, why, steps))
+            return run
+
+        return self._submit(begin).result()
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def status(self, id: str) -> Execution:
+        """An execution as the journal has it; UnknownExecutionError if there is none."""
+        return self._execution(self.journal.read(id))
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        saga: str | None = None,
+        limit: int | None = None,
+    ) -> builtins.list[ExecutionRow]:
+        """Executions in the order of their start, filtered by status and saga."""
+        return self.journal.find(status=status, saga=saga, limit=limit)
+
+    def _execution(self, events: builtins.list[Event]) -> Execution:
+        saga = self._sagas.get(first_event(events).fingerprint)
+        return read_execution(self.journal, events, saga)
+
+    def _remembered(self, events: builtins.list[Event]) -> Saga:
+        return read_execution(self.journal, events, None).saga
+
+    # -- closing ----------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineClosedError("the engine is closed; open another one on its journal")
+
+    def close(self, *, drain: bool = True) -> None:
+        """Close the engine and its journal. Closing twice is allowed.
+
+        Parameters:
+            drain: wait for the executions in flight; otherwise stop at once and leave them in
+                the journal, to be recovered.
+        """
+        if self._closed and not self._background.alive:
+            return
+        self._closed = True
+        try:
+            if drain:
+                with self._idle:
+                    self._idle.wait_for(lambda: not self._open)
+        finally:
+            self._background.call(self._core.stop())
+            self._background.close()
+            self.journal.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(drain=error is None)
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return "<Engine: closed>"
+        counts = ", ".join(
+            f"{count} {status}" for status, count in sorted(self.journal.counts().items())
+        )
+        return f"<Engine: {counts or 'no executions'}>"
+
+
+def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | None) -> Execution:
+    """An execution from a journal's events; without its saga, as far as the journal remembers."""
+    if saga is None:
+        first = first_event(events)
+        version, shape = journal.definition(first.fingerprint)
+        saga = Saga.from_shape(first.saga, version, shape)
+    return Execution(saga, typed(saga, events))
+
+
+def _resume(saga: Saga, events: builtins.list[Event]) -> Run:
+    return Run.resume(saga, events, time.time())
+
+
+async def _make_core(journal: Journal) -> Core:
+    return Core(journal)

@@ -1,0 +1,365 @@
+"""One execution in progress: what every driver needs between ``decide`` and ``evolve``.
+
+A driver asks ``take_up`` for the work behind a command (which records that it began), makes the
+call in its own way, and reports ``returned``, ``raised`` or ``timed_out``.
+"""
+
+from __future__ import annotations
+
+import types
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sagakit.coordinator import State, action_failed, compensation_failed, evolve, replay
+from sagakit.errors import (
+    CodecError,
+    InDoubtError,
+    InputError,
+    TerminalError,
+)
+from sagakit.events import (
+    AskReconcile,
+    AttemptLost,
+    Command,
+    CompensationStarted,
+    CompensationSucceeded,
+    DeadlinePassed,
+    EndExecution,
+    ErrorInfo,
+    Event,
+    ExecutionCompensated,
+    ExecutionCompleted,
+    ExecutionStarted,
+    ExecutionStuck,
+    PassDeadline,
+    ReconcileFailed,
+    ReconcileStarted,
+    RunAction,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+)
+from sagakit.execution import Execution, typed
+from sagakit.journal import codec
+from sagakit.plan import Call
+from sagakit.saga import Happened, Saga
+from sagakit.scenario import Scenario, Side, inject
+
+if TYPE_CHECKING:
+    import structlog.typing
+
+# A request may have been sent before these were raised; a refused connection sent nothing.
+IN_DOUBT_ERRORS = (
+    InDoubtError,
+    TimeoutError,
+    ConnectionResetError,
+    ConnectionAbortedError,
+    BrokenPipeError,
+)
+
+
+class StepContext:
+    """What an action or compensation is told about its execution."""
+
+    __slots__ = ("_run", "attempt", "side", "step")
+
+    def __init__(self, run: Run, step: str, side: Side, attempt: int) -> None:
+        self._run = run
+        self.step = step
+        self.side = side
+        self.attempt = attempt
+
+    @property
+    def input(self) -> Any:
+        """The execution's input."""
+        return self._run.state.input
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """What each succeeded step returned, by its name (read-only)."""
+        return types.MappingProxyType(self._run.state.results)
+
+    @property
+    def result(self) -> Any:
+        """What this step's own action returned; None when it is in doubt."""
+        return self._run.state.results.get(self.step)
+
+    @property
+    def execution_id(self) -> str:
+        return self._run.state.execution_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """``execution id / step / action or compensation``: the same on every attempt."""
+        return f"{self._run.state.execution_id}/{self.step}/{self.side}"
+
+    @property
+    def logger(self) -> structlog.typing.FilteringBoundLogger:
+        """A structlog logger with saga, execution, step and attempt bound."""
+        import structlog
+
+        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(
+            saga=self._run.saga.name,
+            execution=self.execution_id,
+            step=self.step,
+            side=self.side,
+            attempt=self.attempt,
+        )
+        return logger
+
+    def __repr__(self) -> str:
+        return f"<StepContext {self.idempotency_key} attempt {self.attempt}>"
+
+
+class Attempt:
+    """A call to make: which command it serves, and what the driver must know to make it."""
+
+    __slots__ = ("call", "closed", "command", "context", "delay", "timeout", "value")
+
+    def __init__(
+        self, command: Any, call: Call, context: StepContext, timeout: float | None
+    ) -> None:
+        self.command = command
+        self.call = call
+        self.context = context
+        self.timeout = timeout
+        self.delay = 0.0
+        self.value: Any = None  # an awaitable that a plain function returned
+        self.closed = False  # its outcome is recorded; whatever comes later is ignored
+
+    def invoke(self) -> Any:
+        """Make the call; the value may be an awaitable."""
+        call = self.call
+        return call.function(self.context) if call.takes_context else call.function()
+
+
+class Run:
+    """An execution in progress."""
+
+    __slots__ = ("events", "plan", "saga", "scenario", "seed", "state", "written")
+
+    def __init__(self, saga: Saga, state: State, seed: int, scenario: Scenario | None) -> None:
+        self.saga = saga
+        self.plan = saga.plan
+        self.state = state
+        self.seed = seed
+        self.scenario = scenario if scenario and scenario.faults else None
+        self.events: list[Event] = []
+        self.written = 0  # how many events the journal has
+        if self.scenario:
+            self.scenario.check(saga)
+
+    @classmethod
+    def begin(
+        cls,
+        saga: Saga,
+        input: Any,
+        execution_id: str,
+        now: float,
+        seed: int,
+        scenario: Scenario | None,
+    ) -> Run:
+        """Start an execution. ``input`` has been through ``accept_input``."""
+        run = cls(saga, State(saga.plan), seed, scenario)
+        run.emit(
+            ExecutionStarted(saga.name, saga.version, saga.fingerprint, execution_id, input, now)
+        )
+        return run
+
+    @classmethod
+    def resume(
+        cls,
+        saga: Saga,
+        events: list[Event],
+        now: float,
+        seed: int = 0,
+        scenario: Scenario | None = None,
+    ) -> Run:
+        """Continue from the journal: what was in flight is in doubt and will be issued again."""
+        events = typed(saga, events)
+        run = cls(saga, replay(saga.plan, events), seed, scenario)
+        run.events = events
+        run.written = len(events)
+        for name in run.state.in_flight():
+            run.emit(AttemptLost(name, now))
+        return run
+
+    def emit(self, event: Event) -> None:
+        evolve(self.state, event)
+        self.events.append(event)
+
+    def execution(self) -> Execution:
+        return Execution(self.saga, self.events, self.state)
+
+    # -- commands ---------------------------------------------------------------------------
+
+    def take_up(self, command: Command, now: float) -> Attempt | None:
+        """Record that a command is being carried out; the call to make, if there is one."""
+        kind = type(command)
+        if kind is RunAction:
+            return self._start_action(command, now)  # type: ignore[arg-type]
+        match command:
+            case AskReconcile(step=name):
+                self.emit(ReconcileStarted(name, now))
+                number = self.plan.index[name]
+                return self._attempt(command, self.plan.reconciles[number], number, "action", 1)
+            case EndExecution(status=status, steps=steps):
+                self.emit(_END[status](now) if status != "stuck" else ExecutionStuck(now, steps))
+                return None
+            case PassDeadline():
+                self.emit(DeadlinePassed(now))
+                return None
+        name, attempt = command.step, command.attempt  # type: ignore[attr-defined]
+        self.emit(CompensationStarted(name, attempt, now))
+        number = self.plan.index[name]
+        call = self.plan.compensations[number]
+        return self._attempt(command, call, number, "compensation", attempt)
+
+    def _start_action(self, command: RunAction, now: float) -> Attempt | None:
+        name, attempt = command.step, command.attempt
+        plan = self.plan
+        number = plan.index[name]
+        if plan.whens[number] is not None and attempt == 1 and not self._wanted(number, name, now):
+            return None
+        self.emit(StepStarted(name, attempt, now))
+        return self._attempt(command, plan.actions[number], number, "action", attempt)
+
+    def _wanted(self, number: int, name: str, now: float) -> bool:
+        """Whether the step's ``when`` holds; if not, that is recorded."""
+        when = self.plan.whens[number]
+        if isinstance(when, Call):
+            try:
+                context = StepContext(self, name, "action", 1)
+                when = bool(when.function(context) if when.takes_context else when.function())
+            except Exception as error:  # noqa: BLE001  the user's code may raise anything
+                self.emit(StepFailed(name, 0, now, ErrorInfo.of(error)))
+                return False
+        if not when:
+            self.emit(StepSkipped(name, now))
+        return bool(when)
+
+    def _attempt(
+        self, command: Any, call: Call | None, number: int, side: Side, attempt: int
+    ) -> Attempt:
+        assert call is not None
+        plan = self.plan
+        name = plan.names[number]
+        timeouts = plan.timeout if side == "action" else plan.compensation_timeout
+        made = Attempt(command, call, StepContext(self, name, side, attempt), timeouts[number])
+        if self.scenario is not None and type(command) is not AskReconcile:
+            fault = self.scenario.find(name, side, attempt)
+            if fault is not None:
+                made.call, made.delay = inject(call, fault, timeouts[number])
+        return made
+
+    # -- outcomes ---------------------------------------------------------------------------
+
+    def returned(self, attempt: Attempt, value: Any, now: float) -> None:
+        """The call gave a value: record what that means."""
+        command = attempt.command
+        name = command.step
+        kind = type(command)
+        attempt.closed = True
+        if kind is RunAction:
+            if value is not None:
+                try:
+                    value = self._keep(attempt.call, value, name)
+                except CodecError as error:
+                    # The effect happened and nobody can rely on its result: in doubt.
+                    self._action_failed(name, error, now, terminal=True, in_doubt=True)
+                    return
+            self.emit(StepSucceeded(name, command.attempt, now, value))
+        elif kind is AskReconcile:
+            self._reconciled(attempt, value, now)
+        else:
+            self.emit(CompensationSucceeded(name, command.attempt, now))
+
+    def _keep(self, call: Call, value: Any, name: str) -> Any:
+        return codec.through(value, call, f"saga '{self.saga.name}': step '{name}'")
+
+    def raised(self, attempt: Attempt, error: BaseException, now: float) -> None:
+        """The call raised: record whether another attempt follows, and whether it is in doubt."""
+        name = attempt.command.step
+        attempt.closed = True
+        kind = type(attempt.command)
+        if kind is AskReconcile:
+            self.emit(ReconcileFailed(name, now, ErrorInfo.of(error)))
+        elif kind is RunAction:
+            retry = self.plan.retry[self.plan.index[name]]
+            terminal = isinstance(error, TerminalError) or not retry.covers(error)
+            in_doubt = isinstance(error, IN_DOUBT_ERRORS)
+            self._action_failed(name, error, now, terminal=terminal, in_doubt=in_doubt)
+        else:
+            retry = self.plan.compensation_retry[self.plan.index[name]]
+            terminal = isinstance(error, TerminalError) or not retry.covers(error)
+            info = ErrorInfo.of(error)
+            chance = self._chance(name, retry.jitter)
+            state = self.state
+            self.emit(
+                compensation_failed(state, name, info, terminal=terminal, at=now, chance=chance)
+            )
+
+    def timed_out(self, attempt: Attempt, now: float) -> None:
+        """No answer within the timeout."""
+        self.raised(attempt, TimeoutError(f"no answer within {attempt.timeout:g} s"), now)
+
+    def _action_failed(
+        self, name: str, error: BaseException, now: float, *, terminal: bool, in_doubt: bool
+    ) -> None:
+        retry = self.plan.retry[self.plan.index[name]]
+        self.emit(
+            action_failed(
+                self.state,
+                name,
+                ErrorInfo.of(error),
+                terminal=terminal,
+                in_doubt=in_doubt,
+                at=now,
+                chance=self._chance(name, retry.jitter),
+            )
+        )
+
+    def _reconciled(self, attempt: Attempt, answer: Any, now: float) -> None:
+        name = attempt.command.step
+        number = self.plan.index[name]
+        tries = self.state.attempts[number]
+        place = f"saga '{self.saga.name}': the reconcile of step '{name}'"
+        if answer is False:
+            info = ErrorInfo("NotHappened", f"{place} says that its effect did not happen")
+            self.emit(StepFailed(name, tries, now, info))
+            return
+        try:
+            if answer is not True and not isinstance(answer, Happened):
+                raise TypeError(f"{place} returned {answer!r}; return True, False or Happened(…)")
+            value = answer.result if isinstance(answer, Happened) else None
+            value = self._keep(self.plan.actions[number], value, name)
+        except (TypeError, CodecError) as error:
+            self.emit(ReconcileFailed(name, now, ErrorInfo.of(error)))
+        else:
+            self.emit(StepSucceeded(name, tries, now, value))
+
+    def _chance(self, name: str, jitter: float) -> float:
+        """A number in [0, 1) from the seed: the same on every run with this seed."""
+        if not jitter:
+            return 0.0
+        text = f"{self.seed}/{self.state.execution_id}/{name}/{len(self.events)}"
+        return zlib.crc32(text.encode()) / 2**32
+
+
+_END = {"completed": ExecutionCompleted, "compensated": ExecutionCompensated}
+
+
+def accept_input(saga: Saga, input: Any) -> Any:
+    """The input as the journal keeps it, after the schema agreed.
+
+    Raises:
+        InputError: it cannot be kept, or the schema refuses it. Nothing was started.
+    """
+    try:
+        kept = codec.plain(input, f"saga '{saga.name}': its input")
+    except CodecError as error:
+        raise InputError(f"{error}; an input is plain data") from None
+    saga.check_input(kept)
+    return kept

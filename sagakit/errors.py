@@ -1,0 +1,115 @@
+"""Whose fault it is: every error that sagakit raises, and the two that user code raises for it.
+
+Business outcomes (completed, compensated, stuck) are values, not exceptions. What stands here is a
+bad definition, a bad input, a journal that cannot be used, or a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class SagaError(Exception):
+    """The base of every error that sagakit raises on purpose."""
+
+
+# -- raised by the user's own actions -------------------------------------------------------
+
+
+class TerminalError(SagaError):
+    """Raise it in an action: retrying cannot help, go straight to recovery.
+
+    In a compensation it means that the undo cannot succeed: the execution becomes stuck.
+    """
+
+
+class InDoubtError(SagaError):
+    """Raise it in an action: a request was sent and no reply came, so the outcome is unknown.
+
+    ``TimeoutError`` and a connection that breaks after it was made (``ConnectionResetError``,
+    ``ConnectionAbortedError``, ``BrokenPipeError``) count as in doubt without it.
+    """
+
+
+# -- the definition and what is put into it -------------------------------------------------
+
+
+class DefinitionError(SagaError):
+    """A saga that cannot be run. ``problems`` lists every fault found, each with its cure."""
+
+    def __init__(self, subject: str, problems: Iterable[str]) -> None:
+        self.subject = subject
+        self.problems = tuple(problems)
+        super().__init__(subject, self.problems)
+
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return f"{self.subject}: {self.problems[0]}"
+        lines = "".join(f"\n  - {problem}" for problem in self.problems)
+        return f"{self.subject} has {len(self.problems)} problems:{lines}"
+
+
+class InputError(SagaError):
+    """An input that the saga's schema refuses or that cannot be stored. Nothing was started."""
+
+
+class CodecError(SagaError):
+    """A value that the journal could not give back as it was."""
+
+
+class ScenarioError(SagaError):
+    """A scenario that does not fit the saga it is applied to."""
+
+
+# -- executions -----------------------------------------------------------------------------
+
+
+class IllegalEventError(SagaError):
+    """An event that cannot happen in this state: a bug in a driver, or a damaged journal."""
+
+
+class UnknownExecutionError(SagaError):
+    """No execution has this id."""
+
+
+class ConflictError(SagaError):
+    """An execution id that is already taken by another saga or another input."""
+
+
+class DefinitionChangedError(SagaError):
+    """The execution began with another version of the saga; the message names the difference."""
+
+
+class ResolutionError(SagaError):
+    """A resolution that does not fit the execution, such as one that is not stuck."""
+
+
+class SimulationError(SagaError):
+    """A simulation that would never end."""
+
+
+class EngineClosedError(SagaError):
+    """The engine was closed; what it had not finished stays in the journal, to be recovered."""
+
+
+# -- the journal ----------------------------------------------------------------------------
+
+
+class JournalError(SagaError):
+    """The journal could not do what was asked. What it had accepted before is still there."""
+
+
+class JournalBusyError(JournalError):
+    """Another engine has the file open, or another program holds its lock."""
+
+
+class JournalFullError(JournalError):
+    """No space is left on the disk."""
+
+
+class JournalReadOnlyError(JournalError):
+    """The file or its folder cannot be written."""
+
+
+class JournalCorruptError(JournalError):
+    """The file is truncated, damaged, or not a sagakit journal at all."""

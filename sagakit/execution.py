@@ -1,0 +1,309 @@
+"""One run of a saga: its events, and every question asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sagakit.coordinator import State, replay
+from sagakit.events import (
+    AttemptLost,
+    CompensationAttemptFailed,
+    CompensationFailed,
+    CompensationStarted,
+    CompensationSucceeded,
+    ErrorInfo,
+    Event,
+    ExecutionResolved,
+    ExecutionStarted,
+    ReconcileFailed,
+    StepAttemptFailed,
+    StepFailed,
+    StepInDoubt,
+    StepStarted,
+    StepSucceeded,
+)
+from sagakit.journal import codec
+from sagakit.saga import Saga, callable_name
+
+if TYPE_CHECKING:
+    from sagakit.views import Bar, Mark, Mermaid, Message, Picture
+
+
+class Execution:
+    """One run of a saga, as its events tell it. A value: it does not change when time goes on.
+
+    Parameters:
+        saga: the definition it ran.
+        events: what happened, in order.
+    """
+
+    __slots__ = ("_state", "events", "saga")
+
+    def __init__(self, saga: Saga, events: Sequence[Event], state: State | None = None) -> None:
+        self.saga = saga
+        self.events = tuple(events)
+        self._state = replay(saga.plan, self.events) if state is None else state
+
+    # -- questions --------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        return self._state.execution_id
+
+    @property
+    def status(self) -> str:
+        """``completed``, ``compensated``, ``stuck``; ``running`` or ``abandoned``."""
+        return self._state.status
+
+    @property
+    def input(self) -> Any:
+        return self._state.input
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """What each step's action returned, by the step's name."""
+        return dict(self._state.results)
+
+    @property
+    def states(self) -> Mapping[str, str]:
+        """Where each step stands, in the words of ``StepState``."""
+        names = self.saga.plan.names
+        return {name: str(state) for name, state in zip(names, self._state.steps, strict=True)}
+
+    @property
+    def error(self) -> ErrorInfo | None:
+        """The first failure that turned the execution back or left it stuck; None without one."""
+        kinds = (StepFailed, StepInDoubt, CompensationFailed)
+        return next((event.error for event in self.events if isinstance(event, kinds)), None)
+
+    @property
+    def failed_step(self) -> str | None:
+        """The step whose failure is ``error``."""
+        kinds = (StepFailed, StepInDoubt, CompensationFailed)
+        return next((event.step for event in self.events if isinstance(event, kinds)), None)
+
+    @property
+    def errors(self) -> tuple[tuple[str, ErrorInfo], ...]:
+        """Every (step, error) on the way, those that a retry cured included."""
+        return tuple(
+            (event.step, event.error)  # type: ignore[attr-defined]
+            for event in self.events
+            if hasattr(event, "error")
+        )
+
+    @property
+    def stuck_steps(self) -> tuple[str, ...]:
+        """The steps that wait for an operator."""
+        return tuple(self.saga.plan.names[number] for number in self._state.stuck)
+
+    @property
+    def compensated_steps(self) -> tuple[str, ...]:
+        """The steps whose compensation succeeded, in the order in which it did."""
+        return tuple(e.step for e in self.events if isinstance(e, CompensationSucceeded))
+
+    @property
+    def started_at(self) -> float:
+        """Seconds since the epoch (in virtual time: since its beginning)."""
+        return _at(self.events[0])
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first event to the last."""
+        return _at(self.events[-1]) - _at(self.events[0])
+
+    # -- pictures ---------------------------------------------------------------------------
+
+    def flow(self) -> Picture:
+        """The saga's flow graph, coloured by what happened."""
+        from sagakit.views import flow_picture
+
+        nodes = self.saga.flow_nodes(self.states)
+        return flow_picture(self.saga.name, nodes, self.saga.edges, status=self.status)
+
+    def timeline(self) -> Picture:
+        """When each attempt ran: actions above, compensations mirrored below."""
+        from sagakit.views import timeline_picture
+
+        bars, marks = _Bars(self).read()
+        return timeline_picture(
+            self.saga.name, bars, marks, status=self.status, steps=self.saga.plan.names
+        )
+
+    def sequence(self) -> Mermaid:
+        """Who said what to whom, as a Mermaid sequence diagram."""
+        from sagakit.views import Mermaid, sequence_mermaid
+
+        participants, messages = _messages(self)
+        return Mermaid(sequence_mermaid(participants, messages))
+
+    def __repr__(self) -> str:
+        parts = [f"{len(self.saga.steps)} steps"]
+        if self.failed_step is not None and self.status != "completed":
+            parts.append(f"'{self.failed_step}' failed")
+        if self.compensated_steps:
+            parts.append(f"{len(self.compensated_steps)} compensated")
+        if self.stuck_steps:
+            parts.append("waits at " + ", ".join(f"'{name}'" for name in self.stuck_steps))
+        return f"<Execution of '{self.saga.name}': {self.status}, {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str | None:
+        return self.flow()._repr_html_()
+
+
+def typed(saga: Saga, events: Iterable[Event]) -> list[Event]:
+    """Give the results in a journal's events the types that the actions declare."""
+    plan = saga.plan
+    kept: list[Event] = []
+    for event in events:
+        if type(event) is StepSucceeded and event.result is not None:
+            number = plan.index.get(event.step)
+            if number is not None:
+                result = codec.restore(event.result, plan.actions[number])
+                event = msgspec.structs.replace(event, result=result)
+        kept.append(event)
+    return kept
+
+
+def _at(event: Event) -> float:
+    at: float = event.at  # type: ignore[attr-defined]
+    return at
+
+
+class _Bars:
+    """Reads the events into the bars and marks of a timeline (seconds from the start)."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.start = execution.started_at
+        self.open: dict[tuple[str, str], tuple[int, float]] = {}
+        self.bars: list[Bar] = []
+        self.marks: list[Mark] = []
+
+    def read(self) -> tuple[list[Bar], list[Mark]]:
+        from sagakit.views import Mark
+
+        saga = self.execution.saga
+        pivot = saga.plan.names[saga.plan.pivot] if saga.plan.pivot is not None else None
+        for event in self.execution.events:
+            at = _at(event) - self.start
+            match event:
+                case StepStarted(step=step, attempt=attempt):
+                    self.open[step, "action"] = (attempt, at)
+                case CompensationStarted(step=step, attempt=attempt):
+                    self.open[step, "compensation"] = (attempt, at)
+                case StepSucceeded(step=step):
+                    self._close(step, "action", at, "succeeded", "")
+                    if step == pivot:
+                        self.marks.append(Mark(at=at, text="point of no return", kind="pivot"))
+                case StepAttemptFailed(step=step, error=error, in_doubt=in_doubt):
+                    outcome = "in doubt" if in_doubt else "failed"
+                    self._close(step, "action", at, outcome, _error_label(error))
+                case StepFailed(step=step, error=error):
+                    self._close(step, "action", at, "failed", _error_label(error))
+                case StepInDoubt(step=step, error=error):
+                    self._close(step, "action", at, "in doubt", _error_label(error))
+                case AttemptLost(step=step):
+                    side = "action" if (step, "action") in self.open else "compensation"
+                    self._close(step, side, at, "in doubt", "crash")
+                    self.marks.append(Mark(at=at, text="crash, recovered", kind="crash"))
+                case CompensationSucceeded(step=step):
+                    self._close(step, "compensation", at, "compensated", "")
+                case CompensationAttemptFailed(step=step, error=error):
+                    label = _error_label(error)
+                    self._close(step, "compensation", at, "compensation failed", label)
+                case CompensationFailed(step=step, error=error):
+                    label = _error_label(error)
+                    self._close(step, "compensation", at, "compensation failed", label)
+                case ExecutionResolved(resolution=resolution, by=by):
+                    self.marks.append(Mark(at=at, text=f"{resolution} by {by}", kind="resolved"))
+        for step, side in list(self.open):
+            self._close(step, side, None, "running", "")
+        return self.bars, self.marks
+
+    def _close(self, step: str, side: str, end: float | None, outcome: str, label: str) -> None:
+        from sagakit.views import Bar
+
+        attempt, start = self.open.pop((step, side), (0, end or 0.0))
+        if attempt:  # a reconcile settles a step whose last attempt is closed already
+            self.bars.append(
+                Bar(
+                    step=step,
+                    side=side,
+                    attempt=attempt,
+                    start=start,
+                    end=end,
+                    outcome=outcome,
+                    label=label,
+                )
+            )
+
+
+def _error_label(error: ErrorInfo) -> str:
+    if error.message.startswith("injected: "):
+        return error.message
+    return error.type.rpartition(".")[2]
+
+
+def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
+    """The conversation between the coordinator and each service (or step, without one)."""
+    from sagakit.views import Message
+
+    saga = execution.saga
+    who = {item.name: item.service or item.name for item in saga.steps}
+    undo = {
+        item.name: callable_name(item.compensation) or f"undo {item.name}"
+        for item in saga.steps
+        if item.compensation is not None
+    }
+    messages: list[Message] = []
+
+    def ask(step: str, text: str) -> None:
+        messages.append(
+            Message(sender="coordinator", receiver=who[step], text=text, kind="request")
+        )
+
+    def answer(step: str, text: str, kind: str) -> None:
+        messages.append(Message(sender=who[step], receiver="coordinator", text=text, kind=kind))
+
+    for event in execution.events:
+        match event:
+            case StepStarted(step=step, attempt=attempt):
+                ask(step, step if attempt == 1 else f"{step} (attempt {attempt})")
+            case StepSucceeded(step=step):
+                answer(step, "done", "reply")
+            case StepAttemptFailed(step=step, error=error, in_doubt=in_doubt):
+                answer(step, _error_label(error), "lost" if in_doubt else "error")
+            case StepFailed(step=step, error=error):
+                answer(step, _error_label(error), "error")
+            case StepInDoubt(step=step, error=error):
+                answer(step, _error_label(error), "lost")
+            case ReconcileFailed(step=step):
+                answer(step, "cannot tell", "lost")
+            case AttemptLost(step=step):
+                answer(step, "lost in a crash", "lost")
+            case CompensationStarted(step=step, attempt=attempt):
+                ask(step, undo[step] if attempt == 1 else f"{undo[step]} (attempt {attempt})")
+            case CompensationSucceeded(step=step):
+                answer(step, "undone", "reply")
+            case CompensationAttemptFailed(step=step, error=error):
+                answer(step, _error_label(error), "error")
+            case CompensationFailed(step=step, error=error):
+                answer(step, f"gave up: {_error_label(error)}", "error")
+            case ExecutionResolved(resolution=resolution, by=by, steps=steps):
+                text = f"{by}: {resolution} {', '.join(steps)}"
+                messages.append(
+                    Message(sender="coordinator", receiver="coordinator", text=text, kind="note")
+                )
+    named = {message.sender for message in messages} | {m.receiver for m in messages}
+    services = [name for name in dict.fromkeys(who.values()) if name in named]
+    return ["coordinator", *services], messages
+
+
+def first_event(events: Sequence[Event]) -> ExecutionStarted:
+    """The beginning of an execution's events."""
+    first = events[0]
+    assert isinstance(first, ExecutionStarted)
+    return first

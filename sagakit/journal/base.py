@@ -1,0 +1,88 @@
+"""What every journal offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from sagakit.events import (
+    Event,
+    ExecutionCompensated,
+    ExecutionCompleted,
+    ExecutionResolved,
+    ExecutionStuck,
+)
+
+# (execution id, number of the first event, events), for one or many executions
+Batch = Sequence[tuple[str, int, Sequence[Event]]]
+
+
+class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution in a listing. Times are seconds since the epoch."""
+
+    id: str
+    saga: str
+    version: str | None
+    fingerprint: str
+    status: str
+    started_at: float
+    changed_at: float
+
+
+class Journal(Protocol):
+    """An append-only log of events. Its methods may be called from any thread."""
+
+    durable: bool  # whether an append waits for a disk
+
+    def define(self, fingerprint: str, saga: str, version: str | None, shape: Any) -> None:
+        """Keep a definition's shape, so that a later change can be told from it."""
+
+    def definition(self, fingerprint: str) -> tuple[str | None, Any]:
+        """The (version, shape) kept under a fingerprint."""
+
+    def append(self, batch: Batch) -> None:
+        """Add events, all or none, and return when they are safe.
+
+        Raises:
+            JournalError: nothing of the batch was added.
+        """
+
+    def read(self, execution_id: str) -> list[Event]:
+        """All events of one execution, in order; UnknownExecutionError if there is none."""
+
+    def find(
+        self,
+        *,
+        status: str | None = None,
+        saga: str | None = None,
+        limit: int | None = None,
+    ) -> list[ExecutionRow]:
+        """Executions in the order of their start, filtered."""
+
+    def counts(self) -> dict[str, int]:
+        """How many executions have each status."""
+
+    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event]]]:
+        """(id, events) of every running execution with one of these fingerprints."""
+
+    def close(self) -> None:
+        """Release the journal. Closing twice is allowed."""
+
+
+def status_after(event: Event) -> str | None:
+    """The status an event puts its execution in; None when it changes none."""
+    match event:
+        case ExecutionCompleted():
+            return "completed"
+        case ExecutionCompensated():
+            return "compensated"
+        case ExecutionStuck():
+            return "stuck"
+        case ExecutionResolved(resolution="abandon"):
+            return "abandoned"
+        case ExecutionResolved():
+            return "running"
+        case _:
+            return None

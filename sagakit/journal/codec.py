@@ -1,0 +1,154 @@
+"""How values travel to the journal and back: JSON by msgspec, typed by the action's annotation.
+
+Every driver passes every input and result through here, durable or not, so that a run and its
+recovery see equal values of equal types.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sagakit.errors import CodecError
+from sagakit.events import AnyEvent, ErrorInfo, Event
+
+if TYPE_CHECKING:
+    from sagakit.plan import Call
+
+_BIG = 2**63
+
+
+# -- values ---------------------------------------------------------------------------------
+
+
+def plain(value: Any, place: str) -> Any:
+    """The value as the journal will give it back, for values without a declared type.
+
+    Plain data only: None, bool, int (64 bits), finite float, str, list, dict with text keys; a
+    tuple becomes a list.
+
+    Raises:
+        CodecError: names ``place``, the part that cannot be kept, and the cure.
+    """
+    if value is None:
+        return value
+    found = _unkept(value, "")
+    if found:
+        raise CodecError(f"{place}{found}")
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _unkept(value: Any, path: str) -> str:
+    """Which part JSON cannot give back, and why; empty when all of it comes back the same."""
+    kind = type(value)
+    if value is None or kind is bool:
+        return ""
+    if kind is str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return f"{path} is text with lone surrogates, which cannot be stored"
+        return ""
+    if kind is int:
+        return "" if -_BIG <= value < _BIG else f"{path} is an int beyond 64 bits; make it a str"
+    if kind is float:
+        return "" if math.isfinite(value) else f"{path} is {value}, which JSON does not have"
+    if kind is list or kind is tuple:
+        parts = ((item, f"{path}[{place}]") for place, item in enumerate(value))
+    elif kind is dict:
+        for key in value:
+            if type(key) is not str:
+                return f"{path} has the key {key!r}; the keys of plain data are text"
+        parts = ((item, f"{path}[{key!r}]") for key, item in value.items())
+    else:
+        return f"{path} is a {kind.__name__}, which plain data cannot hold"
+    try:
+        return next((found for item, at in parts if (found := _unkept(item, at))), "")
+    except RecursionError:
+        return f"{path} is nested too deeply or contains itself"
+
+
+def through(value: Any, call: Call, place: str) -> Any:
+    """What a callable returned, as the journal will give it back.
+
+    Raises:
+        CodecError: it would not come back equal; names ``place`` and the cure.
+    """
+    if value is None:
+        return None
+    expected = call.result_type
+    kind = type(value)
+    if (expected is kind or expected is Any) and (
+        kind is bool or (kind is str and value.isascii()) or (kind is int and -_BIG <= value < _BIG)
+    ):
+        return value
+    if expected is Any:
+        found = _unkept(value, "")
+        if found:
+            cure = "return plain data or annotate the return type"
+            raise CodecError(
+                f"{place} returned a value that the journal cannot keep: it{found}; {cure}"
+            )
+        return msgspec.json.decode(msgspec.json.encode(value))
+    try:
+        kept = restore(msgspec.json.decode(msgspec.json.encode(value)), call)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        wanted = getattr(expected, "__name__", expected)
+        raise CodecError(
+            f"{place} returned a {kind.__name__} that the journal cannot keep as the annotated "
+            f"{wanted}: {error}"
+        ) from None
+    if kept != value:
+        raise CodecError(
+            f"{place} returned {_short(value)}, but the journal would give back {_short(kept)}; "
+            "annotate its return type more exactly"
+        )
+    return kept
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def restore(raw: Any, call: Call) -> Any:
+    """A stored result (plain data) as the annotated type of the callable that returned it."""
+    if raw is None or call.result_type is Any:
+        return raw
+    return msgspec.convert(raw, call.result_type, str_keys=True)
+
+
+# -- events ---------------------------------------------------------------------------------
+
+
+def _enc_hook(value: Any) -> Any:
+    if isinstance(value, ErrorInfo):
+        return {"type": value.type, "message": value.message, "traceback": value.traceback}
+    raise NotImplementedError(f"a {type(value).__name__} cannot be stored")
+
+
+def _dec_hook(kind: type, raw: Any) -> Any:
+    if kind is ErrorInfo:
+        return ErrorInfo(raw["type"], raw["message"], raw["traceback"])
+    raise NotImplementedError(f"a {kind.__name__} cannot be read")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_enc_hook)
+_decoder = msgspec.json.Decoder(AnyEvent, dec_hook=_dec_hook)
+
+
+def encode_event(event: Event) -> bytes:
+    """One event as JSON, tagged with its type: the form the journal stores for ever."""
+    return _encoder.encode(event)
+
+
+def decode_event(body: bytes) -> Event:
+    """Read one event back; results are plain data until ``restore`` gives them their type.
+
+    Raises:
+        msgspec.MsgspecError: the bytes are not an event.
+    """
+    event: Event = _decoder.decode(body)
+    return event

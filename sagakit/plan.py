@@ -1,0 +1,286 @@
+"""A definition compiled once: neighbours as index lists, kinds, call signatures, and its problems.
+
+The coordinator and the drivers read a ``Plan``; it is derived from the steps and never changes.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import inspect
+import math
+import typing
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from sagakit.spec import Retry, Simulated, nearest
+
+if TYPE_CHECKING:
+    from sagakit.saga import Step
+
+Kind = Literal["compensatable", "pivot", "retriable"]
+
+# After the pivot a step is retried until it succeeds; without a policy of its own, like this.
+RETRIABLE = Retry(wait=1.0, backoff=2.0, max_wait=60.0)
+# A compensation is retried a little by default: giving up makes the execution stuck.
+COMPENSATION_RETRY = Retry(attempts=3, wait=0.1)
+
+
+class Call:
+    """How to call one callable: with the context or without, and whether it is a coroutine."""
+
+    __slots__ = ("_result_type", "function", "is_async", "takes_context")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.takes_context = _takes_context(function) is True
+        self.is_async = _is_async(function)
+        self._result_type: Any = None
+
+    @property
+    def result_type(self) -> Any:
+        """The annotated type of what it returns; ``Any`` when there is none."""
+        if self._result_type is None:
+            self._result_type = _annotated_result(self.function)
+        return self._result_type
+
+
+class Plan:
+    """The compiled form of a saga's steps. Every list is indexed by the step's number."""
+
+    __slots__ = (
+        "actions",
+        "after",
+        "compensation_retry",
+        "compensation_timeout",
+        "compensations",
+        "deadline",
+        "dependents",
+        "index",
+        "kinds",
+        "missing",
+        "names",
+        "pivot",
+        "reconciles",
+        "retry",
+        "roots",
+        "timeout",
+        "whens",
+    )
+
+    def __init__(self, steps: Sequence[Step], deadline: float | None) -> None:
+        calls: dict[int, Call] = {}
+
+        def call(function: Callable[..., Any] | None) -> Call | None:
+            if function is None:
+                return None
+            if id(function) not in calls:
+                calls[id(function)] = Call(function)
+            return calls[id(function)]
+
+        size = len(steps)
+        self.names = [step.name for step in steps]
+        self.index = {name: number for number, name in enumerate(self.names)}
+        self.after = [tuple(self.index[name] for name in step.after or ()) for step in steps]
+        dependents: list[list[int]] = [[] for _ in range(size)]
+        for number, above in enumerate(self.after):
+            for other in above:
+                dependents[other].append(number)
+        self.dependents = [tuple(below) for below in dependents]
+        self.missing = [len(above) for above in self.after]
+        self.roots = [number for number in range(size) if not self.after[number]]
+        self.pivot = next((number for number in range(size) if steps[number].pivot), None)
+        self.kinds = self._derive_kinds(size)
+        self.actions = [typing.cast(Call, call(step.action)) for step in steps]
+        self.compensations = [call(step.compensation) for step in steps]
+        self.reconciles = [call(step.reconcile) for step in steps]
+        self.whens = [
+            step.when if isinstance(step.when, bool | None) else call(step.when) for step in steps
+        ]
+        self.retry = [
+            step.retry or (RETRIABLE if kind == "retriable" else Retry())
+            for step, kind in zip(steps, self.kinds, strict=True)
+        ]
+        self.timeout = [step.timeout for step in steps]
+        self.compensation_retry = [step.compensation_retry or COMPENSATION_RETRY for step in steps]
+        self.compensation_timeout = [step.compensation_timeout for step in steps]
+        self.deadline = deadline
+
+    def _derive_kinds(self, size: int) -> list[Kind]:
+        kinds: list[Kind] = ["compensatable"] * size
+        if self.pivot is not None:
+            for number in reach(self.pivot, self.dependents):
+                kinds[number] = "retriable"
+            kinds[self.pivot] = "pivot"
+        return kinds
+
+
+def reach(start: int, neighbours: Sequence[Sequence[int]]) -> set[int]:
+    """Every number that can be reached from ``start``, itself left out."""
+    found: set[int] = set()
+    front = [start]
+    while front:
+        for other in neighbours[front.pop()]:
+            if other not in found:
+                found.add(other)
+                front.append(other)
+    return found
+
+
+# -- problems of a definition ---------------------------------------------------------------
+
+
+def problems(steps: Sequence[Step]) -> list[str]:
+    """Everything wrong with these steps, each naming the step and the cure; empty when sound."""
+    if not steps:
+        return ["has no steps; give at least one"]
+    found = _names(steps)
+    for step in steps:
+        found += _options(step)
+    order = _order(steps)
+    found += order
+    if not order and len({step.name for step in steps}) == len(steps):
+        found += _pivots(steps)
+    return found
+
+
+def _names(steps: Sequence[Step]) -> list[str]:
+    found = []
+    seen: set[str] = set()
+    repeated: dict[str, None] = {}
+    for step in steps:
+        if step.name in seen:
+            repeated[step.name] = None
+        seen.add(step.name)
+    found += [
+        f"step '{name}' is defined more than once; give each its own name" for name in repeated
+    ]
+    for step in steps:
+        if not step.name:
+            found.append("a step has an empty name; give name=")
+        elif "/" in step.name or not step.name.isprintable():
+            found.append(f"step {step.name!r}: a name has no '/' and only printable characters")
+        for other in step.after or ():
+            if other not in seen:
+                near = nearest(other, seen)
+                found.append(
+                    f"step '{step.name}' comes after '{other}', which does not exist{near}"
+                )
+    return found
+
+
+def _options(step: Step) -> list[str]:
+    place = f"step '{step.name}'"
+    found = []
+    for option, policy in (("retry", step.retry), ("compensation_retry", step.compensation_retry)):
+        if policy is not None:
+            found += [f"{place}: {option}: {problem}" for problem in policy.problems()]
+    for option in ("timeout", "compensation_timeout"):
+        value = getattr(step, option)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            found.append(f"{place}: {option} is {value}; give seconds above 0, or leave it out")
+    for role in ("action", "compensation", "reconcile", "when"):
+        function = getattr(step, role)
+        if function is None or isinstance(function, bool):
+            continue
+        if not callable(function):
+            found.append(f"{place}: its {role} is {function!r}, which cannot be called")
+        elif isinstance(function, Simulated):
+            if not (math.isfinite(function.latency) and function.latency >= 0):
+                found.append(
+                    f"{place}: the latency of its {role} is {function.latency}; give 0 or more"
+                )
+        elif _takes_context(function) is None:
+            label = getattr(function, "__name__", role)
+            found.append(
+                f"{place}: {label}() needs more than one argument; take nothing or one, the context"
+            )
+        elif role == "when" and _is_async(function):
+            found.append(f"{place}: its when is a coroutine; make it a plain function")
+    if step.compensation is None:
+        for option in ("compensation_retry", "compensation_timeout"):
+            if getattr(step, option) is not None:
+                found.append(f"{place}: {option} without a compensation; add one or drop {option}")
+    return found
+
+
+def _order(steps: Sequence[Step]) -> list[str]:
+    known = {step.name for step in steps}
+    graph = {step.name: [name for name in step.after or () if name in known] for step in steps}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        cycle = " → ".join(f"'{name}'" for name in error.args[1])
+        return [f"the steps form a cycle: {cycle}; drop one of these 'after'"]
+    return []
+
+
+def _pivots(steps: Sequence[Step]) -> list[str]:
+    pivots = [number for number, step in enumerate(steps) if step.pivot]
+    if len(pivots) > 1:
+        names = ", ".join(f"'{steps[number].name}'" for number in pivots)
+        return [f"has {len(pivots)} pivots ({names}); a saga has at most one point of no return"]
+    if not pivots or any(
+        name not in {s.name for s in steps} for s in steps for name in s.after or ()
+    ):
+        return []
+    found = []
+    pivot = steps[pivots[0]]
+    plan = Plan(steps, None)
+    before = reach(pivots[0], plan.after)
+    behind = reach(pivots[0], plan.dependents)
+    if pivot.compensation is not None:
+        found.append(
+            f"step '{pivot.name}' is the pivot, which is never undone; drop its compensation"
+        )
+    for number, step in enumerate(steps):
+        if number in behind and step.compensation is not None:
+            found.append(f"step '{step.name}' stands after the pivot; drop its compensation")
+        elif number not in behind and number not in before and number != pivots[0]:
+            found.append(
+                f"step '{step.name}' runs beside the pivot '{pivot.name}'; "
+                f"place it before (pivot after '{step.name}') or after it"
+            )
+    return found
+
+
+# -- what a callable takes and gives --------------------------------------------------------
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    if isinstance(function, Simulated):
+        return function.latency > 0
+    call = getattr(function, "__call__", None)  # noqa: B004  (an object with async __call__)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def _takes_context(function: Callable[..., Any]) -> bool | None:
+    """True: with the context; False: without; None: it needs more than one argument."""
+    if isinstance(function, Simulated):
+        return False
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a builtin without a signature
+        return False
+    required = [
+        parameter
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if any(parameter.kind is parameter.KEYWORD_ONLY for parameter in required) or len(required) > 1:
+        return None
+    if required:
+        return True
+    first = next(iter(parameters), None)
+    return first is not None and (
+        first.kind is first.VAR_POSITIONAL or first.name in ("ctx", "context")
+    )
+
+
+def _annotated_result(function: Callable[..., Any]) -> Any:
+    target = function if hasattr(function, "__annotations__") else type(function).__call__
+    try:
+        hints = typing.get_type_hints(inspect.unwrap(target))
+    except (NameError, TypeError, AttributeError):  # a forward reference that is not importable
+        return Any
+    return hints.get("return", Any)

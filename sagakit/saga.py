@@ -1,0 +1,559 @@
+"""The definition: a saga is a named, versioned DAG of steps, a frozen value."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sagakit import spec as _spec
+from sagakit.errors import DefinitionError, InputError
+from sagakit.plan import Kind, Plan, problems
+from sagakit.spec import Retry, Simulated
+
+if TYPE_CHECKING:
+    import graphviz
+    import networkx
+
+    from sagakit.views import FlowNode, Picture
+
+Action = Callable[..., Any]
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One local transaction: an action and, usually, a compensation. Made by ``step``."""
+
+    name: str
+    action: Action
+    compensation: Action | None = None
+    after: tuple[str, ...] | None = None
+    when: Action | bool | None = None
+    pivot: bool = False
+    retry: Retry | None = None
+    timeout: float | None = None
+    compensation_retry: Retry | None = None
+    compensation_timeout: float | None = None
+    reconcile: Action | None = None
+    idempotent: bool = False
+    service: str | None = None
+    description: str = ""
+
+
+def step(
+    action: Action,
+    compensation: Action | None = None,
+    *,
+    name: str | None = None,
+    after: str | Iterable[str] | None = None,
+    when: Action | bool | None = None,
+    pivot: bool = False,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    compensation_retry: Retry | None = None,
+    compensation_timeout: float | None = None,
+    reconcile: Action | None = None,
+    idempotent: bool = False,
+    service: str | None = None,
+    description: str = "",
+) -> Step:
+    """Declare a step.
+
+    Parameters:
+        action: a callable, sync or async, of nothing or one argument, the ``StepContext``.
+        compensation: undoes the action; it must accept that the action never ran.
+        name: defaults to the action's name.
+        after: names of the steps it waits for; left out: the step above it; ``()``: none.
+        when: a plain function (or a bool); if it is false the step is skipped.
+        pivot: the point of no return; see ``pivot``.
+        retry: the policy for the action; without it one attempt (after the pivot: until it
+            succeeds, waiting 1 s, 2 s … 60 s).
+        timeout: seconds after which an attempt counts as in doubt.
+        compensation_retry: the policy for the compensation; three attempts by default.
+        compensation_timeout: seconds after which an attempt to compensate counts as failed.
+        reconcile: asked when the step is in doubt, whether its effect happened. It returns
+            ``True``, ``False`` (a promise that it never will), or ``Happened(result)``.
+        idempotent: a declaration that the action may be repeated with the same key.
+        service: who owns the step.
+        description: one sentence for people.
+
+    Raises:
+        DefinitionError: the action has no name of its own and none was given.
+    """
+    if name is None:
+        name = callable_name(action)
+        if name is None:
+            raise DefinitionError(f"step {action!r}", ["has no name of its own; give name="])
+    if isinstance(after, str):
+        after = (after,)
+    return Step(
+        name=name,
+        action=action,
+        compensation=compensation,
+        after=None if after is None else tuple(after),
+        when=when,
+        pivot=pivot,
+        retry=retry,
+        timeout=None if timeout is None else float(timeout),
+        compensation_retry=compensation_retry,
+        compensation_timeout=None if compensation_timeout is None else float(compensation_timeout),
+        reconcile=reconcile,
+        idempotent=idempotent,
+        service=service,
+        description=description,
+    )
+
+
+def pivot(action: Action, **options: Any) -> Step:
+    """Declare the pivot: once it has succeeded nothing is undone. Options as for ``step``."""
+    return step(action, pivot=True, **options)
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """A reconcile's answer: the effect happened, and this is what the action returned."""
+
+    result: Any = None
+
+
+class Saga:
+    """A named, versioned DAG of steps.
+
+    Parameters:
+        name: the saga's name.
+        steps: in reading order; a step without ``after`` comes after the one above it.
+        version: pins executions to this definition.
+        input_schema: a JSON Schema that every input must satisfy.
+        deadline: seconds from the start until which the pivot must be tried (or, without one,
+            the end reached); after it the saga is recovered backward.
+        description: one sentence for people.
+
+    Raises:
+        DefinitionError: lists every problem found, each with its cure.
+    """
+
+    __slots__ = ("__dict__", "deadline", "description", "input_schema", "name", "steps", "version")
+
+    name: str
+    steps: tuple[Step, ...]
+    version: str | None
+    input_schema: Mapping[str, Any] | None
+    deadline: float | None
+    description: str
+
+    def __init__(
+        self,
+        name: str,
+        *steps: Step,
+        version: str | int | None = None,
+        input_schema: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
+        description: str = "",
+    ) -> None:
+        found = []
+        if not isinstance(name, str) or not name or "/" in name or not name.isprintable():
+            found.append("its name must be printable text without '/'")
+        strangers = [item for item in steps if not isinstance(item, Step)]
+        found += [f"{item!r} is not a step; wrap it: step({_label(item)})" for item in strangers]
+        placed = _place([item for item in steps if isinstance(item, Step)])
+        if not strangers:
+            found += problems(placed)
+        if deadline is not None and not 0 < deadline < float("inf"):
+            found.append(f"deadline is {deadline}; give seconds above 0, or leave it out")
+        if input_schema is not None:
+            found += _schema_problems(input_schema)
+        if found:
+            raise DefinitionError(f"saga '{name}'", found)
+        put = functools.partial(object.__setattr__, self)
+        put("name", name)
+        put("steps", placed)
+        put("version", None if version is None else str(version))
+        put("input_schema", input_schema)
+        put("deadline", None if deadline is None else float(deadline))
+        put("description", description)
+        put("plan", Plan(placed, self.deadline))
+
+    plan: Plan
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"saga '{self.name}' is frozen; build another one to change {name}")
+
+    def __delattr__(self, name: str) -> None:
+        self.__setattr__(name, None)
+
+    def _key(self) -> tuple[object, ...]:
+        schema = self.input_schema
+        return (self.name, self.version, self.deadline, self.description, schema, self.steps)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Saga) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.version, len(self.steps)))
+
+    def __getitem__(self, name: str) -> Step:
+        """The step of this name; KeyError names the nearest one."""
+        try:
+            return self.steps[self.plan.index[name]]
+        except KeyError:
+            near = _spec.nearest(name, self.plan.index)
+            raise KeyError(f"saga '{self.name}' has no step '{name}'{near}") from None
+
+    def kind(self, name: str) -> Kind:
+        """``"compensatable"``, ``"pivot"`` or ``"retriable"``: derived from the step's place."""
+        self[name]
+        return self.plan.kinds[self.plan.index[name]]
+
+    # -- the YAML form ----------------------------------------------------------------------
+
+    @classmethod
+    def from_yaml(
+        cls, text_or_path: str | os.PathLike[str], actions: Iterable[Action] | None = None
+    ) -> Saga:
+        """Read the YAML form.
+
+        Parameters:
+            text_or_path: the text, or the path of a file (one line that ends in .yaml or .yml).
+            actions: the callables that the names in the text stand for. Left out, every action
+                is simulated. Nothing is ever imported or evaluated.
+
+        Raises:
+            DefinitionError: with the line of every problem.
+            OSError: the file cannot be read.
+        """
+        path = _as_path(text_or_path)
+        text = str(text_or_path) if path is None else _read_text(path)
+        document = _spec.parse(text, "the YAML text" if path is None else str(path))
+        return _from_spec(document, actions)
+
+    def to_yaml(self) -> str:
+        """Write the YAML form; with the same callables ``from_yaml`` gives an equal saga."""
+        return _spec.dump(self.to_spec())
+
+    def to_spec(self) -> _spec.SagaSpec:
+        """The plain data behind the YAML form."""
+        functions = [f for s in self.steps for f in (s.action, s.compensation, s.reconcile) if f]
+        functions += [s.when for s in self.steps if callable(s.when)]
+        mixed = not all(isinstance(function, Simulated) for function in functions)
+        return _spec.SagaSpec(
+            name=self.name,
+            version=self.version,
+            description=self.description,
+            input_schema=None if self.input_schema is None else dict(self.input_schema),
+            deadline=self.deadline,
+            steps=tuple(
+                _step_spec(item, above, mixed)
+                for item, above in zip(self.steps, (None, *self.steps), strict=False)
+            ),
+        )
+
+    # -- identity ---------------------------------------------------------------------------
+
+    @functools.cached_property
+    def shape(self) -> dict[str, Any]:
+        """What an execution depends on, as plain data: the steps, their order, what is undone.
+
+        Retry numbers, timeouts and descriptions are left out: they may change under a running
+        execution.
+        """
+        return {
+            "steps": {
+                item.name: {
+                    "after": sorted(item.after or ()),
+                    "pivot": item.pivot,
+                    "compensation": item.compensation is not None,
+                    "reconcile": item.reconcile is not None,
+                }
+                for item in self.steps
+            }
+        }
+
+    @classmethod
+    def from_shape(cls, name: str, version: str | None, shape: Mapping[str, Any]) -> Saga:
+        """The saga that a journal remembers: its steps without their callables.
+
+        It draws and replays its executions; it cannot run them.
+        """
+        return cls(
+            name,
+            *(
+                Step(
+                    name=label,
+                    action=Simulated(label),
+                    compensation=Simulated(f"undo {label}") if part["compensation"] else None,
+                    reconcile=Simulated(f"reconcile {label}") if part["reconcile"] else None,
+                    after=tuple(part["after"]),
+                    pivot=part["pivot"],
+                )
+                for label, part in shape["steps"].items()
+            ),
+            version=version,
+        )
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A short digest of name, version and shape."""
+        body = msgspec.json.encode([self.name, self.version, self.shape], order="sorted")
+        return hashlib.blake2b(body, digest_size=8).hexdigest()
+
+    def difference(self, version: str | None, shape: Mapping[str, Any]) -> list[str]:
+        """How this definition differs from one that a journal remembers; empty when compatible."""
+        found = []
+        if version != self.version:
+            found.append(f"its version was {_quoted(version)} and is {_quoted(self.version)}")
+        old, new = shape["steps"], self.shape["steps"]
+        found += [f"step '{name}' is gone" for name in old if name not in new]
+        found += [f"step '{name}' is new" for name in new if name not in old]
+        for name in old.keys() & new.keys():
+            for key, was in old[name].items():
+                now = new[name][key]
+                if was != now:
+                    found.append(f"step '{name}': {key} was {was!r} and is {now!r}")
+        return sorted(found)
+
+    # -- pictures ---------------------------------------------------------------------------
+
+    @property
+    def graph(self) -> networkx.DiGraph[str]:
+        """The steps as a networkx DiGraph (node attributes: kind, service, compensation)."""
+        import networkx
+
+        graph: networkx.DiGraph[str] = networkx.DiGraph(name=self.name)
+        for item, kind in zip(self.steps, self.plan.kinds, strict=True):
+            undo = callable_name(item.compensation) if item.compensation else None
+            graph.add_node(item.name, kind=kind, service=item.service, compensation=undo)
+        graph.add_edges_from(self.edges)
+        return graph
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """(before, after) pairs of step names."""
+        return [(above, item.name) for item in self.steps for above in item.after or ()]
+
+    def flow_nodes(self, states: Mapping[str, str] | None = None) -> list[FlowNode]:
+        """The steps as nodes for ``views``; ``states`` colours them as an execution left them."""
+        from sagakit.views import FlowNode
+
+        return [
+            FlowNode(
+                name=item.name,
+                kind="plain" if kind == "compensatable" and item.compensation is None else kind,
+                state=(states or {}).get(item.name),
+                compensation=_undo_label(item),
+                service=item.service,
+                notes=_notes(item),
+            )
+            for item, kind in zip(self.steps, self.plan.kinds, strict=True)
+        ]
+
+    def to_graphviz(self) -> graphviz.Digraph:
+        """The flow graph as a ``graphviz.Digraph`` (``.source`` is DOT text)."""
+        from sagakit.views import flow_dot
+
+        return flow_dot(self.name, self.flow_nodes(), self.edges)
+
+    def flow(self) -> Picture:
+        """The flow graph as a picture."""
+        from sagakit.views import flow_picture
+
+        return flow_picture(self.name, self.flow_nodes(), self.edges)
+
+    def __repr__(self) -> str:
+        version = "" if self.version is None else f" version {self.version}"
+        count = len(self.steps)
+        return f"<Saga '{self.name}'{version}: {count} step{'' if count == 1 else 's'}>"
+
+    def _repr_html_(self) -> str | None:
+        return self.flow()._repr_html_()
+
+    # -- input ------------------------------------------------------------------------------
+
+    def check_input(self, value: Any) -> None:
+        """Raise InputError when ``input_schema`` refuses the value; all problems at once."""
+        if self.input_schema is None:
+            return
+        import jsonschema
+
+        validator = jsonschema.validators.validator_for(self.input_schema)(self.input_schema)
+        found = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
+        if found:
+            text = "; ".join(f"{error.json_path}: {error.message}" for error in found)
+            raise InputError(f"saga '{self.name}': its input does not fit the schema: {text}")
+
+
+def callable_name(function: Any) -> str | None:
+    """The name a callable is known by; None for a lambda or a nameless object."""
+    if isinstance(function, Simulated):
+        return function.name or None
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None)
+    return None if name is None or name == "<lambda>" else str(name)
+
+
+def _quoted(version: str | None) -> str:
+    return "not given" if version is None else f"'{version}'"
+
+
+def _label(item: object) -> str:
+    return getattr(item, "__name__", "…")
+
+
+def _place(steps: list[Step]) -> tuple[Step, ...]:
+    """Resolve every left-out ``after`` to the step above, and drop repeats."""
+    placed: list[Step] = []
+    for item in steps:
+        after = item.after
+        if after is None:
+            after = (placed[-1].name,) if placed else ()
+        placed.append(msgspec.structs.replace(item, after=tuple(sorted(dict.fromkeys(after)))))
+    return tuple(placed)
+
+
+def _schema_problems(schema: Mapping[str, Any]) -> list[str]:
+    import jsonschema
+
+    try:
+        jsonschema.validators.validator_for(schema).check_schema(dict(schema))
+    except jsonschema.SchemaError as error:
+        return [f"input_schema is not a JSON Schema: {error.json_path}: {error.message}"]
+    return []
+
+
+def _undo_label(item: Step) -> str | None:
+    if item.compensation is None:
+        return None
+    return callable_name(item.compensation) or f"undo {item.name}"
+
+
+def _notes(item: Step) -> tuple[str, ...]:
+    notes = []
+    if item.when is not None:
+        condition = item.when if isinstance(item.when, bool) else callable_name(item.when)
+        notes.append(f"when {condition or '…'}")
+    if item.retry is not None and item.retry.attempts != 1:
+        notes.append(f"{item.retry.attempts} attempts")
+    if item.timeout is not None:
+        notes.append(f"timeout {item.timeout:g} s")
+    return tuple(notes)
+
+
+# -- between Saga and its YAML form ---------------------------------------------------------
+
+
+def _as_path(text_or_path: str | os.PathLike[str]) -> Path | None:
+    if isinstance(text_or_path, str):
+        one_line = "\n" not in text_or_path.strip()
+        if not (one_line and text_or_path.strip().endswith((".yaml", ".yml"))):
+            return None
+    return Path(text_or_path)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
+
+
+def _from_spec(document: _spec.SagaSpec, actions: Iterable[Action] | None) -> Saga:
+    subject = f"saga '{document.name}'"
+    given = None if actions is None else _by_name(subject, actions)
+    found: list[str] = []
+
+    def resolve(value: Any, role: str, place: str, result: Any = None) -> Any:
+        if value is None or isinstance(value, bool | Simulated):
+            return value
+        if given is None:
+            return Simulated(value, result=result)
+        if value not in given:
+            near = _spec.nearest(value, given)
+            found.append(
+                f"step '{place}': its {role} '{value}' is not among the actions given{near}"
+            )
+            return None
+        return given[value]
+
+    steps = []
+    for item in document.steps:
+        action = resolve(item.action or item.name, "action", item.name)
+        steps.append(
+            step(
+                Simulated(item.name) if action is None else action,
+                resolve(item.compensation, "compensation", item.name),
+                name=item.name,
+                after=item.after,
+                when=resolve(item.when, "when", item.name, result=True),
+                pivot=item.pivot,
+                retry=item.retry,
+                timeout=item.timeout,
+                compensation_retry=item.compensation_retry,
+                compensation_timeout=item.compensation_timeout,
+                reconcile=resolve(item.reconcile, "reconcile", item.name, result=True),
+                idempotent=item.idempotent,
+                service=item.service,
+                description=item.description,
+            )
+        )
+    try:
+        saga = Saga(
+            document.name,
+            *steps,
+            version=document.version,
+            input_schema=document.input_schema,
+            deadline=document.deadline,
+            description=document.description,
+        )
+    except DefinitionError as error:
+        raise DefinitionError(subject, [*found, *error.problems]) from None
+    if found:
+        raise DefinitionError(subject, found)
+    return saga
+
+
+def _by_name(subject: str, actions: Iterable[Action]) -> dict[str, Action]:
+    given: dict[str, Action] = {}
+    for function in actions:
+        name = callable_name(function)
+        if name is None:
+            raise DefinitionError(subject, [f"the action {function!r} has no name; use def"])
+        if given.setdefault(name, function) is not function:
+            raise DefinitionError(subject, [f"two of the actions given are named '{name}'"])
+    return given
+
+
+def _step_spec(item: Step, above: Step | None, mixed: bool) -> _spec.StepSpec:
+    def name(function: Any, default_result: Any = None) -> Any:
+        if function is None or isinstance(function, bool):
+            return function
+        if isinstance(function, Simulated):
+            plain = function == Simulated(function.name, result=default_result)
+            return function.name if plain and function.name and not mixed else function
+        label = callable_name(function)
+        if label is None:
+            cure = f"{function!r} has no name for the YAML form to hold; use def"
+            raise DefinitionError(f"step '{item.name}'", [cure])
+        return label
+
+    action = name(item.action)
+    default = () if above is None else (above.name,)
+    after = item.after or ()
+    return _spec.StepSpec(
+        name=item.name,
+        action=None if action == item.name else action,
+        compensation=name(item.compensation),
+        after=None if after == default else after[0] if len(after) == 1 else after,
+        when=name(item.when, True),
+        pivot=item.pivot,
+        retry=item.retry,
+        timeout=item.timeout,
+        compensation_retry=item.compensation_retry,
+        compensation_timeout=item.compensation_timeout,
+        reconcile=name(item.reconcile, True),
+        idempotent=item.idempotent,
+        service=item.service,
+        description=item.description,
+    )
