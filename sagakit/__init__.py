@@ -1,7 +1,8 @@
 """See a saga, break it, prove it, ship it."""
 
+from typing import TYPE_CHECKING, Any
+
 from sagakit.builder import SagaBuilder
-from sagakit.drivers.local import Engine, arun, run
 from sagakit.drivers.run import StepContext
 from sagakit.drivers.simulated import simulate
 from sagakit.errors import (
@@ -16,6 +17,9 @@ from sagakit.execution import Execution
 from sagakit.saga import Happened, Saga, Step, pivot, step
 from sagakit.scenario import Scenario
 from sagakit.spec import Retry, Simulated
+
+if TYPE_CHECKING:
+    from sagakit.drivers.local import Engine, arun, run
 
 __version__ = "0.1.0"
 
@@ -42,3 +46,12 @@ __all__ = [
     "simulate",
     "step",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # These bring in asyncio and sqlite3: loaded when they are first used.
+    if name in ("Engine", "arun", "run"):
+        from sagakit.drivers import local
+
+        return getattr(local, name)
+    raise AttributeError(f"module 'sagakit' has no attribute '{name}'")

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from sagakit.drivers.local import run
 from sagakit.errors import DefinitionError
 from sagakit.execution import Execution
 from sagakit.saga import Action, Saga, Step, callable_name, step
@@ -76,6 +75,8 @@ class SagaBuilder:
     def execute(self, input: Any = None, *, scenario: Scenario | None = None) -> Execution:
         """Build the saga and run it now, in real time. A failing step is rolled back, not raised:
         read the Execution's ``status``."""
+        from sagakit.drivers.local import run
+
         return run(self.build(), input, scenario=scenario)
 
     def __repr__(self) -> str:

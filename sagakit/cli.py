@@ -388,7 +388,7 @@ class _reading:  # noqa: N801  used as a function
         self.path = path
 
     def __enter__(self) -> Any:
-        from sagakit.journal import SqliteJournal
+        from sagakit.journal.sqlite import SqliteJournal
 
         _must_exist(self.path)
         self.journal = SqliteJournal(self.path, read_only=True)

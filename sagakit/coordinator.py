@@ -410,7 +410,7 @@ def evolve(state: State, event: Event) -> State:
     Raises:
         IllegalEventError: the event cannot happen here. The state is unchanged.
     """
-    apply = _APPLY.get(type(event))
+    apply = APPLY.get(type(event))
     if apply is None:
         raise _refuse(state, event, "knows no such event")
     apply(state, event)
@@ -488,17 +488,21 @@ def _enable(state: State, number: int) -> None:
 
 def _step_started(state: State, event: StepStarted) -> None:
     number = _find(state, event)
+    attempt = state.attempts[number] + 1
+    current = state.steps[number]
+    # The two events of every step: `_target` and `_current` stand here in line.
+    if current is not _READY and current is not _RETRYING:
+        raise _refuse(state, event, f"is {current}")
+    if event.attempt != attempt:
+        raise _refuse(state, event, f"is at attempt {attempt}, not {event.attempt}")
     if state.phase is not _FORWARD:
         raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
-    target = _target(state, event, number)
-    if event.attempt != state.attempts[number] + 1:
-        _current(state, event, state.attempts[number] + 1)
-    state.steps[number] = target
-    state.attempts[number] = event.attempt
+    state.steps[number] = _RUNNING
+    state.attempts[number] = attempt
     state.running += 1
     if state.deadline_at is not None and number == state.plan.pivot:
         state.deadline_at = None  # it binds only until the point of no return is tried
-    if number in state.ready:
+    if current is _READY:
         del state.ready[number]
     else:
         _stop_timer(state, number)
@@ -506,10 +510,12 @@ def _step_started(state: State, event: StepStarted) -> None:
 
 def _step_succeeded(state: State, event: StepSucceeded) -> None:
     number = _find(state, event)
-    target = _target(state, event, number)
+    current = state.steps[number]
+    if current is not _RUNNING and current is not _S.RECONCILING:
+        raise _refuse(state, event, f"is {current}")
     if event.attempt != state.attempts[number]:
         _current(state, event, state.attempts[number])
-    state.steps[number] = target
+    state.steps[number] = _SUCCEEDED
     state.running -= 1
     state.results[event.step] = event.result
     _passed(state, number)
@@ -796,7 +802,7 @@ def _stop_timer(state: State, number: int) -> None:
         heapq.heappop(timers)
 
 
-_APPLY: dict[type[Event], Callable[[State, Any], None]] = {
+APPLY: dict[type[Event], Callable[[State, Any], None]] = {
     ExecutionStarted: _execution_started,
     StepStarted: _step_started,
     StepSucceeded: _step_succeeded,

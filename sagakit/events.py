@@ -5,6 +5,7 @@ An event is what the journal stores. ``at`` is seconds since the Unix epoch; it 
 
 from __future__ import annotations
 
+import os
 import re
 import traceback as _traceback
 from typing import Any, Literal
@@ -13,6 +14,8 @@ import msgspec
 
 # A kernel's temporary folder holds its process id; without it a notebook's tracebacks are stable.
 _KERNEL_FOLDER = re.compile(r"ipykernel_\d+")
+
+_DRIVERS = os.path.join(os.path.dirname(__file__), "drivers")
 
 
 class ErrorInfo:
@@ -47,8 +50,8 @@ class ErrorInfo:
         exception = self.exception
         if not self._traceback and exception is not None:
             frames = exception.__traceback__
-            if frames is not None and frames.tb_next is not None:
-                frames = frames.tb_next
+            while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_DRIVERS):
+                frames = frames.tb_next  # our own calls say nothing about the user's code
             lines = _traceback.format_exception(type(exception), exception, frames)
             self._traceback = _KERNEL_FOLDER.sub("ipykernel", "".join(lines))
         return self._traceback

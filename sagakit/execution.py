@@ -121,7 +121,7 @@ class Execution:
         from sagakit.views import flow_picture
 
         nodes = self.saga.flow_nodes(self.states)
-        return flow_picture(self.saga.name, nodes, self.saga.edges, status=self.status)
+        return flow_picture(self.saga.name, nodes, self.saga.edges)
 
     def timeline(self) -> Picture:
         """When each attempt ran: actions above, compensations mirrored below."""

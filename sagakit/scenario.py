@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -141,7 +140,7 @@ def _losing(call: Call, fault: Fault) -> Any:
 
     async def act_and_lose_async(ctx: Any) -> None:
         value = invoke(ctx)
-        if asyncio.iscoroutine(value):
+        if hasattr(value, "__await__"):
             await value
         raise InjectedSilence(f"injected: {fault}")
 

@@ -6,8 +6,6 @@ imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up
 
 from __future__ import annotations
 
-import asyncio
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -99,6 +97,8 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return self._wait() if self.latency else self.result
 
     async def _wait(self) -> Any:
+        import asyncio
+
         await asyncio.sleep(self.latency)
         return self.result
 
@@ -157,6 +157,8 @@ def json_schema() -> dict[str, Any]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"``, or nothing when no known name is near."""
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sagakit.coordinator import State, action_failed, compensation_failed, evolve, replay
+from sagakit.coordinator import APPLY, State, action_failed, compensation_failed, replay
 from sagakit.errors import (
     CodecError,
     InDoubtError,
@@ -36,6 +36,7 @@ from sagakit.events import (
     ReconcileFailed,
     ReconcileStarted,
     RunAction,
+    RunCompensation,
     StepFailed,
     StepSkipped,
     StepStarted,
@@ -116,23 +117,27 @@ class StepContext:
 class Attempt:
     """A call to make: which command it serves, and what the driver must know to make it."""
 
-    __slots__ = ("call", "closed", "command", "context", "delay", "timeout", "value")
+    __slots__ = ("attempt", "call", "closed", "command", "delay", "run", "side", "timeout", "value")
 
     def __init__(
-        self, command: Any, call: Call, context: StepContext, timeout: float | None
+        self, run: Run, command: Any, call: Call, side: Side, attempt: int, timeout: float | None
     ) -> None:
+        self.run = run
         self.command = command
         self.call = call
-        self.context = context
+        self.side = side
+        self.attempt = attempt
         self.timeout = timeout
-        self.delay = 0.0
+        self.delay = 0.0  # seconds by which a fault holds the call back
         self.value: Any = None  # an awaitable that a plain function returned
         self.closed = False  # its outcome is recorded; whatever comes later is ignored
 
     def invoke(self) -> Any:
         """Make the call; the value may be an awaitable."""
         call = self.call
-        return call.function(self.context) if call.takes_context else call.function()
+        if call.takes_context:
+            return call.function(StepContext(self.run, self.command.step, self.side, self.attempt))
+        return call.function()
 
 
 class Run:
@@ -187,7 +192,8 @@ class Run:
         return run
 
     def emit(self, event: Event) -> None:
-        evolve(self.state, event)
+        """Apply a fact and keep it."""
+        APPLY[type(event)](self.state, event)  # `evolve`, one call shorter
         self.events.append(event)
 
     def execution(self) -> Execution:
@@ -197,34 +203,36 @@ class Run:
 
     def take_up(self, command: Command, now: float) -> Attempt | None:
         """Record that a command is being carried out; the call to make, if there is one."""
-        kind = type(command)
-        if kind is RunAction:
-            return self._start_action(command, now)  # type: ignore[arg-type]
+        if type(command) is RunAction:
+            name, attempt = command.step, command.attempt
+            number = self.plan.index[name]
+            if (
+                self.plan.whens[number] is not None
+                and attempt == 1
+                and not self._wanted(number, name, now)
+            ):
+                return None
+            self.emit(StepStarted(name, attempt, now))
+            return self._attempt(command, self.plan.actions[number], number, "action", attempt)
         match command:
+            case RunCompensation(step=name, attempt=attempt):
+                self.emit(CompensationStarted(name, attempt, now))
+                number = self.plan.index[name]
+                call = self.plan.compensations[number]
+                return self._attempt(command, call, number, "compensation", attempt)
             case AskReconcile(step=name):
                 self.emit(ReconcileStarted(name, now))
                 number = self.plan.index[name]
                 return self._attempt(command, self.plan.reconciles[number], number, "action", 1)
-            case EndExecution(status=status, steps=steps):
-                self.emit(_END[status](now) if status != "stuck" else ExecutionStuck(now, steps))
-                return None
+            case EndExecution(status="stuck", steps=steps):
+                self.emit(ExecutionStuck(now, steps))
+            case EndExecution(status=status):
+                self.emit(_END[status](now))
             case PassDeadline():
                 self.emit(DeadlinePassed(now))
-                return None
-        name, attempt = command.step, command.attempt  # type: ignore[attr-defined]
-        self.emit(CompensationStarted(name, attempt, now))
-        number = self.plan.index[name]
-        call = self.plan.compensations[number]
-        return self._attempt(command, call, number, "compensation", attempt)
-
-    def _start_action(self, command: RunAction, now: float) -> Attempt | None:
-        name, attempt = command.step, command.attempt
-        plan = self.plan
-        number = plan.index[name]
-        if plan.whens[number] is not None and attempt == 1 and not self._wanted(number, name, now):
-            return None
-        self.emit(StepStarted(name, attempt, now))
-        return self._attempt(command, plan.actions[number], number, "action", attempt)
+            case _:
+                raise NotImplementedError(f"no driver knows the command {command!r}")
+        return None
 
     def _wanted(self, number: int, name: str, now: float) -> bool:
         """Whether the step's ``when`` holds; if not, that is recorded."""
@@ -244,14 +252,12 @@ class Run:
         self, command: Any, call: Call | None, number: int, side: Side, attempt: int
     ) -> Attempt:
         assert call is not None
-        plan = self.plan
-        name = plan.names[number]
-        timeouts = plan.timeout if side == "action" else plan.compensation_timeout
-        made = Attempt(command, call, StepContext(self, name, side, attempt), timeouts[number])
+        timeouts = self.plan.timeout if side == "action" else self.plan.compensation_timeout
+        made = Attempt(self, command, call, side, attempt, timeouts[number])
         if self.scenario is not None and type(command) is not AskReconcile:
-            fault = self.scenario.find(name, side, attempt)
+            fault = self.scenario.find(command.step, side, attempt)
             if fault is not None:
-                made.call, made.delay = inject(call, fault, timeouts[number])
+                made.call, made.delay = inject(call, fault, made.timeout)
         return made
 
     # -- outcomes ---------------------------------------------------------------------------

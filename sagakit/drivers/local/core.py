@@ -18,7 +18,7 @@ from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Run
 from sagakit.errors import EngineClosedError, SagaError
 from sagakit.execution import Execution
-from sagakit.journal import Journal
+from sagakit.journal.base import Journal
 
 _UNDER_WAY = (Phase.FORWARD, Phase.BACKWARD)
 

@@ -9,7 +9,7 @@ from typing import Any
 from sagakit.drivers.local.core import Core
 from sagakit.drivers.run import Run, accept_input
 from sagakit.execution import Execution
-from sagakit.journal import MemoryJournal
+from sagakit.journal.memory import MemoryJournal
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 

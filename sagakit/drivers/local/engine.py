@@ -25,7 +25,9 @@ from sagakit.errors import (
 )
 from sagakit.events import Event, ExecutionResolved, Resolution
 from sagakit.execution import Execution, first_event, typed
-from sagakit.journal import ExecutionRow, Journal, MemoryJournal, SqliteJournal
+from sagakit.journal.base import ExecutionRow, Journal
+from sagakit.journal.memory import MemoryJournal
+from sagakit.journal.sqlite import SqliteJournal
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 
@@ -202,7 +204,7 @@ class Engine:
     # -- recovery ---------------------------------------------------------------------------
 
     def recover(
-        self, *sagas: Saga, progress: Callable[[int], None] | None = None
+        self, *sagas: Saga, progress: Callable[[int], object] | None = None
     ) -> builtins.list[Execution]:
         """Continue every unfinished execution of these sagas (or of all known ones) to its end.
 
@@ -225,7 +227,7 @@ class Engine:
             saga = wanted[first_event(events).fingerprint]
             future = self._submit(functools.partial(_resume, saga, events))
             if progress is not None:
-                future.add_done_callback(lambda _: progress(1))
+                future.add_done_callback(functools.partial(_tell, progress))
             futures.append(future)
         return [future.result() for future in futures]
 
@@ -379,6 +381,10 @@ def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | 
 
 def _resume(saga: Saga, events: builtins.list[Event]) -> Run:
     return Run.resume(saga, events, time.time())
+
+
+def _tell(progress: Callable[[int], object], _: Future[Execution]) -> None:
+    progress(1)
 
 
 async def _make_core(journal: Journal) -> Core:

@@ -1,0 +1,177 @@
+"""The part of the simulated driver that needs asyncio: a loop whose clock jumps.
+
+Where a loop would sleep until its next timer, this one moves its clock there at once, so an
+unmodified ``await asyncio.sleep(3600)`` takes no time. Only what waits for a thread or a socket
+takes real time, and only while no timer is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sagakit.drivers.run import Attempt
+from sagakit.drivers.simulated import UNDER_WAY, Simulation
+
+
+class _JumpingSelector(selectors.BaseSelector):
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._real = selectors.DefaultSelector()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._real.select(0 if timeout is not None else None)
+        if not ready and timeout is not None and timeout > 0:
+            self._simulation.now += timeout
+        return ready
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._real.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.modify(fileobj, events, data)
+
+    def close(self) -> None:
+        self._real.close()
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._real.get_map()
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop in the virtual time of a simulation."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        super().__init__(_JumpingSelector(simulation))
+        self._simulation = simulation
+
+    def time(self) -> float:
+        return self._simulation.now
+
+
+def finish_on_loop(simulation: Simulation) -> None:
+    """Drive a simulation that has met its first coroutine to its end."""
+    _away_from_running_loops(_OnLoop(simulation).finish)
+
+
+class _OnLoop:
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+        self.run = simulation.run
+        self.loop = VirtualLoop(simulation)
+        self.over: asyncio.Future[None] = self.loop.create_future()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def finish(self) -> None:
+        simulation, loop = self.simulation, self.loop
+        try:
+            simulation.hand_over = self._spawn
+            for attempt in simulation.pending:
+                self._spawn(attempt)
+            self._rest()
+            loop.run_until_complete(self.over)
+        finally:
+            for task in self.tasks:
+                task.cancel()
+            if self.tasks:
+                loop.run_until_complete(asyncio.gather(*self.tasks, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def _spawn(self, attempt: Attempt) -> None:
+        task = self.loop.create_task(_perform(attempt))
+        self.tasks.add(task)
+        timeout = None
+        if attempt.timeout is not None:
+            timeout = self.loop.call_later(attempt.timeout, self._time_out, attempt, task)
+
+        def done(task: asyncio.Task[Any]) -> None:
+            self.tasks.discard(task)
+            if timeout is not None:
+                timeout.cancel()
+            error = asyncio.CancelledError() if task.cancelled() else task.exception()
+            if attempt.closed:
+                return
+            if error is None:
+                self._step(self.run.returned, attempt, task.result())
+            else:
+                self._step(self.run.raised, attempt, error)
+
+        task.add_done_callback(done)
+
+    def _time_out(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
+        if not attempt.closed:
+            self._step(self.run.timed_out, attempt)
+            task.cancel()
+
+    def _step(self, tell: Callable[..., None] | None = None, *facts: Any) -> None:
+        """Record an outcome, if there is one, and go on."""
+        if self.over.done():
+            return
+        try:
+            if tell is not None:
+                self.simulation.guard(facts[0])
+                tell(*facts, self.simulation.now)
+            self.simulation.pump()
+            self._rest()
+        except BaseException as error:  # noqa: BLE001  a loop would swallow it
+            self.over.set_exception(error)
+
+    def _rest(self) -> None:
+        """Wake up for the next retry or deadline, or end."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.run.state.phase not in UNDER_WAY:
+            self.over.set_result(None)
+            return
+        due = self.run.state.next_due()
+        if due is not None:
+            self.timer = self.loop.call_at(due, self._wake, due)
+
+    def _wake(self, due: float) -> None:
+        self.simulation.now = max(self.simulation.now, due)  # a timer may fire a hair early
+        self._step()
+
+
+async def _perform(attempt: Attempt) -> Any:
+    if attempt.delay:
+        await asyncio.sleep(attempt.delay)
+    value = attempt.invoke() if attempt.value is None else attempt.value
+    return await value if hasattr(value, "__await__") else value
+
+
+def _away_from_running_loops(work: Callable[[], None]) -> None:
+    """Run ``work``, which runs a loop, in this thread; in another one if this runs a loop (as
+    every notebook cell does)."""
+    if not _in_a_running_loop():
+        work()
+        return
+    failure: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  it is raised again in the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=guarded, name="sagakit-virtual-time", daemon=True)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+
+
+def _in_a_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,16 @@
+"""The checkout world: four services with their own databases, and what makes them safe.
+
+It needs SQLAlchemy: ``pip install "sagakit[services]"``. ``import sagakit`` never loads it.
+"""
+
+import importlib.util
+
+if importlib.util.find_spec("sqlalchemy") is None:
+    raise ImportError("sagakit.services needs SQLAlchemy: pip install 'sagakit[services]'")
+
+from sagakit.services.books import Books
+from sagakit.services.database import open_database
+from sagakit.services.participant import KeyReusedError, Participant
+from sagakit.services.world import CheckoutWorld
+
+__all__ = ["Books", "CheckoutWorld", "KeyReusedError", "Participant", "open_database"]

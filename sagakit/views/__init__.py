@@ -1,0 +1,37 @@
+"""Pictures of plain data: flows, timelines, sequences. No IO but saving, and nothing of sagas."""
+
+from sagakit.views.bars import Bar, Mark, timeline_alt, timeline_table
+from sagakit.views.flow import FlowEngine, flow_dot, flow_picture, flow_svg
+from sagakit.views.nodes import FlowNode, flow_alt, flow_table
+from sagakit.views.picture import Mermaid, Picture
+from sagakit.views.render import dot_svg
+from sagakit.views.sequence import Message, sequence_mermaid
+from sagakit.views.style import COMPENSATION_STATES, KINDS, MARKS, STATES, STATUSES, legend
+from sagakit.views.timeline import timeline_picture, timeline_svg
+
+__all__ = [
+    "COMPENSATION_STATES",
+    "KINDS",
+    "MARKS",
+    "STATES",
+    "STATUSES",
+    "Bar",
+    "FlowEngine",
+    "FlowNode",
+    "Mark",
+    "Mermaid",
+    "Message",
+    "Picture",
+    "dot_svg",
+    "flow_alt",
+    "flow_dot",
+    "flow_picture",
+    "flow_svg",
+    "flow_table",
+    "legend",
+    "sequence_mermaid",
+    "timeline_alt",
+    "timeline_picture",
+    "timeline_svg",
+    "timeline_table",
+]

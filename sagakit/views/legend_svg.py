@@ -1,0 +1,34 @@
+"""The legend line under a picture: a swatch, a glyph and a word for each look it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sagakit.views.style import MUTED, NO_STATE, Look
+from sagakit.views.svg import box, label, text_width
+
+ROW = 19.0
+_SWATCH = 16.0
+_GAP = 16.0
+
+# What the swatch shows (a look, or a kind's shape), the glyph, the words.
+Entry = tuple[Look | str, str, str]
+
+
+def legend_rows(entries: Iterable[Entry], width: float) -> tuple[str, float, float]:
+    """The legend wrapped at `width` px: its SVG from (0, 0) down, its width and its height."""
+    parts: list[str] = []
+    x = y = widest = 0.0
+    for sample, glyph, words in entries:
+        text = f"{glyph} {words}"
+        step = _SWATCH + 5 + text_width(text, 10)
+        if x and x + step > width:
+            x, y = 0.0, y + ROW
+        look, shape = (NO_STATE, sample) if isinstance(sample, str) else (sample, "square")
+        inset = 2.5 if shape == "double" else 0.0
+        size = (_SWATCH - 2 * inset, 11 - 2 * inset)
+        parts.append(box(look, shape, x + inset, y + inset, *size, 1.2))
+        parts.append(label(x + _SWATCH + 5, y + 9.5, text, size=10, fill=MUTED))
+        widest = max(widest, x + step)
+        x += step + _GAP
+    return "".join(parts), widest, (y + ROW if parts else 0.0)

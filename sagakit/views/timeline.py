@@ -1,0 +1,232 @@
+"""An execution over time: actions above the axis, their compensations mirrored below it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from sagakit.views.bars import Bar, Mark, timeline_alt, timeline_table
+from sagakit.views.legend_svg import Entry, legend_rows
+from sagakit.views.picture import Picture
+from sagakit.views.style import (
+    GRID,
+    MARKS,
+    MUTED,
+    STATES,
+    Look,
+    mark_look,
+    state_look,
+    status_look,
+)
+from sagakit.views.svg import card, fit, hatches, label, num, text_width
+from sagakit.views.timeline_rows import Row, draw_row, row_height
+from sagakit.views.timescale import Scale, order_scale, same_instant, time_scale
+
+PLOT = 640.0
+MARGIN = 20.0
+AXIS = 32.0
+_BOLD = 'font-weight="bold"'
+
+
+def timeline_svg(
+    title: str,
+    bars: Sequence[Bar],
+    marks: Sequence[Mark] = (),
+    status: str = "",
+    steps: Sequence[str] = (),
+) -> str:
+    """The execution as an SVG document.
+
+    `steps` fixes the rows' order and may name steps that never ran; steps that only `bars` name
+    follow. Where all times are one instant the axis shows the order of events instead: bars in the
+    order given, a mark after the last bar whose step its text names, else at the end. Raises
+    ValueError for an outcome, mark or status that the legend does not know.
+    """
+    names = list(dict.fromkeys([*steps, *(bar.step for bar in bars)]))
+    bars, marks, scale = _scaled(bars, marks)
+    forward = _rows(names, bars, "action", scale)
+    undone = {bar.step for bar in bars if bar.side == "compensation"}
+    backward = _rows([n for n in reversed(names) if n in undone], bars, "compensation", scale)
+    gutter = min(200.0, max([88.0, *(text_width(name[:60], 11) for name in names)]) + 12)
+    left = MARGIN + gutter
+    tags, band = _tags(marks, scale, left)
+    top = 46.0 + band
+    body = [hatches(_looks(bars)), *_head(title, status, left)]
+    middle = top + sum(row_height(row) for row in forward)
+    bottom = middle + AXIS + sum(row_height(row) for row in backward)
+    if bars:
+        body += _axis(scale, left, (top, middle, bottom))
+    else:
+        body.append(label(MARGIN, middle + 18, "nothing has run yet", size=12, fill=MUTED))
+    body += _lane(forward, left, top) + _lane(backward, left, middle + AXIS)
+    body += _lines(marks, scale, left, (top, middle, bottom)) + tags
+    legend, _, height = legend_rows(_legend(bars, marks), gutter + PLOT)
+    body.append(f'<g transform="translate({num(MARGIN)} {num(bottom + 16)})">{legend}</g>')
+    desc = timeline_alt(title, bars, status)
+    size = (left + PLOT + MARGIN + 34, bottom + 16 + height + 8)
+    return card(*size, title, desc, filter(None, body))
+
+
+def _scaled(bars: Sequence[Bar], marks: Sequence[Mark]) -> tuple[list[Bar], list[Mark], Scale]:
+    """The bars and marks on their scale; those of one instant are spread out in their order."""
+    times = [t for bar in bars for t in (bar.start, bar.end) if t is not None]
+    times += [mark.at for mark in marks]
+    if not same_instant(times):
+        low, high = min(0.0, *times), max(times)
+        if any(bar.end is None for bar in bars):  # what still runs reaches beyond the last event
+            high += (high - low) * 0.08
+        return list(bars), list(marks), time_scale(low, high, PLOT)
+    scale = order_scale(len(bars), PLOT)
+    spread = [
+        msgspec.structs.replace(bar, start=i + 0.15, end=None if bar.end is None else i + 0.85)
+        for i, bar in enumerate(bars)
+    ]
+    return spread, [_in_order(mark, bars) for mark in marks], scale
+
+
+def _in_order(mark: Mark, bars: Sequence[Bar]) -> Mark:
+    words = {mark.text, *re.findall(r"[\w.-]+", mark.text)}
+    named = [i + 1 for i, bar in enumerate(bars) if bar.step in words]
+    return msgspec.structs.replace(mark, at=float(named[-1] if named else len(bars)))
+
+
+def _rows(names: Sequence[str], bars: Sequence[Bar], side: str, scale: Scale) -> list[Row]:
+    found: dict[str, list[Bar]] = {name: [] for name in names}
+    for bar in bars:
+        if bar.side == side and bar.step in found:
+            found[bar.step].append(bar)
+    tight = len(names) > 40
+    return [
+        Row(
+            name=name,
+            tight=tight,
+            segments=[
+                (
+                    scale.x(bar.start),
+                    scale.width if bar.end is None else scale.x(bar.end),
+                    state_look(bar.outcome),
+                    bar.label,
+                    bar.end is None,
+                )
+                for bar in sorted(found[name], key=lambda bar: (bar.start, bar.attempt))
+            ],
+        )
+        for name in names
+    ]
+
+
+def _lane(rows: Sequence[Row], left: float, y: float) -> list[str]:
+    parts = []
+    for row in rows:
+        parts.append(draw_row(row, left, y, PLOT))
+        y += row_height(row)
+    return parts
+
+
+def _head(title: str, status: str, left: float) -> list[str]:
+    shown = fit(title, 15, left + PLOT - 180)
+    parts = [label(MARGIN, 27, shown, size=15, extra=_BOLD)]
+    if status:
+        look = status_look(status)
+        text = f"{look.glyph} {status}"
+        width = text_width(text, 12) + 18
+        x = left + PLOT - width
+        parts.append(
+            f'<rect x="{num(x)}" y="13" width="{num(width)}" height="20" rx="10" '
+            f'fill="{look.fill}" stroke="{look.stroke}"/>'
+        )
+        parts.append(label(x + width / 2, 27, text, size=12, anchor="middle"))
+    return parts
+
+
+def _upright(x: float, levels: tuple[float, float, float]) -> str:
+    """A vertical path through both lanes, with a gap at the axis where the ticks' words stand."""
+    top, middle, bottom = levels
+    path = f"M{num(x)} {num(top)}V{num(middle + 4)}"
+    under = middle + AXIS
+    return path if bottom <= under else f"{path}M{num(x)} {num(under - 4)}V{num(bottom)}"
+
+
+def _axis(scale: Scale, left: float, levels: tuple[float, float, float]) -> list[str]:
+    """The axis between the lanes, its ticks' grid, and which lane is which."""
+    _, middle, bottom = levels
+    y = middle + AXIS / 2
+    parts = []
+    for at, text in scale.ticks:
+        x = left + scale.x(at)
+        parts.append(f'<path d="{_upright(x, levels)}" stroke="{GRID}"/>')
+        parts.append(label(x, y + 4, text, size=10, fill=MUTED, anchor="middle"))
+    parts.append(
+        label(left + scale.width + 14, y + 4, scale.unit, size=10, fill=MUTED, extra=_BOLD)
+    )
+    parts.append(label(MARGIN, middle + 12, "↑ actions", size=10, fill=MUTED))
+    if bottom > middle + AXIS:
+        parts.append(label(MARGIN, middle + 24, "↓ compensations", size=10, fill=MUTED))
+    return parts
+
+
+def _lines(
+    marks: Sequence[Mark], scale: Scale, left: float, levels: tuple[float, float, float]
+) -> list[str]:
+    parts = []
+    for mark in marks:
+        look = mark_look(mark.kind)
+        path = _upright(left + scale.x(mark.at), levels)
+        dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
+        width = 2 if mark.kind == "pivot" else 1.2
+        parts.append(f'<path d="{path}" stroke="{look.stroke}" stroke-width="{width}"{dash}/>')
+    return parts
+
+
+def _tags(marks: Sequence[Mark], scale: Scale, left: float) -> tuple[list[str], float]:
+    """The marks' words above the lanes, each on the lowest line where it is free, and their height.
+
+    Beyond four lines a mark keeps its line and loses its words: they would hide the picture.
+    """
+    free = [0.0] * 4
+    placed: list[tuple[float, int, str, Look]] = []
+    for mark in sorted(marks, key=lambda mark: mark.at):
+        look = mark_look(mark.kind)
+        text = fit(f"{look.glyph} {mark.text}", 10, 220)
+        width = text_width(text, 10)
+        x = max(MARGIN, min(left + scale.x(mark.at) - width / 2, left + PLOT + 34 - width))
+        line = next((i for i, end in enumerate(free) if end <= x), None)
+        if line is not None:
+            free[line] = x + width + 8
+            placed.append((x, line, text, look))
+    used = max((line + 1 for _, line, _, _ in placed), default=0)
+    return [
+        label(x, 46 + (used - line) * 14 - 6, text, size=10, fill=look.stroke)
+        for x, line, text, look in placed
+    ], used * 14.0
+
+
+def _looks(bars: Sequence[Bar]) -> list[Look]:
+    return [STATES[name] for name in dict.fromkeys(bar.outcome for bar in bars) if name in STATES]
+
+
+def _legend(bars: Sequence[Bar], marks: Sequence[Mark]) -> list[Entry]:
+    outcomes, kinds = {bar.outcome for bar in bars}, {mark.kind for mark in marks}
+    entries: list[Entry] = [
+        (look, look.glyph, name) for name, look in STATES.items() if name in outcomes
+    ]
+    entries += [(look, look.glyph, name) for name, look in MARKS.items() if name in kinds]
+    return entries
+
+
+def timeline_picture(
+    title: str,
+    bars: Sequence[Bar],
+    marks: Sequence[Mark] = (),
+    status: str = "",
+    steps: Sequence[str] = (),
+) -> Picture:
+    """The timeline as a `Picture` for notebooks, with its attempts as a table."""
+    return Picture(
+        svg=timeline_svg(title, bars, marks, status, steps),
+        alt=timeline_alt(title, bars, status),
+        table=timeline_table(bars),
+        caption=f"timeline of {title!r}",
+    )

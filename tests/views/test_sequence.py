@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sagakit.views import Mermaid, Message, sequence_mermaid
+from sagakit.views.sequence import mermaid_text
+
+any_text = st.text(st.characters(codec=None), max_size=40)
+LINE = re.compile(
+    r"sequenceDiagram|    participant p\d+ as .+|    p\d+(->>|-->>|-x)p\d+: .+"
+    r"|    Note over p\d+(,p\d+)?: .+"
+)
+
+
+def message(kind: str, text: str = "hello", sender: str = "a", receiver: str = "b") -> Message:
+    return Message(sender=sender, receiver=receiver, text=text, kind=kind)
+
+
+def test_a_conversation_reads_as_mermaid() -> None:
+    text = sequence_mermaid(
+        ["coordinator", "payments"],
+        [
+            message("request", "charge 42 EUR", "coordinator", "payments"),
+            message("error", "ConnectionError", "payments", "coordinator"),
+            message("note", "waits 0.5 s", "coordinator", "coordinator"),
+            message("lost", "reply", "payments", "coordinator"),
+            message("reply", "ok", "payments", "coordinator"),
+        ],
+    )
+    assert text == (
+        "sequenceDiagram\n"
+        "    participant p0 as coordinator\n"
+        "    participant p1 as payments\n"
+        "    p0->>p1: charge 42 EUR\n"
+        "    p1-->>p0: ✗ ConnectionError\n"
+        "    Note over p0: waits 0.5 s\n"
+        "    p1-xp0: ⊘ lost#58; reply\n"
+        "    p1-->>p0: ok\n"
+    )
+
+
+@given(
+    st.lists(any_text, max_size=4),
+    st.lists(
+        st.builds(
+            Message,
+            sender=any_text,
+            receiver=any_text,
+            text=any_text,
+            kind=st.sampled_from(["request", "reply", "error", "lost", "note"]),
+        ),
+        max_size=5,
+    ),
+)
+def test_every_line_is_grammatical_whatever_the_words(
+    participants: list[str], messages: list[Message]
+) -> None:
+    lines = sequence_mermaid(participants, messages).removesuffix("\n").split("\n")
+    assert all(LINE.fullmatch(line) for line in lines)
+    assert len(lines) == 1 + len(
+        {*participants, *(n for m in messages for n in (m.sender, m.receiver))}
+    ) + len(messages)
+
+
+@given(any_text)
+def test_escaped_text_holds_no_mermaid_syntax_and_reads_as_before(text: str) -> None:
+    escaped = mermaid_text(text)
+    bare = re.sub(r"#\d+;|<br/>", " ", escaped)
+    assert not re.search(r"[;#<>%{}:\"\\\n\r]", bare)
+    assert not re.search(r"\bend\b", escaped.replace(";", ""), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("text", ["a;b", "50% #1", "<b>", "the end", "END", "x: y", "%%{init}%%"])
+def test_special_words_come_back_when_decoded(text: str) -> None:
+    decoded = html.unescape(re.sub(r"#(\d+);", r"&#\1;", mermaid_text(text)))
+    assert decoded == text
+
+
+def test_newlines_become_breaks_and_nothing_becomes_a_space() -> None:
+    assert mermaid_text("a\nb") == "a<br/>b"
+    assert mermaid_text("") == "#160;"
+
+
+def test_an_unknown_kind_of_message_is_refused() -> None:
+    with pytest.raises(ValueError, match="no kind of message 'shout'"):
+        sequence_mermaid([], [message("shout")])
+
+
+def test_mermaid_is_text_with_a_mime_type() -> None:
+    diagram = Mermaid("sequenceDiagram\n    p0->>p1: x\n")
+    assert str(diagram) == diagram.text
+    assert repr(diagram) == "<Mermaid: sequenceDiagram, 2 lines>"
+    assert diagram._repr_mimebundle_() == {
+        "text/vnd.mermaid": diagram.text,
+        "text/plain": diagram.text,
+    }
+    assert list(diagram._repr_mimebundle_(include={"text/plain"})) == ["text/plain"]
+    assert list(diagram._repr_mimebundle_(exclude={"text/plain"})) == ["text/vnd.mermaid"]
+    assert repr(Mermaid("")) == "<Mermaid: , 1 lines>"
