@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import Any
 
 from sagakit.errors import IllegalEventError
@@ -46,151 +45,28 @@ from sagakit.events import (
     StepSucceeded,
 )
 from sagakit.plan import Plan
-
-
-class StepState(StrEnum):
-    """Where a step stands. The values are the words that pictures and tables show."""
-
-    PENDING = "pending"
-    READY = "ready"
-    RUNNING = "running"
-    RETRYING = "retrying"
-    SUCCEEDED = "succeeded"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    RECONCILE_DUE = "reconcile due"
-    RECONCILING = "reconciling"
-    IN_DOUBT = "in doubt"
-    STUCK = "stuck"
-    KEPT = "kept"
-    COMPENSATION_DUE = "compensation due"
-    COMPENSATING = "compensating"
-    COMPENSATION_RETRYING = "compensation retrying"
-    COMPENSATED = "compensated"
-    COMPENSATION_FAILED = "compensation failed"
-    COMPENSATION_SKIPPED = "compensation skipped"
-
-
-class Phase(StrEnum):
-    """Where an execution stands; ``status`` tells it in the words of the public face."""
-
-    NEW = "new"
-    FORWARD = "forward"
-    BACKWARD = "backward"
-    COMPLETED = "completed"
-    COMPENSATED = "compensated"
-    STUCK = "stuck"
-    ABANDONED = "abandoned"
-
-
-class Cause(StrEnum):
-    """Transitions that follow from another step's event rather than from one of their own."""
-
-    ENABLED = "every step before it settled"
-    HALTED = "backward recovery began, and it had no effect"
-    HALTED_IN_DOUBT = "backward recovery began, and it may have had one"
-    ASK = "it can be reconciled"
-    NO_WAY_BACK = "it stands at or after the pivot"
-    UNDO = "every step behind it is undone"
-    NOTHING_TO_UNDO = "every step behind it is undone, and it has no compensation"
-    RETRY = "an operator said retry"
-    SKIP = "an operator said skip"
-    ABANDON = "an operator said abandon"
-    TURN_BACK = "a step failed for good before the pivot"
-
-
-_S = StepState
-_C = Cause
-Key = type[Event] | Cause
-
-# The one table of what may happen to a step. The state diagrams in the docs are drawn from it.
-STEP_TRANSITIONS: dict[StepState, dict[Key, StepState]] = {
-    _S.PENDING: {_C.ENABLED: _S.READY},
-    _S.READY: {
-        StepStarted: _S.RUNNING,
-        StepSkipped: _S.SKIPPED,
-        StepFailed: _S.FAILED,  # its `when` raised
-        _C.HALTED: _S.PENDING,
-        _C.HALTED_IN_DOUBT: _S.IN_DOUBT,
-    },
-    _S.RUNNING: {
-        StepSucceeded: _S.SUCCEEDED,
-        StepAttemptFailed: _S.RETRYING,
-        StepFailed: _S.FAILED,
-        StepInDoubt: _S.IN_DOUBT,
-        AttemptLost: _S.READY,
-    },
-    _S.RETRYING: {
-        StepStarted: _S.RUNNING,
-        _C.HALTED: _S.FAILED,
-        _C.HALTED_IN_DOUBT: _S.IN_DOUBT,
-    },
-    _S.SUCCEEDED: {_C.UNDO: _S.COMPENSATION_DUE, _C.NOTHING_TO_UNDO: _S.KEPT},
-    _S.SKIPPED: {},
-    _S.FAILED: {_C.NO_WAY_BACK: _S.STUCK},
-    _S.IN_DOUBT: {
-        _C.ASK: _S.RECONCILE_DUE,
-        _C.NO_WAY_BACK: _S.STUCK,
-        _C.UNDO: _S.COMPENSATION_DUE,
-    },
-    _S.RECONCILE_DUE: {ReconcileStarted: _S.RECONCILING},
-    _S.RECONCILING: {
-        StepSucceeded: _S.SUCCEEDED,
-        StepFailed: _S.FAILED,
-        ReconcileFailed: _S.IN_DOUBT,
-        AttemptLost: _S.RECONCILE_DUE,
-    },
-    _S.STUCK: {_C.RETRY: _S.READY, _C.SKIP: _S.SKIPPED},
-    _S.KEPT: {},
-    _S.COMPENSATION_DUE: {CompensationStarted: _S.COMPENSATING},
-    _S.COMPENSATING: {
-        CompensationSucceeded: _S.COMPENSATED,
-        CompensationAttemptFailed: _S.COMPENSATION_RETRYING,
-        CompensationFailed: _S.COMPENSATION_FAILED,
-        AttemptLost: _S.COMPENSATION_DUE,
-    },
-    _S.COMPENSATION_RETRYING: {CompensationStarted: _S.COMPENSATING},
-    _S.COMPENSATED: {},
-    _S.COMPENSATION_FAILED: {_C.RETRY: _S.COMPENSATION_DUE, _C.SKIP: _S.COMPENSATION_SKIPPED},
-    _S.COMPENSATION_SKIPPED: {},
-}
-
-# And the one table of what may happen to an execution.
-PHASE_TRANSITIONS: dict[Phase, dict[Key, Phase]] = {
-    Phase.NEW: {ExecutionStarted: Phase.FORWARD},
-    Phase.FORWARD: {
-        ExecutionCompleted: Phase.COMPLETED,
-        ExecutionStuck: Phase.STUCK,
-        _C.TURN_BACK: Phase.BACKWARD,
-        DeadlinePassed: Phase.BACKWARD,
-    },
-    Phase.BACKWARD: {ExecutionCompensated: Phase.COMPENSATED, ExecutionStuck: Phase.STUCK},
-    Phase.COMPLETED: {},
-    Phase.COMPENSATED: {},
-    Phase.STUCK: {
-        _C.RETRY: Phase.FORWARD,  # or BACKWARD: the direction it was stuck in
-        _C.SKIP: Phase.FORWARD,
-        _C.ABANDON: Phase.ABANDONED,
-    },
-    Phase.ABANDONED: {},
-}
+from sagakit.transitions import (
+    PHASE_TRANSITIONS,
+    STATUS,
+    STEP_TRANSITIONS,
+    Cause,
+    Key,
+    Phase,
+    StepState,
+)
 
 # Module constants: an attribute of an enum costs a lookup in a loop that counts nanoseconds.
-_PENDING, _READY, _RUNNING = _S.PENDING, _S.READY, _S.RUNNING
-_RETRYING, _SUCCEEDED, _SKIPPED, _FAILED = _S.RETRYING, _S.SUCCEEDED, _S.SKIPPED, _S.FAILED
-_IN_DOUBT, _DUE, _RECONCILE_DUE = _S.IN_DOUBT, _S.COMPENSATION_DUE, _S.RECONCILE_DUE
-_FORWARD, _BACKWARD = Phase.FORWARD, Phase.BACKWARD
-_UNDER_WAY = frozenset({_S.RUNNING, _S.RECONCILING, _S.COMPENSATING})
-
-STATUS: dict[Phase, str] = {
-    Phase.NEW: "running",
-    Phase.FORWARD: "running",
-    Phase.BACKWARD: "running",
-    Phase.COMPLETED: "completed",
-    Phase.COMPENSATED: "compensated",
-    Phase.STUCK: "stuck",
-    Phase.ABANDONED: "abandoned",
-}
+_PENDING = StepState.PENDING
+_READY = StepState.READY
+_RUNNING = StepState.RUNNING
+_RETRYING = StepState.RETRYING
+_RECONCILE_DUE = StepState.RECONCILE_DUE
+_RECONCILING = StepState.RECONCILING
+_SUCCEEDED = StepState.SUCCEEDED
+_IN_DOUBT = StepState.IN_DOUBT
+_FORWARD = Phase.FORWARD
+_BACKWARD = Phase.BACKWARD
+_UNDER_WAY = frozenset({_RUNNING, _RECONCILING, StepState.COMPENSATING})
 
 
 class State:
@@ -302,13 +178,11 @@ def decide(state: State, now: float) -> list[Command]:
     deadline = state.deadline_at
     if deadline is not None and deadline <= now and phase is _FORWARD and state.remaining:
         return [PassDeadline()]
-    ready = state.ready
-    if ready:
-        commands = [_command(state, number) for number in ready]
-    elif state.timers:
-        commands = []
-    else:
+    if not state.ready and not state.timers:
         return [] if state.running else _end(state)
+    commands = []
+    for number in state.ready:
+        commands.append(_command(state, number))
     if state.timers and state.timers[0][0] <= now:
         commands += [_command(state, number) for number in _ripe(state, now)]
     return commands
@@ -477,26 +351,26 @@ def _execution_started(state: State, event: ExecutionStarted) -> None:
     if state.plan.deadline is not None:
         state.deadline_at = event.at + state.plan.deadline
     for number in state.plan.roots:
-        _enable(state, number)
+        state.steps[number] = _READY
+        state.ready[number] = None
+        state.enabled.append(number)
 
 
-def _enable(state: State, number: int) -> None:
-    state.steps[number] = _READY
-    state.ready[number] = None
-    state.enabled.append(number)
+# The two events of every step come first in speed: what `_find`, `_target` and `_current` do for
+# the others stands here in line.
 
 
 def _step_started(state: State, event: StepStarted) -> None:
-    number = _find(state, event)
-    attempt = state.attempts[number] + 1
+    number = state.plan.index.get(event.step, -1)
     current = state.steps[number]
-    # The two events of every step: `_target` and `_current` stand here in line.
-    if current is not _READY and current is not _RETRYING:
-        raise _refuse(state, event, f"is {current}")
-    if event.attempt != attempt:
-        raise _refuse(state, event, f"is at attempt {attempt}, not {event.attempt}")
-    if state.phase is not _FORWARD:
-        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+    attempt = event.attempt
+    if (
+        number < 0
+        or (current is not _READY and current is not _RETRYING)
+        or attempt != state.attempts[number] + 1
+        or state.phase is not _FORWARD
+    ):
+        raise _illegal_start(state, event)
     state.steps[number] = _RUNNING
     state.attempts[number] = attempt
     state.running += 1
@@ -508,12 +382,24 @@ def _step_started(state: State, event: StepStarted) -> None:
         _stop_timer(state, number)
 
 
-def _step_succeeded(state: State, event: StepSucceeded) -> None:
+def _illegal_start(state: State, event: StepStarted) -> IllegalEventError:
     number = _find(state, event)
+    if state.phase is not _FORWARD:
+        return _refuse(state, event, f"belongs to an execution that is {state.phase}")
+    _target(state, event, number)
+    return _refuse(state, event, f"is at attempt {state.attempts[number]}, not {event.attempt - 1}")
+
+
+def _step_succeeded(state: State, event: StepSucceeded) -> None:
+    number = state.plan.index.get(event.step, -1)
     current = state.steps[number]
-    if current is not _RUNNING and current is not _S.RECONCILING:
-        raise _refuse(state, event, f"is {current}")
-    if event.attempt != state.attempts[number]:
+    if (
+        number < 0
+        or (current is not _RUNNING and current is not _RECONCILING)
+        or event.attempt != state.attempts[number]
+    ):
+        number = _find(state, event)
+        _target(state, event, number)
         _current(state, event, state.attempts[number])
     state.steps[number] = _SUCCEEDED
     state.running -= 1
@@ -540,9 +426,11 @@ def _passed(state: State, number: int) -> None:
         state.deadline_at = None
     missing = state.missing
     for below in state.plan.dependents[number]:
-        missing[below] -= 1
-        if not missing[below]:
-            _enable(state, below)
+        left = missing[below] = missing[below] - 1
+        if not left:
+            state.steps[below] = _READY
+            state.ready[below] = None
+            state.enabled.append(below)
 
 
 def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:

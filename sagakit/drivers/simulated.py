@@ -13,17 +13,16 @@ from typing import Any
 
 import msgspec
 
-from sagakit.coordinator import Phase, decide
+from sagakit.coordinator import decide
 from sagakit.drivers.run import Attempt, Run, accept_input
 from sagakit.errors import SimulationError
 from sagakit.events import Event
 from sagakit.execution import Execution
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
+from sagakit.transitions import ACTIVE
 
 MAX_ATTEMPTS = 10_000  # of one step: beyond it the simulation would never end
-
-UNDER_WAY = (Phase.FORWARD, Phase.BACKWARD)
 
 
 def simulate(
@@ -101,7 +100,7 @@ class Simulation:
         run = self.run
         state = run.state
         self.pump()
-        while state.phase in UNDER_WAY and not self.pending:
+        while state.phase in ACTIVE and not self.pending:
             due = state.next_due()
             assert due is not None, "an execution under way waits for nothing"
             self.now = max(self.now, due)
@@ -116,8 +115,11 @@ class Simulation:
         """Carry out every command that can be carried out now."""
         take_up, state = self.run.take_up, self.run.state
         while commands := decide(state, self.now):
-            # All of them begin before the first ends: they are concurrent.
-            for attempt in [take_up(command, self.now) for command in commands]:
+            if len(commands) == 1:
+                attempts = (take_up(commands[0], self.now),)
+            else:  # all of them begin before the first ends: they are concurrent
+                attempts = tuple([take_up(command, self.now) for command in commands])
+            for attempt in attempts:
                 if attempt is not None:
                     self._make(attempt)
 

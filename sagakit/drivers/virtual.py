@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagakit.drivers.run import Attempt
-from sagakit.drivers.simulated import UNDER_WAY, Simulation
+from sagakit.drivers.simulated import Simulation
+from sagakit.transitions import ACTIVE
 
 
 class _JumpingSelector(selectors.BaseSelector):
@@ -129,7 +130,7 @@ class _OnLoop:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        if self.run.state.phase not in UNDER_WAY:
+        if self.run.state.phase not in ACTIVE:
             self.over.set_result(None)
             return
         due = self.run.state.next_due()

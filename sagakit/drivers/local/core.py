@@ -13,14 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sagakit.coordinator import Phase, decide
+from sagakit.coordinator import decide
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Run
 from sagakit.errors import EngineClosedError, SagaError
 from sagakit.execution import Execution
 from sagakit.journal.base import Journal
-
-_UNDER_WAY = (Phase.FORWARD, Phase.BACKWARD)
+from sagakit.transitions import ACTIVE
 
 
 class Live:
@@ -141,7 +140,7 @@ class Core:
         if len(run.events) > run.written:
             return  # an outcome came while this was committed; its own commit follows
         state = run.state
-        if state.phase not in _UNDER_WAY:
+        if state.phase not in ACTIVE:
             del self.live[state.execution_id]
             live.future.set_result(run.execution())
             return

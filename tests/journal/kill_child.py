@@ -1,0 +1,66 @@
+"""The process that the SIGKILL matrix kills: orders through the checkout world, on disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from sagakit import Engine
+from sagakit.journal.sqlite import SqliteJournal
+from sagakit.services import CheckoutWorld
+
+ORDERS = 10
+CONCURRENCY = 5
+STOCK = {1: 9, 2: 100}  # enough of product 1 for some orders: the others turn back
+
+
+def orders() -> dict[str, dict[str, Any]]:
+    """Inputs by execution id; four of ten find too little of product 1 left."""
+    return {
+        f"order-{number}": {
+            "order_id": number,
+            "customer": f"C{number % 3}",
+            "ship_city": "Reims",
+            "ship_country": "France",
+            "shipper": "Speedy Express",
+            "lines": [
+                {"product": 2, "quantity": 1},
+                {"product": 1, "quantity": 3 if number % 2 else 1},
+            ],
+            "amount_cents": 1000 + number,
+        }
+        for number in range(1, ORDERS + 1)
+    }
+
+
+class KillingJournal(SqliteJournal):
+    """Dies by SIGKILL before or after its n-th commit, and notes every commit that returned."""
+
+    def __init__(self, path: Path, acknowledged: Path, kill_at: int, after: bool) -> None:
+        super().__init__(path)
+        self.count = 0
+        self.kill_at = kill_at
+        self.after = after
+        self.acknowledged = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def append(self, batch: Any) -> None:
+        self.count += 1
+        if self.count == self.kill_at and not self.after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().append(batch)
+        os.write(self.acknowledged, b"%d\n" % sum(len(events) for _, _, events in batch))
+        if self.count == self.kill_at and self.after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work(folder: str, kill_at: int, after: bool) -> None:
+    """Recover what is there, then run every order; die at the given boundary."""
+    at = Path(folder)
+    journal = KillingJournal(at / "journal.db", at / "acknowledged", kill_at, after)
+    with CheckoutWorld(at / "services", STOCK) as world, Engine(journal, concurrency=5) as engine:
+        engine.recover(world.saga)
+        futures = [engine.start(world.saga, order, id=id) for id, order in orders().items()]
+        for future in futures:
+            future.result()

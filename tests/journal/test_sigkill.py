@@ -1,0 +1,135 @@
+"""Rule 7, proven: a process is killed at every journal boundary, and nothing is lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import kill_child
+import pytest
+
+from sagakit import Engine
+from sagakit.coordinator import replay
+from sagakit.events import AttemptLost, CompensationStarted, StepStarted
+from sagakit.journal.sqlite import SqliteJournal
+from sagakit.services import CheckoutWorld
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+
+_context = multiprocessing.get_context("forkserver" if hasattr(signal, "SIGKILL") else "spawn")
+_context.set_forkserver_preload(["kill_child", "sagakit.drivers.local.engine"])
+
+
+def die(folder: Path, kill_at: int, after: bool) -> bool:
+    """Run the child; True if it was killed, False if it got through to its end."""
+    child = _context.Process(target=kill_child.work, args=(str(folder), kill_at, after))
+    child.start()
+    child.join(60)
+    assert child.exitcode in (0, -signal.SIGKILL), child.exitcode
+    return child.exitcode != 0
+
+
+def read_all(path: Path) -> dict[str, list]:
+    journal = SqliteJournal(path, read_only=True)
+    try:
+        assert journal.verify() == []
+        return {row.id: journal.read(row.id) for row in journal.find()}
+    finally:
+        journal.close()
+
+
+def asked_of_the_services(folder: Path) -> set[tuple[str, str, bool]]:
+    """(execution, step, whether it was compensated), as the services' own databases have it."""
+    found = set()
+    for path in (folder / "services").glob("*.db"):
+        with closing(sqlite3.connect(path)) as database:
+            for key, state in database.execute("SELECT step_key, state FROM sagakit_inbox"):
+                execution, step = key.split("/")
+                found.add((execution, step, False))
+                if state in ("undone", "fenced"):
+                    found.add((execution, step, True))
+    return found
+
+
+def intended(before: dict[str, list]) -> set[tuple[str, str, bool]]:
+    """The same, as the journal announced it."""
+    return {
+        (id, event.step, isinstance(event, CompensationStarted))
+        for id, events in before.items()
+        for event in events
+        if isinstance(event, StepStarted | CompensationStarted)
+    }
+
+
+def finish_and_check(folder: Path, before: dict[str, list]) -> None:
+    """Recover, run what never began, and look at everything."""
+    with (
+        CheckoutWorld(folder / "services", kill_child.STOCK) as world,
+        Engine(folder / "journal.db") as engine,
+    ):
+        recovered = engine.recover(world.saga)
+        assert {execution.status for execution in recovered} <= {"completed", "compensated"}
+        assert engine.list(status="running") == []
+        for id, order in kill_child.orders().items():
+            engine.run(world.saga, order, id=id)
+        assert engine.recover(world.saga) == []
+        plan = world.saga.plan
+        rows = engine.list()
+        assert sorted(row.id for row in rows) == sorted(kill_child.orders())
+        for row in rows:
+            execution = engine.status(row.id)
+            assert row.status == execution.status
+            assert row.status in ("completed", "compensated")
+            replay(plan, execution.events)  # refuses what is doubled, lost or out of order
+            kept = execution.events[: len(before.get(row.id, ()))]
+            assert list(kept) == before.get(row.id, [])
+        books = world.books()
+        assert books.problems == ()
+        assert books.confirmed + books.cancelled == kill_child.ORDERS
+        statuses = engine.journal.counts()
+        assert statuses == {"completed": books.confirmed, "compensated": books.cancelled}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before each commit", "after each commit"])
+def test_killed_at_every_boundary_nothing_is_lost_or_doubled_and_the_books_balance(tmp_path, after):
+    boundary = 0
+    seen = {"forward": 0, "backward": 0, "in doubt": 0, "undo in doubt": 0}
+    while True:
+        boundary += 1
+        folder = tmp_path / str(boundary)
+        folder.mkdir()
+        killed = die(folder, boundary, after)
+        if not killed:
+            break
+        before = read_all(folder / "journal.db")
+        acknowledged = (folder / "acknowledged").read_text().split()
+        assert len(acknowledged) == boundary - (not after)
+        assert sum(map(int, acknowledged)) == sum(len(events) for events in before.values())
+        assert asked_of_the_services(folder) <= intended(before), "done before it was journalled"
+        with CheckoutWorld(stock={}) as world:
+            for events in before.values():
+                state = replay(world.saga.plan, events)
+                if state.phase in seen:
+                    seen[state.phase] += 1
+                    words = {str(state.state_of(name)) for name in state.in_flight()}
+                    seen["in doubt"] += "running" in words
+                    seen["undo in doubt"] += "compensating" in words
+        finish_and_check(folder, before)
+    assert boundary > 15, "too few commits to call it a matrix"
+    assert all(seen.values()), f"the matrix never met: {seen}"
+
+
+def test_killed_again_while_recovering_it_still_ends_with_balanced_books(tmp_path):
+    for boundary in (2, 4, 6, 8):
+        folder = tmp_path / str(boundary)
+        folder.mkdir()
+        assert die(folder, 9, True)
+        for again in range(1, boundary):
+            die(folder, again, bool(again % 2))
+        before = read_all(folder / "journal.db")
+        lost = sum(isinstance(event, AttemptLost) for events in before.values() for event in events)
+        assert boundary == 2 or lost, "no attempt was ever lost: the kills came too late"
+        finish_and_check(folder, before)

@@ -1,0 +1,209 @@
+"""Hypothesis strategies for sagas, and a pure driver that chooses every outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from sagakit import Retry, Saga, Simulated, Step
+from sagakit.coordinator import State, action_failed, compensation_failed, decide, evolve
+from sagakit.events import (
+    AskReconcile,
+    AttemptLost,
+    CompensationStarted,
+    CompensationSucceeded,
+    DeadlinePassed,
+    EndExecution,
+    ErrorInfo,
+    Event,
+    ExecutionCompensated,
+    ExecutionCompleted,
+    ExecutionResolved,
+    ExecutionStarted,
+    ExecutionStuck,
+    PassDeadline,
+    ReconcileFailed,
+    ReconcileStarted,
+    RunAction,
+    RunCompensation,
+    StepFailed,
+    StepInDoubt,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+)
+
+ERROR = ErrorInfo("Boom", "boom")
+
+
+@st.composite
+def sagas(draw: st.DrawFn, most: int = 7) -> Saga:
+    """A saga of up to ``most`` steps in any shape, with or without a pivot, of any options."""
+    before = draw(st.integers(0, most - 1))
+    has_pivot = draw(st.booleans()) if before else True
+    behind = draw(st.integers(0, most - before - 1)) if has_pivot else 0
+    steps = []
+    for number in range(before):
+        above = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
+        steps.append(
+            _step(draw, number, tuple(f"s{other}" for other in above), draw(st.booleans()))
+        )
+    if has_pivot:
+        sinks = {s.name for s in steps} - {name for s in steps for name in s.after or ()}
+        steps.append(_step(draw, before, tuple(sinks), False, pivot=True))
+    for number in range(before + 1, before + 1 + behind):
+        above = draw(st.sets(st.integers(before, number - 1), min_size=1, max_size=3))
+        steps.append(_step(draw, number, tuple(f"s{other}" for other in above), False))
+    deadline = draw(st.sampled_from([None, None, 0.5, 5.0]))
+    return Saga("generated", *steps, deadline=deadline)
+
+
+def _step(draw: Any, number: int, after: tuple[str, ...], undo: bool, pivot: bool = False) -> Step:
+    return Step(
+        name=f"s{number}",
+        action=Simulated("act"),
+        compensation=Simulated("undo") if undo else None,
+        after=after,
+        pivot=pivot,
+        reconcile=Simulated("ask") if draw(st.booleans()) else None,
+        retry=draw(st.sampled_from([None, Retry(2), Retry(3, wait=0.5, jitter=0.5)])),
+        compensation_retry=Retry(2, wait=0.1) if undo else None,
+    )
+
+
+class PureDriver:
+    """Drives the coordinator alone; ``choose(label, options)`` decides everything uncertain."""
+
+    def __init__(self, saga: Saga, choose: Callable[[str, list[Any]], Any]) -> None:
+        self.saga = saga
+        self.choose = choose
+        self.now = 0.0
+        self.events: list[Event] = []
+        self.state = State(saga.plan)
+        self.in_flight: list[Any] = []
+        self.commands: list[Any] = []
+        self.emit(ExecutionStarted(saga.name, None, saga.fingerprint, "x", None, 0.0))
+
+    def emit(self, event: Event) -> None:
+        self.state = evolve(self.state, event)
+        self.events.append(event)
+
+    def turn(self) -> bool:
+        """One step of the world; False when the execution has ended."""
+        if self.state.status != "running":
+            return False
+        commands = decide(self.state, self.now)
+        if commands:
+            for command in commands:
+                self._take_up(command)
+        elif self.in_flight:
+            if self.choose("crash", [False, False, False, False, True]):
+                self.crash()
+            else:
+                index = self.choose("which", list(range(len(self.in_flight))))
+                self._settle(self.in_flight.pop(index))
+        else:
+            due = self.state.next_due()
+            assert due is not None, "nothing to do, nothing to wait for, and not ended"
+            self.now = max(self.now, due)
+        return True
+
+    def crash(self) -> None:
+        self.in_flight.clear()
+        for name in self.state.in_flight():
+            self.emit(AttemptLost(name, self.now))
+
+    def resolve(self, resolution: Any, steps: tuple[str, ...]) -> None:
+        self.emit(ExecutionResolved(self.now, resolution, "operator", "test", steps))
+
+    def _take_up(self, command: Any) -> None:
+        self.commands.append(command)
+        match command:
+            case RunAction(step=step, attempt=attempt):
+                if attempt == 1 and self.choose("skip", [False, False, False, True]):
+                    self.emit(StepSkipped(step, self.now))
+                    return
+                self.emit(StepStarted(step, attempt, self.now))
+            case RunCompensation(step=step, attempt=attempt):
+                self.emit(CompensationStarted(step, attempt, self.now))
+            case AskReconcile(step=step):
+                self.emit(ReconcileStarted(step, self.now))
+            case PassDeadline():
+                self.emit(DeadlinePassed(self.now))
+                return
+            case EndExecution(status="completed"):
+                self.emit(ExecutionCompleted(self.now))
+                return
+            case EndExecution(status="compensated"):
+                self.emit(ExecutionCompensated(self.now))
+                return
+            case EndExecution(status="stuck", steps=steps):
+                self.emit(ExecutionStuck(self.now, steps))
+                return
+        self.in_flight.append(command)
+
+    def _settle(self, command: Any) -> None:
+        match command:
+            case RunAction(step=step, attempt=attempt):
+                outcome = self.choose("outcome", ["ok", "ok", "fail", "terminal", "doubt"])
+                if outcome == "ok":
+                    self.emit(StepSucceeded(step, attempt, self.now, attempt))
+                    return
+                self.emit(
+                    action_failed(
+                        self.state,
+                        step,
+                        ERROR,
+                        terminal=outcome == "terminal",
+                        in_doubt=outcome == "doubt",
+                        at=self.now,
+                        chance=0.25,
+                    )
+                )
+            case RunCompensation(step=step, attempt=attempt):
+                outcome = self.choose("undo", ["ok", "ok", "ok", "fail", "terminal"])
+                if outcome == "ok":
+                    self.emit(CompensationSucceeded(step, attempt, self.now))
+                    return
+                terminal = outcome == "terminal"
+                self.emit(
+                    compensation_failed(
+                        self.state, step, ERROR, terminal=terminal, at=self.now, chance=0.25
+                    )
+                )
+            case AskReconcile(step=step):
+                tries = self.state.attempts[self.state.plan.index[step]]
+                match self.choose("answer", ["yes", "no", "nothing"]):
+                    case "yes":
+                        self.emit(StepSucceeded(step, tries, self.now, tries))
+                    case "no":
+                        self.emit(StepFailed(step, tries, self.now, ERROR))
+                    case "nothing":
+                        self.emit(ReconcileFailed(step, self.now, ERROR))
+
+
+def snapshot(state: State) -> dict[str, Any]:
+    """Everything in a state, to compare (timers without what `due` has overtaken)."""
+    parts = {slot: getattr(state, slot) for slot in State.__slots__}
+    parts["timers"] = sorted(t for t in state.timers if state.due.get(t[1]) == t[0])
+    parts = {key: value.copy() if hasattr(value, "copy") else value for key, value in parts.items()}
+    parts.pop("plan")
+    return parts
+
+
+def possibly_done(events: list[Event]) -> set[str]:
+    """The steps whose action may have had its effect, by the events alone."""
+    done: set[str] = set()
+    for event in events:
+        match event:
+            case StepSucceeded(step=step) | StepInDoubt(step=step):
+                done.add(step)
+            case AttemptLost(step=step):
+                done.add(step)
+            case StepFailed(step=step):
+                pass
+            case _ if getattr(event, "in_doubt", False):
+                done.add(event.step)  # type: ignore[attr-defined]
+    return done
