@@ -5,9 +5,12 @@ The coordinator and the drivers read a ``Plan``; it is derived from the steps an
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import graphlib
 import inspect
 import math
+import types
 import typing
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -278,9 +281,22 @@ def _takes_context(function: Callable[..., Any]) -> bool | None:
 
 
 def _annotated_result(function: Callable[..., Any]) -> Any:
+    """The type of the return annotation alone: the others may name what is not importable."""
+    while isinstance(function, functools.partial):
+        function = function.func
     target = function if hasattr(function, "__annotations__") else type(function).__call__
-    try:
-        hints = typing.get_type_hints(inspect.unwrap(target))
-    except (NameError, TypeError, AttributeError):  # a forward reference that is not importable
+    target = inspect.unwrap(target)
+    annotations = getattr(target, "__annotations__", {})
+    if "return" not in annotations:
         return Any
-    return hints.get("return", Any)
+    holder = types.SimpleNamespace(__annotations__={"return": annotations["return"]})
+    names = dict(getattr(target, "__globals__", {}))
+    cells = getattr(target, "__closure__", None) or ()
+    code = getattr(target, "__code__", None)
+    for name, cell in zip(code.co_freevars if code else (), cells, strict=True):
+        with contextlib.suppress(ValueError):  # a cell that is still empty
+            names[name] = cell.cell_contents
+    try:
+        return typing.get_type_hints(holder, globalns=names)["return"]
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return Any  # a name that only a type checker knows

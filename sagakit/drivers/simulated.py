@@ -116,7 +116,7 @@ class Simulation:
         take_up, state = self.run.take_up, self.run.state
         while commands := decide(state, self.now):
             if len(commands) == 1:
-                attempts = (take_up(commands[0], self.now),)
+                attempts: tuple[Attempt | None, ...] = (take_up(commands[0], self.now),)
             else:  # all of them begin before the first ends: they are concurrent
                 attempts = tuple([take_up(command, self.now) for command in commands])
             for attempt in attempts:

@@ -119,7 +119,9 @@ class SqliteJournal:
                 f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; {script}"
                 f"PRAGMA user_version={number}; COMMIT;"
             )
-        self._next = writer.execute("SELECT coalesce(max(no), 0) + 1 FROM executions").fetchone()[0]
+        self._next: int = writer.execute(
+            "SELECT coalesce(max(no), 0) + 1 FROM executions"
+        ).fetchone()[0]
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         mark = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -144,15 +146,27 @@ class SqliteJournal:
             )
 
     def append(self, batch: Batch) -> None:
-        started, changed, rows, done = [], [], [], []
-        numbers = self._numbers
-        fresh = self._next if self._writer else 0
+        fresh: list[str] = []
+        try:
+            with self._transaction() as writer:
+                ended = self._write(writer, batch, fresh)
+        except BaseException:
+            for execution_id in fresh:
+                self._numbers.pop(execution_id, None)
+            raise
+        for execution_id in ended:
+            self._numbers.pop(execution_id, None)
+
+    def _write(self, writer: sqlite3.Connection, batch: Batch, fresh: list[str]) -> list[str]:
+        """Insert a batch; notes the executions that are new, returns those that ended."""
+        started, changed, rows, ended = [], [], [], []
         for execution_id, first, events in batch:
             if not first:
                 head = events[0]
                 assert isinstance(head, ExecutionStarted)
-                number = numbers[execution_id] = fresh
-                fresh += 1
+                number = self._next + len(fresh)
+                self._numbers[execution_id] = number
+                fresh.append(execution_id)
                 started.append(
                     (number, execution_id, head.saga, head.version, head.fingerprint, head.at)
                 )
@@ -160,24 +174,22 @@ class SqliteJournal:
                 number = self._number(execution_id)
             for seq, event in enumerate(events, first):
                 rows.append((number, seq, encode_event(event)))
-            status = status_after(events[-1])
-            if status is not None:
-                changed.append((status, events[-1].at, number))  # type: ignore[attr-defined]
-                if status != "running":
-                    done.append(execution_id)
-        with self._transaction() as writer:
-            if started:
-                writer.executemany(
-                    "INSERT INTO executions VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6, ?6)", started
-                )
-            writer.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
-            if changed:
-                writer.executemany(
-                    "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed
-                )
-        self._next = fresh
-        for execution_id in done:
-            numbers.pop(execution_id, None)
+                status = status_after(event)
+                if status is not None:
+                    changed.append((status, event.at, number))  # type: ignore[attr-defined]
+                    if status != "running":
+                        ended.append(execution_id)
+        if started:
+            writer.executemany(
+                "INSERT INTO executions VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6, ?6)", started
+            )
+        writer.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
+        if changed:
+            writer.executemany(
+                "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed
+            )
+        self._next += len(fresh)
+        return ended
 
     def _number(self, execution_id: str) -> int:
         number = self._numbers.get(execution_id)

@@ -1,0 +1,94 @@
+"""Draws the state diagrams in ``STATES.md`` from the coordinator's tables.
+
+``python -m sagakit.diagrams`` writes the file; a test fails when it is stale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sagakit.transitions import PHASE_TRANSITIONS, STEP_TRANSITIONS, Key, Phase, StepState
+
+TARGET = Path(__file__).with_name("STATES.md")
+
+_HEAD = """\
+# The states of a step and of an execution
+
+Drawn from the two tables in [`transitions.py`](transitions.py) by `make diagrams`; do not edit.
+An arrow is labelled with the event that causes it, or, in *(brackets)*, with what else does.
+"""
+
+
+def markdown() -> str:
+    """The whole document."""
+    undo = {
+        state
+        for state in StepState
+        if state.name.startswith("COMPENSAT") or state in (StepState.SUCCEEDED, StepState.IN_DOUBT)
+    } | {StepState.KEPT}
+    forward = [state for state in StepState if state not in undo] + [
+        StepState.SUCCEEDED,
+        StepState.IN_DOUBT,
+    ]
+    parts = [
+        _HEAD,
+        "## A step, going forward\n",
+        _diagram(_edges(STEP_TRANSITIONS, forward), StepState.PENDING),
+        "## A step, being undone\n",
+        _diagram(_edges(STEP_TRANSITIONS, undo), None),
+        "## An execution\n",
+        "An operator's *retry* or *skip* leads back into the direction that the execution was"
+        " stuck in.\n",
+        _diagram(_edges(PHASE_TRANSITIONS, Phase), Phase.NEW),
+    ]
+    return "\n".join(parts)
+
+
+def _edges(
+    table: Mapping[StepState, Mapping[Key, StepState]] | Mapping[Phase, Mapping[Key, Phase]],
+    among: Iterable[StepState] | Iterable[Phase],
+) -> list[tuple[str, str, str]]:
+    chosen = set(among)
+    return [
+        (source, target, _label(key))
+        for source, cells in table.items()
+        for key, target in cells.items()
+        if source in chosen and target in chosen
+    ]
+
+
+def _label(key: Key) -> str:
+    if isinstance(key, str):
+        return f"({key})"
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", key.__name__).lower()
+
+
+def _diagram(edges: list[tuple[str, str, str]], start: str | None) -> str:
+    names = list(dict.fromkeys(name for source, target, _ in edges for name in (source, target)))
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f"    state {_quoted(name)} as {_id(name)}" for name in names]
+    if start is not None:
+        lines.append(f"    [*] --> {_id(start)}")
+    lines += [f"    {_id(source)} --> {_id(target)}: {label}" for source, target, label in edges]
+    outgoing = {source for source, _, _ in edges}
+    lines += [f"    {_id(name)} --> [*]" for name in names if name not in outgoing]
+    return "\n".join([*lines, "```", ""])
+
+
+def _id(name: str) -> str:
+    return str(name).replace(" ", "_")
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def main() -> None:
+    TARGET.write_text(markdown(), "utf-8")
+    print(f"wrote {TARGET.name}")
+
+
+if __name__ == "__main__":
+    main()

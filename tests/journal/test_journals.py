@@ -1,0 +1,342 @@
+"""What every journal promises, and what SQLite's does when the disk or the file is bad."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+
+import pytest
+
+from sagakit import Engine, Saga, step
+from sagakit.errors import (
+    JournalBusyError,
+    JournalCorruptError,
+    JournalError,
+    JournalFullError,
+    JournalReadOnlyError,
+    UnknownExecutionError,
+)
+from sagakit.events import (
+    ErrorInfo,
+    ExecutionCompleted,
+    ExecutionResolved,
+    ExecutionStarted,
+    ExecutionStuck,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+)
+from sagakit.journal.memory import MemoryJournal
+from sagakit.journal.sqlite import APPLICATION_ID, MIGRATIONS, SqliteJournal
+
+
+def start(id, saga="s", fingerprint="f"):
+    return ExecutionStarted(saga, "1", fingerprint, id, {"x": [1]}, 1.5)
+
+
+def act():
+    pass
+
+
+SAGA = Saga("s", step(act, act), step(act, act, name="b"))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def journal(request, path):
+    made = MemoryJournal() if request.param == "memory" else SqliteJournal(path)
+    yield made
+    made.close()
+
+
+# -- every journal --------------------------------------------------------------------------
+
+
+def test_events_come_back_as_they_were_in_their_order(journal):
+    error = ErrorInfo("ValueError", "no", "Traceback …")
+    events = [start("one"), StepStarted("a", 1, 2.0), StepFailed("a", 1, 3.0, error)]
+    journal.append([("one", 0, events[:2])])
+    journal.append([("one", 2, events[2:])])
+    assert journal.read("one") == events
+    assert journal.read("one")[2].error.traceback == "Traceback …"
+
+
+def test_one_commit_may_hold_many_executions_and_one_of_them_twice(journal):
+    journal.append(
+        [
+            ("one", 0, [start("one")]),
+            ("two", 0, [start("two")]),
+            ("one", 1, [StepStarted("a", 1, 2.0)]),
+        ]
+    )
+    assert len(journal.read("one")) == 2
+    assert [row.id for row in journal.find()] == ["one", "two"]
+
+
+def test_an_event_out_of_order_is_refused_with_its_whole_commit(journal):
+    journal.append([("one", 0, [start("one")])])
+    with pytest.raises(JournalError):
+        journal.append([("two", 0, [start("two")]), ("one", 0, [start("one")])])
+    assert [row.id for row in journal.find()] == ["one"]
+    assert len(journal.read("one")) == 1
+
+
+def test_the_status_follows_the_events(journal):
+    def status():
+        (row,) = journal.find()
+        return row.status, row.changed_at
+
+    journal.append([("one", 0, [start("one")])])
+    assert status() == ("running", 1.5)
+    journal.append([("one", 1, [ExecutionStuck(5.0, ("a",))])])
+    assert status() == ("stuck", 5.0)
+    journal.append([("one", 2, [ExecutionResolved(6.0, "retry", "me", "why", ("a",))])])
+    assert status() == ("running", 6.0)
+    journal.append([("one", 3, [StepStarted("a", 1, 7.0), ExecutionCompleted(8.0)])])
+    assert status() == ("completed", 8.0)
+    assert journal.counts() == {"completed": 1}
+
+
+def test_unfinished_gives_the_running_executions_of_the_definitions_asked_for(journal):
+    journal.append([("one", 0, [start("one")]), ("two", 0, [start("two", fingerprint="g")])])
+    journal.append([("three", 0, [start("three"), ExecutionCompleted(2.0)])])
+    assert [id for id, _ in journal.unfinished(["f"])] == ["one"]
+    assert [id for id, _ in journal.unfinished(["f", "g", "h"])] == ["one", "two"]
+
+
+def test_a_definition_is_kept_once(journal):
+    journal.define("f", "s", "1", {"steps": {}})
+    journal.define("f", "s", "1", {"steps": {}})
+    assert journal.definition("f") == ("1", {"steps": {}})
+
+
+def test_a_stranger_is_unknown(journal):
+    with pytest.raises(UnknownExecutionError, match="'nobody'"):
+        journal.read("nobody")
+
+
+def test_many_threads_may_read_and_write_at_once(journal):
+    def write(name):
+        journal.append([(name, 0, [start(name)])])
+        for seq in range(1, 20):
+            journal.append([(name, seq, [StepStarted("a", seq, 1.0)])])
+            assert len(journal.read(name)) == seq + 1
+            journal.find(status="running", limit=3)
+
+    threads = [threading.Thread(target=write, args=(f"t{n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(len(journal.read(f"t{n}")) == 20 for n in range(6))
+
+
+# -- the file -------------------------------------------------------------------------------
+
+
+def test_the_file_waits_for_the_disk_at_every_commit(path):
+    journal = SqliteJournal(path)
+    assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert journal._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal.close()
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert file.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+def test_a_file_of_an_older_format_is_brought_forward(path, monkeypatch):
+    with Engine(path) as engine:
+        engine.run(SAGA, id="one")
+    added = (*MIGRATIONS, "CREATE TABLE extra (x); INSERT INTO extra VALUES (7);")
+    monkeypatch.setattr("sagakit.journal.sqlite.MIGRATIONS", added)
+    with Engine(path) as engine:
+        assert engine.status("one").status == "completed"
+        assert engine.journal._writer.execute("SELECT x FROM extra").fetchone() == (7,)
+    monkeypatch.undo()
+    with pytest.raises(JournalError, match=r"format 2, written by a newer sagakit.*upgrade"):
+        Engine(path)
+
+
+def run_two(path):
+    with Engine(path) as engine:
+        engine.run(SAGA, id="one")
+        engine.run(SAGA, id="two")
+
+
+def test_a_full_disk_is_named_and_what_was_journalled_can_be_recovered(path):
+    run_two(path)
+    with Engine(path) as engine:
+        journal = engine.journal
+        pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
+        journal._writer.execute(f"PRAGMA max_page_count={pages}")
+        big = {"text": "x" * 20_000}
+        with pytest.raises(JournalFullError, match="disk is full.*Free some space"):
+            for number in range(50):
+                engine.run(SAGA, big, id=f"big-{number}")
+        assert engine.status("one").status == "completed"
+        unfinished = [row.id for row in engine.list(status="running")]
+        journal._writer.execute("PRAGMA max_page_count=100000")
+        assert [e.id for e in engine.recover(SAGA)] == unfinished
+        assert engine.run(SAGA, big, id="after").status == "completed"
+    journal = SqliteJournal(path, read_only=True)
+    assert journal.verify() == []
+    journal.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX rights")
+def test_a_file_that_only_others_may_write_is_named(tmp_path):
+    run_two(tmp_path / "journal.db")
+    (tmp_path / "journal.db.lock").unlink(missing_ok=True)
+    (tmp_path / "journal.db").chmod(0o444)
+    tmp_path.chmod(0o555)
+    for above in tmp_path.parents[:2]:
+        above.chmod(0o755)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        if os.geteuid() == 0:
+            os.setuid(65534)  # root may write anywhere: ask as nobody
+        try:
+            Engine(tmp_path / "journal.db")
+        except JournalReadOnlyError as error:
+            os.write(writer, str(error).encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as pipe:
+        said = pipe.read()
+    tmp_path.chmod(0o755)
+    assert "journal.db" in said
+    assert "cannot" in said
+
+
+def test_a_file_that_may_not_be_written_is_named_and_can_be_read(path, monkeypatch):
+    run_two(path)
+    monkeypatch.setattr(
+        "sagakit.journal.sqlite.os.access", lambda at, mode: not (mode & os.W_OK and at == path)
+    )
+    with pytest.raises(JournalReadOnlyError, match=r"journal\.db' cannot be written"):
+        Engine(path)
+    journal = SqliteJournal(path, read_only=True)
+    assert len(journal.find()) == 2
+    journal.close()
+
+
+def test_a_locked_file_is_named_and_nothing_is_lost(path):
+    run_two(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with Engine(path) as engine:
+            engine.journal._writer.execute("PRAGMA busy_timeout=50")
+            with pytest.raises(JournalBusyError, match="locked by another program"):
+                engine.run(SAGA, id="three")
+            other.execute("ROLLBACK")
+            assert engine.run(SAGA, id="three").status == "completed"
+
+
+def test_a_truncated_file_is_named_before_anything_is_written(path):
+    run_two(path)
+    whole = path.read_bytes()
+    for size in (len(whole) // 2, len(whole) - 1, 100, 50):
+        path.write_bytes(whole[:size])
+        with pytest.raises(JournalCorruptError, match=r"truncated|not a sagakit journal"):
+            Engine(path)
+        assert path.read_bytes() == whole[:size]
+    path.write_bytes(whole)
+    with Engine(path) as engine:
+        assert engine.status("two").status == "completed"
+
+
+@pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04" * 100, b"\0" * 5000])
+def test_a_foreign_file_is_named_and_left_alone(path, content):
+    path.write_bytes(content)
+    with pytest.raises(JournalCorruptError, match="not a sagakit journal"):
+        Engine(path)
+    assert path.read_bytes() == content
+
+
+def test_somebody_elses_sqlite_file_is_named_and_left_alone(path):
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE executions (mine)")
+        other.commit()
+    before = path.read_bytes()
+    with pytest.raises(JournalCorruptError, match="an SQLite file but not a sagakit journal"):
+        Engine(path)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_page_is_named(path):
+    with Engine(path) as engine:
+        for number in range(200):
+            engine.run(SAGA, {"n": number}, id=f"e{number}")
+    content = bytearray(path.read_bytes())
+    for offset in range(4096 * 2, len(content), 4096):
+        content[offset : offset + 200] = b"\xff" * 200
+    path.write_bytes(bytes(content))
+    with pytest.raises(JournalError, match="damaged"), Engine(path) as engine:
+        for number in range(200):
+            engine.status(f"e{number}")
+
+
+def test_an_event_that_is_missing_or_unreadable_is_named(path):
+    run_two(path)
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.execute("DELETE FROM events WHERE execution = 1 AND seq = 2")
+        file.execute(
+            'UPDATE events SET body = \'{"type":"Nonsense"}\' WHERE execution = 2 AND seq = 1'
+        )
+        file.commit()
+    with Engine(path) as engine:
+        with pytest.raises(JournalCorruptError, match="'one' lacks event 2"):
+            engine.status("one")
+        with pytest.raises(JournalCorruptError, match="'two', event 1"):
+            engine.status("two")
+
+
+def test_a_folder_and_a_missing_folder_are_named(tmp_path):
+    with pytest.raises(JournalError, match="is a folder"):
+        Engine(tmp_path)
+    with pytest.raises(JournalError, match="does not exist; make it"):
+        Engine(tmp_path / "no" / "journal.db")
+    assert list(tmp_path.glob("no*")) == []
+
+
+def test_reading_what_does_not_exist_makes_no_file(path):
+    with pytest.raises(JournalError, match="does not exist"):
+        SqliteJournal(path, read_only=True)
+    assert not path.exists()
+
+
+def test_a_reader_cannot_write(path):
+    run_two(path)
+    reader = SqliteJournal(path, read_only=True)
+    with pytest.raises(JournalError, match="opened for reading"):
+        reader.append([("x", 0, [start("x")])])
+    reader.close()
+    with pytest.raises(JournalError, match="closed"):
+        reader.find()
+
+
+def test_a_result_is_stored_as_plain_json_that_other_programs_can_read(path):
+    def give():
+        return {"paid": 42}
+
+    with Engine(path) as engine:
+        engine.run(Saga("s", step(give)), id="one")
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        row = file.execute(
+            "SELECT json_extract(body, '$.result.paid') FROM events"
+            " WHERE json_extract(body, '$.type') = 'StepSucceeded'"
+        ).fetchone()
+    assert row == (42,)
+
+
+def test_the_last_event_may_be_read_by_its_type(journal):
+    journal.append([("one", 0, [start("one"), StepSucceeded("a", 1, 2.0, {"a": [1, None]})])])
+    assert journal.read("one")[1].result == {"a": [1, None]}

@@ -1,0 +1,41 @@
+"""The tables: complete, reachable, and drawn as they are."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from sagakit import diagrams
+from sagakit.coordinator import APPLY
+from sagakit.events import AnyEvent
+from sagakit.transitions import PHASE_TRANSITIONS, STATUS, STEP_TRANSITIONS, Cause, Phase, StepState
+
+
+def test_every_state_and_phase_has_its_row():
+    assert set(STEP_TRANSITIONS) == set(StepState)
+    assert set(PHASE_TRANSITIONS) == set(Phase) == set(STATUS)
+
+
+def test_every_state_can_be_reached():
+    targets = {target for row in STEP_TRANSITIONS.values() for target in row.values()}
+    assert targets | {StepState.PENDING} == set(StepState)
+    phases = {target for row in PHASE_TRANSITIONS.values() for target in row.values()}
+    assert phases | {Phase.NEW} == set(Phase)
+
+
+def test_every_event_and_cause_stands_in_a_table_and_can_be_applied():
+    used = {
+        key
+        for table in (STEP_TRANSITIONS, PHASE_TRANSITIONS)
+        for row in table.values()
+        for key in row
+    }
+    events = set(get_args(AnyEvent))
+    assert events == set(APPLY)
+    resolved = {event for event in events if event.__name__ == "ExecutionResolved"}
+    assert events - used == resolved, "an operator's word is its causes retry, skip and abandon"
+    assert set(Cause) <= used
+
+
+def test_the_drawn_diagrams_are_current():
+    stale = diagrams.TARGET.read_text("utf-8") != diagrams.markdown()
+    assert not stale, "STATES.md is stale; run: make diagrams"
