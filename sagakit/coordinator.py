@@ -660,6 +660,7 @@ def _execution_resolved(state: State, event: ExecutionResolved) -> None:
         raise _refuse(state, event, f"is not stuck at {', '.join(event.steps)}")
     if cause is Cause.ABANDON:
         state.phase = target
+        state.stuck.clear()
         return
     state.phase = _BACKWARD if state.turned_back else target
     for number in numbers:

@@ -41,12 +41,18 @@ class ErrorInfo:
         kind = type(exception)
         module = kind.__module__
         name = kind.__qualname__
-        if module not in ("builtins", "__main__"):
+        if module not in ("builtins", "__main__") and not module.startswith("sagakit."):
             name = f"{module}.{name}"
         return cls(name, str(exception), "", exception)
 
     @property
+    def name(self) -> str:
+        """The exception's class without its module."""
+        return self.type.rpartition(".")[2]
+
+    @property
     def traceback(self) -> str:
+        """The traceback as Python prints it, from the user's own first frame on."""
         exception = self.exception
         if not self._traceback and exception is not None:
             frames = exception.__traceback__

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
@@ -27,6 +28,7 @@ from sagakit.events import (
 )
 from sagakit.journal import codec
 from sagakit.saga import Saga, callable_name
+from sagakit.scenario import INJECTED, FaultKind
 
 if TYPE_CHECKING:
     from sagakit.views import Bar, Mark, Mermaid, Message, Picture
@@ -74,16 +76,19 @@ class Execution:
         return {name: str(state) for name, state in zip(names, self._state.steps, strict=True)}
 
     @property
+    def _failure(self) -> StepFailed | StepInDoubt | CompensationFailed | None:
+        kinds = (StepFailed, StepInDoubt, CompensationFailed)
+        return next((event for event in self.events if isinstance(event, kinds)), None)
+
+    @property
     def error(self) -> ErrorInfo | None:
         """The first failure that turned the execution back or left it stuck; None without one."""
-        kinds = (StepFailed, StepInDoubt, CompensationFailed)
-        return next((event.error for event in self.events if isinstance(event, kinds)), None)
+        return None if self._failure is None else self._failure.error
 
     @property
     def failed_step(self) -> str | None:
-        """The step whose failure is ``error``."""
-        kinds = (StepFailed, StepInDoubt, CompensationFailed)
-        return next((event.step for event in self.events if isinstance(event, kinds)), None)
+        """The step whose failure (or doubt) is ``error``."""
+        return None if self._failure is None else self._failure.step
 
     @property
     def errors(self) -> tuple[tuple[str, ErrorInfo], ...]:
@@ -105,6 +110,11 @@ class Execution:
         return tuple(e.step for e in self.events if isinstance(e, CompensationSucceeded))
 
     @property
+    def resolutions(self) -> tuple[ExecutionResolved, ...]:
+        """What operators decided: ``resolution``, ``by``, ``why``, ``steps`` and ``at`` of each."""
+        return tuple(event for event in self.events if isinstance(event, ExecutionResolved))
+
+    @property
     def started_at(self) -> float:
         """Seconds since the epoch (in virtual time: since its beginning)."""
         return _at(self.events[0])
@@ -114,14 +124,34 @@ class Execution:
         """Seconds from the first event to the last."""
         return _at(self.events[-1]) - _at(self.events[0])
 
+    def log(self, *, clock: bool = True) -> str:
+        """The events as text, one a line: what happened, to which step, and why.
+
+        Parameters:
+            clock: begin each line with the seconds since the start; leave it out where real
+                time must not show, in a notebook's output for instance.
+        """
+        lines = []
+        for event in self.events:
+            what, step, detail = tell(event)
+            time = f"{_at(event) - self.started_at:10.3f} s  " if clock else ""
+            lines.append(f"{time}{what:<28}{step:<20}{detail}".rstrip())
+        return "\n".join(lines)
+
     # -- pictures ---------------------------------------------------------------------------
 
     def flow(self) -> Picture:
         """The saga's flow graph, coloured by what happened."""
         from sagakit.views import flow_picture
 
-        nodes = self.saga.flow_nodes(self.states)
-        return flow_picture(self.saga.name, nodes, self.saga.edges)
+        doubted = {event.step for event in self.events if isinstance(event, StepInDoubt)}
+        nodes = [
+            msgspec.structs.replace(node, notes=(*node.notes, "was in doubt"))
+            if node.name in doubted and node.state != "in doubt"
+            else node
+            for node in self.saga.flow_nodes(self.states)
+        ]
+        return flow_picture(self.saga.name, nodes, self.saga.edges, status=self.status)
 
     def timeline(self) -> Picture:
         """When each attempt ran: actions above, compensations mirrored below."""
@@ -141,8 +171,10 @@ class Execution:
 
     def __repr__(self) -> str:
         parts = [f"{len(self.saga.steps)} steps"]
-        if self.failed_step is not None and self.status != "completed":
-            parts.append(f"'{self.failed_step}' failed")
+        failure = self._failure
+        if failure is not None and self.status != "completed":
+            word = "was in doubt" if isinstance(failure, StepInDoubt) else "failed"
+            parts.append(f"'{failure.step}' {word} ({failure.error.name})")
         if self.compensated_steps:
             parts.append(f"{len(self.compensated_steps)} compensated")
         if self.stuck_steps:
@@ -165,6 +197,22 @@ def typed(saga: Saga, events: Iterable[Event]) -> list[Event]:
                 event = msgspec.structs.replace(event, result=result)
         kept.append(event)
     return kept
+
+
+def tell(event: Event) -> tuple[str, str, str]:
+    """An event in words: what happened, the step, the details."""
+    what = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
+    details = []
+    if getattr(event, "attempt", 1) > 1:
+        details.append(f"attempt {event.attempt}")  # type: ignore[attr-defined]
+    if getattr(event, "in_doubt", False):
+        details.append("in doubt")
+    if isinstance(event, ExecutionResolved):
+        details.append(f"{event.resolution} {', '.join(event.steps)} by {event.by}: {event.why}")
+    error = getattr(event, "error", None)
+    if error is not None:
+        details.append(f"{error.name}: {error.message}" if error.message else error.name)
+    return what, getattr(event, "step", ""), ", ".join(details)
 
 
 def _at(event: Event) -> float:
@@ -242,9 +290,11 @@ class _Bars:
 
 
 def _error_label(error: ErrorInfo) -> str:
-    if error.message.startswith("injected: "):
-        return error.message
-    return error.type.rpartition(".")[2]
+    """A few words for a picture, where the step is plain from the place."""
+    if error.message.startswith(INJECTED):
+        fault = error.message.removeprefix(INJECTED)
+        return f"injected {next(kind for kind in get_args(FaultKind) if fault.startswith(kind))}"
+    return error.name
 
 
 def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
@@ -291,7 +341,7 @@ def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
             case CompensationAttemptFailed(step=step, error=error):
                 answer(step, _error_label(error), "error")
             case CompensationFailed(step=step, error=error):
-                answer(step, f"gave up: {_error_label(error)}", "error")
+                answer(step, f"gave up, {_error_label(error)}", "error")
             case ExecutionResolved(resolution=resolution, by=by, steps=steps):
                 text = f"{by}: {resolution} {', '.join(steps)}"
                 messages.append(

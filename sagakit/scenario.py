@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sagakit.saga import Saga
 
 Side = Literal["action", "compensation"]
+INJECTED = "injected: "  # begins the message of every error that a scenario puts in
 FaultKind = Literal["fail", "lose reply", "time out", "slow"]
 
 
@@ -119,10 +120,10 @@ def inject(call: Call, fault: Fault, timeout: float | None) -> tuple[Call, float
             return call, fault.seconds
         case "fail":
             error = InjectedRefusal if fault.attempt is None else InjectedFault
-            return Call(_raising(error(f"injected: {fault}"))), 0.0
+            return Call(_raising(error(f"{INJECTED}{fault}"))), 0.0
         case "time out":
             # a little beyond the timeout, so that it is the timeout that speaks
-            return Call(_raising(InjectedSilence(f"injected: {fault}"))), (timeout or 0.0) * 1.01
+            return Call(_raising(InjectedSilence(f"{INJECTED}{fault}"))), (timeout or 0.0) * 1.01
         case "lose reply":
             return Call(_losing(call, fault)), 0.0
 
@@ -142,10 +143,10 @@ def _losing(call: Call, fault: Fault) -> Any:
         value = invoke(ctx)
         if hasattr(value, "__await__"):
             await value
-        raise InjectedSilence(f"injected: {fault}")
+        raise InjectedSilence(f"{INJECTED}{fault}")
 
     def act_and_lose(ctx: Any) -> None:
         invoke(ctx)
-        raise InjectedSilence(f"injected: {fault}")
+        raise InjectedSilence(f"{INJECTED}{fault}")
 
     return act_and_lose_async if call.is_async else act_and_lose

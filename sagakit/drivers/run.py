@@ -97,6 +97,11 @@ class StepContext:
         return f"{self._run.state.execution_id}/{self.step}/{self.side}"
 
     @property
+    def action_key(self) -> str:
+        """The idempotency key of the step's action: under it a compensation finds what to undo."""
+        return f"{self._run.state.execution_id}/{self.step}/action"
+
+    @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
         """A structlog logger with saga, execution, step and attempt bound."""
         import structlog
@@ -117,7 +122,19 @@ class StepContext:
 class Attempt:
     """A call to make: which command it serves, and what the driver must know to make it."""
 
-    __slots__ = ("attempt", "call", "closed", "command", "delay", "run", "side", "timeout", "value")
+    __slots__ = (
+        "attempt",
+        "call",
+        "closed",
+        "command",
+        "delay",
+        "run",
+        "side",
+        "task",
+        "timeout",
+        "timer",
+        "value",
+    )
 
     def __init__(
         self, run: Run, command: Any, call: Call, side: Side, attempt: int, timeout: float | None
@@ -129,6 +146,8 @@ class Attempt:
         self.attempt = attempt
         self.timeout = timeout
         self.delay = 0.0  # seconds by which a fault holds the call back
+        self.task: Any = None  # what a driver with a loop makes of it
+        self.timer: Any = None
         self.value: Any = None  # an awaitable that a plain function returned
         self.closed = False  # its outcome is recorded; whatever comes later is ignored
 

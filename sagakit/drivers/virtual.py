@@ -8,6 +8,7 @@ takes real time, and only while no timer is set.
 from __future__ import annotations
 
 import asyncio
+import functools
 import selectors
 import threading
 from collections.abc import Callable, Mapping
@@ -87,30 +88,28 @@ class _OnLoop:
             loop.close()
 
     def _spawn(self, attempt: Attempt) -> None:
-        task = self.loop.create_task(_perform(attempt))
+        attempt.task = task = self.loop.create_task(_perform(attempt))
         self.tasks.add(task)
-        timeout = None
+        task.add_done_callback(functools.partial(self._done, attempt))
         if attempt.timeout is not None:
-            timeout = self.loop.call_later(attempt.timeout, self._time_out, attempt, task)
+            attempt.timer = self.loop.call_later(attempt.timeout, self._time_out, attempt)
 
-        def done(task: asyncio.Task[Any]) -> None:
-            self.tasks.discard(task)
-            if timeout is not None:
-                timeout.cancel()
-            error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            if attempt.closed:
-                return
-            if error is None:
-                self._step(self.run.returned, attempt, task.result())
-            else:
-                self._step(self.run.raised, attempt, error)
+    def _done(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if attempt.closed:
+            return  # its timeout came first
+        if error is None:
+            self._step(self.run.returned, attempt, task.result())
+        else:
+            self._step(self.run.raised, attempt, error)
 
-        task.add_done_callback(done)
-
-    def _time_out(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
+    def _time_out(self, attempt: Attempt) -> None:
         if not attempt.closed:
             self._step(self.run.timed_out, attempt)
-            task.cancel()
+            attempt.task.cancel()
 
     def _step(self, tell: Callable[..., None] | None = None, *facts: Any) -> None:
         """Record an outcome, if there is one, and go on."""

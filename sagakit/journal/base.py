@@ -71,18 +71,17 @@ class Journal(Protocol):
         """Release the journal. Closing twice is allowed."""
 
 
+_STATUS: dict[type[Event], str] = {
+    ExecutionCompleted: "completed",
+    ExecutionCompensated: "compensated",
+    ExecutionStuck: "stuck",
+    ExecutionResolved: "running",
+}
+
+
 def status_after(event: Event) -> str | None:
     """The status an event puts its execution in; None when it changes none."""
-    match event:
-        case ExecutionCompleted():
-            return "completed"
-        case ExecutionCompensated():
-            return "compensated"
-        case ExecutionStuck():
-            return "stuck"
-        case ExecutionResolved(resolution="abandon"):
-            return "abandoned"
-        case ExecutionResolved():
-            return "running"
-        case _:
-            return None
+    status = _STATUS.get(type(event))
+    if isinstance(event, ExecutionResolved) and event.resolution == "abandon":
+        return "abandoned"
+    return status

@@ -58,12 +58,15 @@ def flow_svg(
 
 
 def flow_picture(
-    title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]]
+    title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]], status: str = ""
 ) -> Picture:
-    """The flow as a `Picture` for notebooks: byte-stable SVG, words and a table."""
+    """The flow as a `Picture` for notebooks: byte-stable SVG, words and a table.
+
+    `status` is the execution's, if the nodes show one.
+    """
     return Picture(
-        svg=draw_flow(title, nodes, edges),
-        alt=flow_alt(title, nodes),
+        svg=draw_flow(title, nodes, edges, status),
+        alt=flow_alt(title, nodes, status),
         table=flow_table(nodes, edges),
         caption=f"flow of {title!r}",
     )

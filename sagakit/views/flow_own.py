@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sagakit.views.layered import Item, Layout, layered
-from sagakit.views.legend_svg import Entry, legend_rows
+from sagakit.views.legend_svg import Entry, legend_rows, status_badge
 from sagakit.views.nodes import FlowNode, flow_alt, indexed
 from sagakit.views.style import (
     COMPENSATION_GLYPH,
@@ -85,7 +85,9 @@ def _item(step: _Block, twin: _Block | None) -> Item:
     return Item(width=max(step.width, twin.width if twin else 0), above=half, below=below)
 
 
-def draw_flow(title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]]) -> str:
+def draw_flow(
+    title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]], status: str = ""
+) -> str:
     """The flow as an SVG document, the same bytes for the same input on every machine."""
     pairs = indexed(nodes, edges)
     blocks = [(_step_block(node), _twin_block(node)) for node in nodes]
@@ -100,9 +102,12 @@ def draw_flow(title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, 
     flow_height = plan.bottom - plan.top if nodes else 24.0
     title = oneline(title)
     shown = fit(title, 15, max(flow_width, 320))
-    wide = max(flow_width, text_width(shown, 15), legend_width)
+    beside = 150 if status else 0  # the badge's room
+    wide = max(flow_width, text_width(shown, 15) + beside, legend_width)
     dx, dy = MARGIN + (wide - flow_width) / 2, head + 6 - plan.top
     body = [hatches(_looks(nodes)), label(MARGIN, 27, shown, size=15, extra=_BOLD)]
+    if status:
+        body.append(status_badge(status, MARGIN + wide))
     if not nodes:
         body.append(label(MARGIN, head + 18, "no steps yet", size=12, fill=MUTED))
     base = head + 6 + flow_height
@@ -116,7 +121,9 @@ def draw_flow(title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, 
         body.append(_node(node, *block, x + dx + item.width / 2, y + dy))
     body.append(f'<g transform="translate({num(MARGIN)} {num(base + 18)})">{legend}</g>')
     height = base + 18 + legend_height + 8
-    return card(wide + 2 * MARGIN, height, title, flow_alt(title, nodes), filter(None, body))
+    return card(
+        wide + 2 * MARGIN, height, title, flow_alt(title, nodes, status), filter(None, body)
+    )
 
 
 def _node(node: FlowNode, step: _Block, twin: _Block | None, cx: float, y: float) -> str:

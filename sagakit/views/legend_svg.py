@@ -1,11 +1,12 @@
-"""The legend line under a picture: a swatch, a glyph and a word for each look it uses."""
+"""The legend line under a picture (a swatch, a glyph and a word for each look it uses), and the
+badge above it that says how an execution stands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sagakit.views.style import MUTED, NO_STATE, Look
-from sagakit.views.svg import box, label, text_width
+from sagakit.views.style import MUTED, NO_STATE, Look, status_look
+from sagakit.views.svg import box, label, num, text_width
 
 ROW = 19.0
 _SWATCH = 16.0
@@ -32,3 +33,16 @@ def legend_rows(entries: Iterable[Entry], width: float) -> tuple[str, float, flo
         widest = max(widest, x + step)
         x += step + _GAP
     return "".join(parts), widest, (y + ROW if parts else 0.0)
+
+
+def status_badge(status: str, right: float) -> str:
+    """An execution's status on a rounded field that ends at `right` px, on the title's line."""
+    look = status_look(status)
+    text = f"{look.glyph} {status}"
+    width = text_width(text, 12) + 18
+    x = right - width
+    field = (
+        f'<rect x="{num(x)}" y="13" width="{num(width)}" height="20" rx="10" '
+        f'fill="{look.fill}" stroke="{look.stroke}"/>'
+    )
+    return field + label(x + width / 2, 27, text, size=12, anchor="middle")

@@ -55,9 +55,11 @@ def indexed(nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]]) -> list
     return list(dict.fromkeys((index[a], index[b]) for a, b in edges))
 
 
-def flow_alt(title: str, nodes: Sequence[FlowNode]) -> str:
+def flow_alt(title: str, nodes: Sequence[FlowNode], status: str = "") -> str:
     """One sentence for readers who cannot see the picture; beyond 20 steps it only counts them."""
     count = f"{len(nodes)} step{'' if len(nodes) == 1 else 's'}"
+    if status:
+        count = f"{status}, {count}"
     if not nodes or len(nodes) > 20:
         return f"flow of {title!r}: {count}"
     return f"flow of {title!r}: {count}: {'; '.join(map(_words, nodes))}"

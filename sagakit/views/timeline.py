@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from sagakit.views.bars import Bar, Mark, timeline_alt, timeline_table
-from sagakit.views.legend_svg import Entry, legend_rows
+from sagakit.views.legend_svg import Entry, legend_rows, status_badge
 from sagakit.views.picture import Picture
 from sagakit.views.style import (
     GRID,
@@ -18,7 +18,6 @@ from sagakit.views.style import (
     Look,
     mark_look,
     state_look,
-    status_look,
 )
 from sagakit.views.svg import card, fit, hatches, label, num, text_width
 from sagakit.views.timeline_rows import Row, draw_row, row_height
@@ -129,15 +128,7 @@ def _head(title: str, status: str, left: float) -> list[str]:
     shown = fit(title, 15, left + PLOT - 180)
     parts = [label(MARGIN, 27, shown, size=15, extra=_BOLD)]
     if status:
-        look = status_look(status)
-        text = f"{look.glyph} {status}"
-        width = text_width(text, 12) + 18
-        x = left + PLOT - width
-        parts.append(
-            f'<rect x="{num(x)}" y="13" width="{num(width)}" height="20" rx="10" '
-            f'fill="{look.fill}" stroke="{look.stroke}"/>'
-        )
-        parts.append(label(x + width / 2, 27, text, size=12, anchor="middle"))
+        parts.append(status_badge(status, left + PLOT))
     return parts
 
 

@@ -5,7 +5,7 @@ import itertools
 import msgspec
 import pytest
 
-from sagakit.coordinator import StepState
+from sagakit.transitions import StepState
 from sagakit.views import style
 from sagakit.views.style import (
     CARD,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -165,54 +166,37 @@ class Core:
 
     def _make(self, live: Live, attempt: Attempt) -> None:
         self._in_flight += 1
-        timeout = None
-        task = None
         if attempt.call.is_async or attempt.delay:
-            task = self.loop.create_task(self._perform(attempt))
+            attempt.task = task = self.loop.create_task(
+                self._delayed(attempt) if attempt.delay else attempt.invoke()
+            )
             live.tasks.add(task)
-        if attempt.timeout is not None:
-            timeout = self.loop.call_later(attempt.timeout, self._time_out, live, attempt, task)
-
-        def settle(value: Any, error: BaseException | None) -> None:
-            if timeout is not None:
-                timeout.cancel()
-            if not attempt.closed and not live.future.done():
-                self._settle(live, attempt, value, error)
-            elif not attempt.closed:
-                self._in_flight -= 1
-
-        if task is None:
-            self._on_thread(attempt, settle)
+            task.add_done_callback(functools.partial(self._task_done, live, attempt))
         else:
+            self._on_thread(attempt, functools.partial(self._settle, live, attempt))
+        if attempt.timeout is not None:
+            attempt.timer = self.loop.call_later(attempt.timeout, self._time_out, live, attempt)
 
-            def done(task: asyncio.Task[Any]) -> None:
-                live.tasks.discard(task)
-                error = asyncio.CancelledError() if task.cancelled() else task.exception()
-                settle(None if error else task.result(), error)
-
-            task.add_done_callback(done)
-
-    async def _perform(self, attempt: Attempt) -> Any:
-        if attempt.delay:
-            await asyncio.sleep(attempt.delay)
+    async def _delayed(self, attempt: Attempt) -> Any:
+        await asyncio.sleep(attempt.delay)
         if attempt.call.is_async:
             return await attempt.invoke()
         answer: asyncio.Future[Any] = self.loop.create_future()
 
         def settle(value: Any, error: BaseException | None) -> None:
-            if answer.done():
-                return
-            if error is None:
-                answer.set_result(value)
-            else:
-                answer.set_exception(error)
+            if not answer.done():
+                answer.set_result((value, error))
 
         self._on_thread(attempt, settle)
-        return await answer
+        value, error = await answer
+        if error is not None:
+            raise error
+        return value
 
     def _on_thread(
         self, attempt: Attempt, settle: Callable[[Any, BaseException | None], None]
     ) -> None:
+        """Call a plain function on a thread; its outcome comes back to the loop."""
         context = contextvars.copy_context()
         loop = self.loop
 
@@ -222,33 +206,40 @@ class Core:
                 value = context.run(attempt.invoke)
             except BaseException as raised:  # noqa: BLE001  a thread has nobody else to tell
                 error = raised
+            finish = settle
+            if value is not None and hasattr(value, "__await__"):
+                finish = await_it
             # A closed loop means that the engine stopped: recovery will ask again.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(finish, value, error)
 
-        def finish(value: Any, error: BaseException | None) -> None:
-            if error is None and value is not None and hasattr(value, "__await__"):
-                task = loop.create_task(_await(value))
-                task.add_done_callback(
-                    lambda done: settle(
-                        None if done.exception() else done.result(), done.exception()
-                    )
-                )
-            else:
-                settle(value, error)
+        def await_it(value: Any, _: BaseException | None) -> None:
+            task = loop.create_task(_await(value))
+            task.add_done_callback(lambda done: settle(*_outcome(done)))
 
         self.threads.submit(work)
 
-    def _time_out(self, live: Live, attempt: Attempt, task: asyncio.Task[Any] | None) -> None:
+    def _task_done(self, live: Live, attempt: Attempt, task: asyncio.Task[Any]) -> None:
+        live.tasks.discard(task)
+        self._settle(live, attempt, *_outcome(task))
+
+    def _time_out(self, live: Live, attempt: Attempt) -> None:
         if not attempt.closed and not live.future.done():
             self._report(live, live.run.timed_out, attempt)
-            if task is not None:
-                task.cancel()
+            if attempt.task is not None:
+                attempt.task.cancel()
 
     def _settle(
         self, live: Live, attempt: Attempt, value: Any, error: BaseException | None
     ) -> None:
-        if error is None:
+        """An attempt has ended: record it, unless its timeout or the engine's end came first."""
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        if attempt.closed:
+            return
+        if live.future.done():
+            self._in_flight -= 1
+        elif error is None:
             self._report(live, live.run.returned, attempt, value)
         else:
             self._report(live, live.run.raised, attempt, error)
@@ -261,6 +252,13 @@ class Core:
             self._drop(live, error)
         else:
             self._advance(live)
+
+
+def _outcome(task: asyncio.Task[Any]) -> tuple[Any, BaseException | None]:
+    if task.cancelled():
+        return None, asyncio.CancelledError()
+    error = task.exception()
+    return (None, error) if error is not None else (task.result(), None)
 
 
 async def _await(value: Any) -> Any:
