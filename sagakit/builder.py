@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -35,11 +38,21 @@ class SagaBuilder:
         self, action: Action, compensation: Action | None = None, **options: Any
     ) -> SagaBuilder:
         """Add a step; options as for ``sagakit.step``. Returns the builder, to go on from."""
-        if options.get("name") is None and callable_name(action) is None:
-            options["name"] = f"step_{len(self._steps) + 1}"
-        added = step(action, compensation, **options)
-        self._steps[added.name] = added
+        self._add(action, compensation, options)
         return self
+
+    def _add(self, action: Action, compensation: Action | None, options: dict[str, Any]) -> Step:
+        given = options.get("name") or callable_name(action)
+        number = len(self._steps) + 1
+        while given is None and f"step_{number}" in self._steps:
+            number += 1
+        added = step(action, compensation, **{**options, "name": given or f"step_{number}"})
+        there = self._steps.get(added.name)
+        if not options.get("name") and there is not None and _are_two(there.action, action):
+            cure = f"two callables are named '{added.name}'; tell them apart with name="
+            raise DefinitionError(f"saga '{self.name}'", [cure])
+        self._steps[added.name] = added
+        return added
 
     def step(self, action: F | None = None, **options: Any) -> Any:
         """Decorate an action to make it a step: ``@saga.step`` or ``@saga.step(after=…)``.
@@ -48,8 +61,7 @@ class SagaBuilder:
         """
         if action is None:
             return lambda function: self.step(function, **options)
-        self.add_step(action, **options)
-        name = options.get("name") or callable_name(action) or f"step_{len(self._steps)}"
+        name = self._add(action, options.pop("compensation", None), options).name
 
         def compensation(function: F) -> F:
             if name not in self._steps:
@@ -88,3 +100,30 @@ class SagaBuilder:
             return self.build()._repr_html_()
         except DefinitionError:
             return None
+
+
+def _are_two(old: Any, new: Any) -> bool:
+    """Whether two callables of one name are meant to stand side by side.
+
+    A cell run again makes its function anew. But one function bound to other data (closures,
+    partials), or methods of two objects, are no second run: to replace the step would silently
+    lose one.
+    """
+    if old == new:
+        return False
+    if inspect.ismethod(old) and inspect.ismethod(new):
+        return True
+    (old, old_data), (new, new_data) = _unbound(old), _unbound(new)
+    same = old is new or getattr(old, "__code__", None) is getattr(new, "__code__", 0)
+    return same and bool(old_data != new_data)
+
+
+def _unbound(item: Any) -> tuple[Any, list[Any]]:
+    """A function, and the data that partials and its closure bind to it."""
+    data = []
+    while isinstance(item, functools.partial):
+        data.append((item.args, item.keywords))
+        item = item.func
+    with contextlib.suppress(ValueError):  # a variable that is not assigned yet
+        data += [cell.cell_contents for cell in getattr(item, "__closure__", None) or ()]
+    return item, data

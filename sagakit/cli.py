@@ -6,8 +6,11 @@ terminal, tab-separated text when piped, JSON with ``--json``.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,13 @@ if TYPE_CHECKING:
     from sagakit.scenario import Scenario
 
 EXIT = {"completed": 0, "running": 0, "compensated": 2, "stuck": 3, "abandoned": 3}
+
+
+def text(value: str) -> str:
+    """Words of a person. Python hands bytes that the locale cannot read on as surrogates; the
+    terminal that typed them most likely speaks UTF-8. A ValueError becomes a usage error."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8")
+
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _journal = click.argument("journal", type=click.Path(path_type=Path))
@@ -39,18 +49,30 @@ def cli() -> None:
 # -- run and show ---------------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(short_help="Run a saga: FILE.yaml or FILE.py:NAME.")
 @click.argument("saga")
-@click.option("--input", "input_text", help="The input: JSON text, or @FILE.")
 @click.option(
-    "--fail", "fails", multiple=True, metavar="STEP[@ATTEMPT]", help="Fail a step; repeatable."
+    "--input", "input_text", type=text, metavar="JSON", help="The input: JSON text, or @FILE."
+)
+@click.option(
+    "--fail",
+    "fails",
+    type=text,
+    multiple=True,
+    metavar="STEP[@ATTEMPT]",
+    help="Fail a step; repeatable.",
 )
 @click.option("--seed", type=int, default=0, help="Seed of the simulation (default 0).")
 @click.option("--real", is_flag=True, help="Run in real time instead of virtual time.")
 @click.option(
     "--journal", type=click.Path(path_type=Path), help="Run durably on this file (implies --real)."
 )
-@click.option("--id", "execution_id", help="The execution's id; with --journal, run it only once.")
+@click.option(
+    "--id",
+    "execution_id",
+    type=text,
+    help="The execution's id; with --journal, run it only once.",
+)
 @_json
 def run(
     saga: str,
@@ -63,9 +85,11 @@ def run(
     as_json: bool,
 ) -> None:
     """Run SAGA, a YAML file (its actions are simulated) or MODULE_OR_FILE.py:NAME."""
+    if execution_id == "":
+        raise SagaError("--id is empty; give the execution an id, or leave --id out")
     definition = load_saga(saga)
     value = _read_input(input_text)
-    scenario = _scenario(fails)
+    scenario = _scenario(fails, definition)
     if journal is not None:
         from sagakit.drivers.local import Engine
 
@@ -124,7 +148,7 @@ def show(saga: str, svg: Path | None, dot: bool, yaml: bool, as_json: bool) -> N
 @cli.command("list")
 @_journal
 @click.option("--status", type=click.Choice(sorted(EXIT)), help="Only this status.")
-@click.option("--saga", help="Only this saga, by name.")
+@click.option("--saga", type=text, help="Only this saga, by name.")
 @click.option("--limit", type=click.IntRange(1), help="At most this many.")
 @_json
 def list_(
@@ -146,9 +170,9 @@ def list_(
     )
 
 
-@cli.command()
+@cli.command(short_help="Show one execution and its events.")
 @_journal
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", type=text, metavar="ID")
 @_json
 def inspect(journal: Path, execution_id: str, as_json: bool) -> None:
     """Show one execution of JOURNAL: where each step stands, and every event."""
@@ -160,7 +184,7 @@ def inspect(journal: Path, execution_id: str, as_json: bool) -> None:
     sys.exit(EXIT[execution.status])
 
 
-@cli.command()
+@cli.command(short_help="Continue every unfinished execution.")
 @_journal
 @click.argument("sagas", nargs=-1, required=True, metavar="SAGA...")
 @_json
@@ -185,13 +209,13 @@ def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
     sys.exit(max((EXIT[status] for status in counts), default=0))
 
 
-@cli.command()
+@cli.command(short_help="Decide about a stuck execution.")
 @_journal
-@click.argument("execution_id", metavar="ID")
+@click.argument("execution_id", type=text, metavar="ID")
 @click.argument("resolution", type=click.Choice(["retry", "skip", "abandon"]))
-@click.option("--by", required=True, help="Who decides; kept in the journal.")
-@click.option("--why", required=True, help="The reason; kept in the journal.")
-@click.option("--step", help="Only this stuck step.")
+@click.option("--by", type=text, required=True, help="Who decides; kept in the journal.")
+@click.option("--why", type=text, required=True, help="The reason; kept in the journal.")
+@click.option("--step", type=text, help="Only this stuck step.")
 @click.option("--saga", help="The definition, needed to retry or skip.")
 @_json
 def resolve(
@@ -207,6 +231,8 @@ def resolve(
     """Decide about the stuck execution ID: retry, skip (settled by hand) or abandon."""
     from sagakit.drivers.local import Engine
 
+    if saga is None and resolution != "abandon":
+        raise SagaError(f"'{resolution}' needs the saga's definition; give it with --saga")
     definitions = [] if saga is None else [load_saga(saga)]
     _must_exist(journal)
     with Engine(journal, sagas=definitions) as engine:
@@ -218,7 +244,7 @@ def resolve(
 # -- the world around -----------------------------------------------------------------------
 
 
-@cli.command()
+@cli.command(short_help="Replay 830 real orders, check the books.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Continue on this file.")
 @click.option(
     "--concurrency", type=click.IntRange(1), default=1, help="Orders at once (default 1)."
@@ -231,7 +257,7 @@ def demo(journal: Path | None, concurrency: int, limit: int | None, as_json: boo
     Run again on the same journal after any kill: it continues where it stopped.
     """
     replay_module = _optional("sagakit.services.replay", "services")
-    total = len(_optional("sagakit.services.northwind", "services").orders())
+    total = sum(1 for _ in _optional("sagakit.services.northwind", "services").orders())
     with _progress(total if limit is None else min(limit, total), "orders") as advance:
         report = replay_module.replay(
             journal, concurrency=concurrency, limit=limit, progress=advance
@@ -303,6 +329,8 @@ def load_saga(reference: str) -> Saga:
         if not Path(reference).is_file():
             raise SagaError(f"there is no file '{reference}'")
         return Saga.from_yaml(reference)
+    if reference and Path(reference).is_dir():
+        raise SagaError(f"'{reference}' is a folder; give FILE.yaml or FILE.py:NAME")
     place, colon, name = reference.rpartition(":")
     if not colon:
         place, name = reference, ""
@@ -312,7 +340,8 @@ def load_saga(reference: str) -> Saga:
         name = next(iter(sagas))
     if name not in sagas:
         known = ", ".join(f"'{place}:{key}'" for key in sagas) or "none"
-        raise SagaError(f"'{reference}' is not a saga; those in it: {known}")
+        choice = f"holds {len(sagas)} sagas" if sagas and not name else "is not a saga"
+        raise SagaError(f"'{reference}' {choice}; those in it: {known}")
     found = sagas[name]
     return found.build() if isinstance(found, SagaBuilder) else found
 
@@ -331,16 +360,37 @@ def _import(place: str, reference: str) -> Any:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules.setdefault(path.stem, module)
-        spec.loader.exec_module(module)
+        with _loading(place):
+            spec.loader.exec_module(module)
         return module
+    neither = f"'{reference}' is neither a .yaml file nor a module; give FILE.yaml or FILE.py:NAME"
+    if not all(part.isidentifier() for part in place.split(".")):
+        raise SagaError(neither)
     sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (place == error.name or place.startswith(error.name + ".")):
+    with _loading(place):
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            if f"{place}.".startswith(f"{error.name}."):
+                raise SagaError(neither) from None
             raise
+
+
+@contextlib.contextmanager
+def _loading(place: str) -> Iterator[None]:
+    """Say in one line, with the line of the user's code, why it could not be loaded."""
+    try:
+        yield
+    except SagaError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+        if isinstance(error, SyntaxError):
+            what, file, line = error.msg, error.filename, error.lineno
+        else:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            what, file, line = str(error), frame.filename, frame.lineno
         raise SagaError(
-            f"'{reference}' is neither a .yaml file nor a module; give FILE.yaml or FILE.py:NAME"
+            f"'{place}' cannot be loaded: {type(error).__name__}: {what} ({file}, line {line})"
         ) from None
 
 
@@ -358,19 +408,19 @@ def _read_input(text: str | None) -> Any:
             raise SagaError(f"--input {source}: {error}") from None
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise SagaError(f"{source} is not JSON: {error}") from None
 
 
-def _scenario(fails: Iterable[str]) -> Scenario | None:
+def _scenario(fails: Iterable[str], saga: Saga) -> Scenario | None:
     from sagakit.scenario import Scenario
 
     scenario = Scenario()
     for item in fails:
         step, at, attempt = item.rpartition("@")
-        if not at:
-            step, attempt = item, ""
-        if at and not attempt.isdigit():
+        if not at or item in saga.plan.index:  # a step's own name may hold an @
+            step, at, attempt = item, "", ""
+        if at and not attempt.isdecimal():
             raise SagaError(f"--fail {item}: '{attempt}' is not an attempt's number")
         scenario = scenario.fail(step, int(attempt) if at else None)
     return scenario if scenario.faults else None
@@ -446,13 +496,13 @@ def _print_json(value: Any, indent: int | None = 2) -> None:
     text = msgspec.json.encode(value)
     if indent is not None:
         text = msgspec.json.format(text, indent=indent)
-    click.echo(text.decode())
+    click.echo(text)  # bytes: JSON is UTF-8 in every locale
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "") -> None:
     if not sys.stdout.isatty():
         for row in (header, *rows):
-            click.echo("\t".join(row))
+            click.echo("\t".join(map(_flat, row)))
         return
     if not rows and empty:
         click.echo(empty)
@@ -463,8 +513,13 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], empty: str = ""
 
     table = Table(*header, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(_flat(cell)) for cell in row))
     Console().print(table)
+
+
+def _flat(cell: str) -> str:
+    """One line without tabs and control characters, so that a row stays a row."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(cell.split()))
 
 
 def _print_execution(execution: Execution, as_json: bool) -> None:
@@ -534,8 +589,12 @@ class _progress:  # noqa: N801  used as a function
 
 def main() -> None:
     """The entry point: one line for an error that has a cure, a traceback for a bug."""
+    for stream in (sys.stdout, sys.stderr):  # what a locale cannot show is escaped, no error
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(1)
@@ -547,6 +606,9 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away; nothing is wrong
+        sys.exit(1)
+    except OSError as error:  # a file that cannot be read or written
+        click.echo(f"sagakit: {error}", err=True)
         sys.exit(1)
 
 

@@ -123,7 +123,7 @@ class State:
         self.remaining = size
         self.stuck: dict[int, None] = {}
         self.turned_back = False
-        self.waits: dict[int, int] = {}  # during recovery: steps behind it not yet undone
+        self.waits: list[int] = []  # during recovery: steps behind each that are not yet undone
         self.unsettled = -1  # steps still to be undone; -1 before compensation has begun
 
     @property
@@ -180,9 +180,12 @@ def decide(state: State, now: float) -> list[Command]:
         return [PassDeadline()]
     if not state.ready and not state.timers:
         return [] if state.running else _end(state)
-    commands = []
+    commands: list[Command] = []
     for number in state.ready:
-        commands.append(_command(state, number))
+        if state.steps[number] is _READY:  # the usual case, in line
+            commands.append(RunAction(state.plan.names[number], state.attempts[number] + 1))
+        else:
+            commands.append(_command(state, number))
     if state.timers and state.timers[0][0] <= now:
         commands += [_command(state, number) for number in _ripe(state, now)]
     return commands
@@ -191,7 +194,7 @@ def decide(state: State, now: float) -> list[Command]:
 def _command(state: State, number: int) -> Command:
     current = state.steps[number]
     name = state.plan.names[number]
-    if current is _READY or current is _RETRYING:
+    if current is _RETRYING:
         return RunAction(name, state.attempts[number] + 1)
     if current is _RECONCILE_DUE:
         return AskReconcile(name)
@@ -339,9 +342,22 @@ def _active(state: State, event: Event) -> None:
         raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
 
 
-def _current(state: State, event: Any, attempt: int) -> None:
+def _forward(state: State, event: Event) -> None:
+    if state.phase is not _FORWARD:
+        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+
+
+def _enter(state: State, event: Any, number: int, attempt: int) -> None:
+    """Move a step as the table says, if the event is about this attempt of it."""
+    if state.phase is not _FORWARD and state.phase is not _BACKWARD:
+        _active(state, event)
+    current = state.steps[number]
+    target = STEP_TRANSITIONS[current].get(type(event))
+    if target is None:
+        raise _refuse(state, event, f"is {current}")
     if event.attempt != attempt:
         raise _refuse(state, event, f"is at attempt {attempt}, not {event.attempt}")
+    state.steps[number] = target
 
 
 def _execution_started(state: State, event: ExecutionStarted) -> None:
@@ -356,7 +372,7 @@ def _execution_started(state: State, event: ExecutionStarted) -> None:
         state.enabled.append(number)
 
 
-# The two events of every step come first in speed: what `_find`, `_target` and `_current` do for
+# The two events of every step come first in speed: what `_find` and `_enter` do for
 # the others stands here in line.
 
 
@@ -384,8 +400,7 @@ def _step_started(state: State, event: StepStarted) -> None:
 
 def _illegal_start(state: State, event: StepStarted) -> IllegalEventError:
     number = _find(state, event)
-    if state.phase is not _FORWARD:
-        return _refuse(state, event, f"belongs to an execution that is {state.phase}")
+    _forward(state, event)
     _target(state, event, number)
     return _refuse(state, event, f"is at attempt {state.attempts[number]}, not {event.attempt - 1}")
 
@@ -399,8 +414,7 @@ def _step_succeeded(state: State, event: StepSucceeded) -> None:
         or event.attempt != state.attempts[number]
     ):
         number = _find(state, event)
-        _target(state, event, number)
-        _current(state, event, state.attempts[number])
+        _enter(state, event, number, state.attempts[number])
     state.steps[number] = _SUCCEEDED
     state.running -= 1
     state.results[event.step] = event.result
@@ -409,8 +423,7 @@ def _step_succeeded(state: State, event: StepSucceeded) -> None:
 
 def _step_skipped(state: State, event: StepSkipped) -> None:
     number = _find(state, event)
-    if state.phase is not _FORWARD:
-        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+    _forward(state, event)
     state.steps[number] = _target(state, event, number)
     del state.ready[number]
     _passed(state, number)
@@ -435,11 +448,8 @@ def _passed(state: State, number: int) -> None:
 
 def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
     number = _find(state, event)
-    if state.phase is not _FORWARD:
-        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
-    target = _target(state, event, number)
-    _current(state, event, state.attempts[number])
-    state.steps[number] = target
+    _forward(state, event)
+    _enter(state, event, number, state.attempts[number])
     state.running -= 1
     state.failures[number] = state.failures.get(number, 0) + 1
     if event.in_doubt:
@@ -449,12 +459,9 @@ def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
 
 def _step_failed(state: State, event: StepFailed) -> None:
     number = _find(state, event)
-    _active(state, event)
-    target = _target(state, event, number)
-    _current(state, event, state.attempts[number])
+    _enter(state, event, number, state.attempts[number])
     if state.ready.pop(number, False) is False:
         state.running -= 1
-    state.steps[number] = target
     if state.plan.kinds[number] == "retriable":
         _get_stuck(state, number)
     else:
@@ -463,10 +470,7 @@ def _step_failed(state: State, event: StepFailed) -> None:
 
 def _step_in_doubt(state: State, event: StepInDoubt) -> None:
     number = _find(state, event)
-    _active(state, event)
-    target = _target(state, event, number)
-    _current(state, event, state.attempts[number])
-    state.steps[number] = target
+    _enter(state, event, number, state.attempts[number])
     state.running -= 1
     state.doubtful.add(number)
     if state.plan.reconciles[number] is not None:
@@ -550,13 +554,20 @@ def _settled_while_turning(state: State) -> None:
     """Once nothing runs and nothing is left to ask, compensation begins."""
     if state.running or state.ready or state.unsettled >= 0:
         return
-    after, steps, waits = state.plan.after, state.steps, state.waits
-    touched = [number for number in state.enabled if steps[number] is not _PENDING]
-    for number in touched:
+    after, steps = state.plan.after, state.steps
+    waits = state.waits = [0] * len(steps)
+    front = []
+    touched = 0
+    for number in reversed(state.enabled):  # those behind a step come before it
+        if steps[number] is _PENDING:
+            continue
+        touched += 1
+        if not waits[number]:
+            front.append(number)
         for above in after[number]:
-            waits[above] = waits.get(above, 0) + 1
-    state.unsettled = len(touched)
-    _undo(state, [number for number in touched if number not in waits])
+            waits[above] += 1
+    state.unsettled = touched
+    _undo(state, front)
 
 
 def _undo(state: State, front: list[int]) -> None:
@@ -581,23 +592,18 @@ def _undo(state: State, front: list[int]) -> None:
 
 
 def _undone(state: State, number: int) -> None:
+    """The step is undone: one thing less for those before it to wait for."""
     state.unsettled -= 1
-    front = []
     waits = state.waits
     for above in state.plan.after[number]:
         waits[above] -= 1
         if not waits[above]:
-            front.append(above)
-    if front:
-        _undo(state, front)
+            _undo(state, [above])
 
 
 def _compensation_started(state: State, event: CompensationStarted) -> None:
     number = _find(state, event)
-    _active(state, event)
-    target = _target(state, event, number)
-    _current(state, event, state.undo_attempts.get(number, 0) + 1)
-    state.steps[number] = target
+    _enter(state, event, number, state.undo_attempts.get(number, 0) + 1)
     state.undo_attempts[number] = event.attempt
     state.running += 1
     if number in state.ready:
@@ -608,18 +614,14 @@ def _compensation_started(state: State, event: CompensationStarted) -> None:
 
 def _compensation_succeeded(state: State, event: CompensationSucceeded) -> None:
     number = _find(state, event)
-    target = _target(state, event, number)
-    _current(state, event, state.undo_attempts[number])
-    state.steps[number] = target
+    _enter(state, event, number, state.undo_attempts.get(number, 0))
     state.running -= 1
     _undone(state, number)
 
 
 def _compensation_attempt_failed(state: State, event: CompensationAttemptFailed) -> None:
     number = _find(state, event)
-    target = _target(state, event, number)
-    _current(state, event, state.undo_attempts[number])
-    state.steps[number] = target
+    _enter(state, event, number, state.undo_attempts.get(number, 0))
     state.running -= 1
     state.failures[number] = state.failures.get(number, 0) + 1
     _start_timer(state, number, event.retry_at)
@@ -627,9 +629,7 @@ def _compensation_attempt_failed(state: State, event: CompensationAttemptFailed)
 
 def _compensation_failed(state: State, event: CompensationFailed) -> None:
     number = _find(state, event)
-    target = _target(state, event, number)
-    _current(state, event, state.undo_attempts[number])
-    state.steps[number] = target
+    _enter(state, event, number, state.undo_attempts.get(number, 0))
     state.running -= 1
     state.stuck[number] = None
 

@@ -15,35 +15,53 @@ import msgspec
 # A kernel's temporary folder holds its process id; without it a notebook's tracebacks are stable.
 _KERNEL_FOLDER = re.compile(r"ipykernel_\d+")
 
+_ODD = (BaseExceptionGroup, SyntaxError)  # what they print is more than frames and a message
 _DRIVERS = os.path.join(os.path.dirname(__file__), "drivers")
 
 
 class ErrorInfo:
     """What user code raised, kept whole: ``type``, ``message`` and ``traceback`` (text).
 
-    The traceback is formatted when somebody first asks for it, because formatting costs more than
-    ten steps do. ``exception`` is the object itself while the process that raised it lives.
+    The exception itself is let go: its frames would hold the whole execution in a cycle. What the
+    traceback needs is noted at once and formatted when somebody first asks, because formatting
+    costs more than ten steps do.
     """
 
-    __slots__ = ("_traceback", "exception", "message", "type")
+    __slots__ = ("_frames", "_traceback", "message", "type")
 
-    def __init__(
-        self, type: str, message: str, traceback: str = "", exception: BaseException | None = None
-    ) -> None:
+    def __init__(self, type: str, message: str, traceback: str = "") -> None:
         self.type = type
         self.message = message
         self._traceback = traceback
-        self.exception = exception
+        self._frames: list[tuple[str, int, str]] = []
 
     @classmethod
     def of(cls, exception: BaseException) -> ErrorInfo:
-        """Keep an exception that user code raised (its first frame is our call, left out)."""
+        """Keep an exception that user code raised; our own frames are left out."""
         kind = type(exception)
         module = kind.__module__
         name = kind.__qualname__
-        if module not in ("builtins", "__main__") and not module.startswith("sagakit."):
+        if module != "builtins" and module != "__main__" and not module.startswith("sagakit."):
             name = f"{module}.{name}"
-        return cls(name, str(exception), "", exception)
+        info = cls(name, str(exception))
+        entry = exception.__traceback__
+        while entry is not None and entry.tb_frame.f_code.co_filename.startswith(_DRIVERS):
+            entry = entry.tb_next
+        if (
+            exception.__context__ is not None
+            or exception.__cause__ is not None
+            or isinstance(exception, _ODD)
+            or hasattr(exception, "__notes__")
+        ):
+            # More to it than frames and a message: Python's own formatting, at once.
+            lines = _traceback.format_exception(kind, exception, entry)
+            info._traceback = _KERNEL_FOLDER.sub("ipykernel", "".join(lines))
+            return info
+        while entry is not None:
+            code = entry.tb_frame.f_code
+            info._frames.append((code.co_filename, entry.tb_lineno, code.co_name))
+            entry = entry.tb_next
+        return info
 
     @property
     def name(self) -> str:
@@ -53,13 +71,13 @@ class ErrorInfo:
     @property
     def traceback(self) -> str:
         """The traceback as Python prints it, from the user's own first frame on."""
-        exception = self.exception
-        if not self._traceback and exception is not None:
-            frames = exception.__traceback__
-            while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_DRIVERS):
-                frames = frames.tb_next  # our own calls say nothing about the user's code
-            lines = _traceback.format_exception(type(exception), exception, frames)
-            self._traceback = _KERNEL_FOLDER.sub("ipykernel", "".join(lines))
+        if not self._traceback:
+            frames = [_traceback.FrameSummary(*frame) for frame in self._frames]
+            head = "Traceback (most recent call last):\n" if frames else ""
+            lines = "".join(_traceback.format_list(frames))
+            last = f"{self.type}: {self.message}" if self.message else self.type
+            text = f"{head}{lines}{last}\n"
+            self._traceback = _KERNEL_FOLDER.sub("ipykernel", text)
         return self._traceback
 
     def __repr__(self) -> str:
@@ -75,11 +93,11 @@ class ErrorInfo:
         return hash((self.type, self.message))
 
 
-class Event(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """A fact about one execution."""
+class Event(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, gc=False):
+    """A fact about one execution. It holds plain data and so can be part of no cycle."""
 
 
-class ExecutionStarted(Event, frozen=True):
+class ExecutionStarted(Event, frozen=True, gc=False):
     saga: str
     version: str | None
     fingerprint: str
@@ -96,7 +114,7 @@ class StepStarted(Event, frozen=True, gc=False):
     at: float
 
 
-class StepSkipped(Event, frozen=True):
+class StepSkipped(Event, frozen=True, gc=False):
     """The step's ``when`` was false."""
 
     step: str
@@ -110,7 +128,7 @@ class StepSucceeded(Event, frozen=True, gc=False):
     result: Any = None
 
 
-class StepAttemptFailed(Event, frozen=True):
+class StepAttemptFailed(Event, frozen=True, gc=False):
     """One attempt failed and another follows at ``retry_at``."""
 
     step: str
@@ -121,7 +139,7 @@ class StepAttemptFailed(Event, frozen=True):
     in_doubt: bool = False
 
 
-class StepFailed(Event, frozen=True):
+class StepFailed(Event, frozen=True, gc=False):
     """The step failed for good and had no effect."""
 
     step: str
@@ -130,7 +148,7 @@ class StepFailed(Event, frozen=True):
     error: ErrorInfo
 
 
-class StepInDoubt(Event, frozen=True):
+class StepInDoubt(Event, frozen=True, gc=False):
     """The step was given up and nobody knows whether its effect happened."""
 
     step: str
@@ -139,21 +157,21 @@ class StepInDoubt(Event, frozen=True):
     error: ErrorInfo
 
 
-class AttemptLost(Event, frozen=True):
+class AttemptLost(Event, frozen=True, gc=False):
     """The coordinator crashed during an attempt (or a reconcile): it is in doubt, issued again."""
 
     step: str
     at: float
 
 
-class ReconcileStarted(Event, frozen=True):
+class ReconcileStarted(Event, frozen=True, gc=False):
     """The participant is asked whether the step's effect happened."""
 
     step: str
     at: float
 
 
-class ReconcileFailed(Event, frozen=True):
+class ReconcileFailed(Event, frozen=True, gc=False):
     """The participant gave no answer; the step stays in doubt."""
 
     step: str
@@ -173,7 +191,7 @@ class CompensationSucceeded(Event, frozen=True, gc=False):
     at: float
 
 
-class CompensationAttemptFailed(Event, frozen=True):
+class CompensationAttemptFailed(Event, frozen=True, gc=False):
     step: str
     attempt: int
     at: float
@@ -181,7 +199,7 @@ class CompensationAttemptFailed(Event, frozen=True):
     retry_at: float
 
 
-class CompensationFailed(Event, frozen=True):
+class CompensationFailed(Event, frozen=True, gc=False):
     """The compensation gave up."""
 
     step: str
@@ -190,21 +208,21 @@ class CompensationFailed(Event, frozen=True):
     error: ErrorInfo
 
 
-class DeadlinePassed(Event, frozen=True):
+class DeadlinePassed(Event, frozen=True, gc=False):
     """The saga's deadline passed before its pivot: backward recovery begins."""
 
     at: float
 
 
-class ExecutionCompleted(Event, frozen=True):
+class ExecutionCompleted(Event, frozen=True, gc=False):
     at: float
 
 
-class ExecutionCompensated(Event, frozen=True):
+class ExecutionCompensated(Event, frozen=True, gc=False):
     at: float
 
 
-class ExecutionStuck(Event, frozen=True):
+class ExecutionStuck(Event, frozen=True, gc=False):
     """Nothing can go on without an operator; ``steps`` are those that wait for one."""
 
     at: float
@@ -214,7 +232,7 @@ class ExecutionStuck(Event, frozen=True):
 Resolution = Literal["retry", "skip", "abandon"]
 
 
-class ExecutionResolved(Event, frozen=True):
+class ExecutionResolved(Event, frozen=True, gc=False):
     """An operator decided about a stuck execution (about all its stuck steps, or one)."""
 
     at: float

@@ -9,13 +9,12 @@ import contextlib
 import functools
 import graphlib
 import inspect
-import math
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from sagakit.spec import Retry, Simulated, nearest
+from sagakit.spec import Retry, Simulated, is_seconds, nearest
 
 if TYPE_CHECKING:
     from sagakit.saga import Step
@@ -131,18 +130,30 @@ def reach(start: int, neighbours: Sequence[Sequence[int]]) -> set[int]:
 
 # -- problems of a definition ---------------------------------------------------------------
 
+_NEAR = 20  # looking for the nearest name is slow: after so many problems it is left
+_CYCLES = 10
+_TYPES: tuple[tuple[str, Any, str], ...] = (
+    ("pivot", bool, "True or False"),
+    ("idempotent", bool, "True or False"),
+    ("service", str | None, "text"),
+    ("description", str, "text"),
+)
+
 
 def problems(steps: Sequence[Step]) -> list[str]:
     """Everything wrong with these steps, each naming the step and the cure; empty when sound."""
     if not steps:
         return ["has no steps; give at least one"]
+    nameless = [step for step in steps if not isinstance(step.name, str)]
+    if nameless:
+        return [f"a step's name is {step.name!r}; give text" for step in nameless]
     found = _names(steps)
     for step in steps:
         found += _options(step)
-    order = _order(steps)
-    found += order
-    if not order and len({step.name for step in steps}) == len(steps):
-        found += _pivots(steps)
+    cycles = _cycles(steps)
+    found += cycles + _pivots(steps)
+    if not cycles and len({step.name for step in steps}) == len(steps):
+        found += _places(steps)
     return found
 
 
@@ -162,35 +173,54 @@ def _names(steps: Sequence[Step]) -> list[str]:
             found.append("a step has an empty name; give name=")
         elif "/" in step.name or not step.name.isprintable():
             found.append(f"step {step.name!r}: a name has no '/' and only printable characters")
-        for other in step.after or ():
-            if other not in seen:
-                near = nearest(other, seen)
+        above: Iterable[object] = step.after or ()
+        for other in above:
+            if not isinstance(other, str):
+                found.append(f"step '{step.name}' comes after {other!r}; give a step's name, text")
+            elif other not in seen:
+                near = nearest(other, seen) if len(found) < _NEAR else ""
+                cure = near or "; name one of the saga's steps"
                 found.append(
-                    f"step '{step.name}' comes after '{other}', which does not exist{near}"
+                    f"step '{step.name}' comes after '{other}', which does not exist{cure}"
                 )
     return found
+
+
+def _above(step: Step, known: Container[str]) -> list[str]:
+    """The names in ``after`` that stand for a step."""
+    return [name for name in step.after or () if isinstance(name, str) and name in known]
 
 
 def _options(step: Step) -> list[str]:
     place = f"step '{step.name}'"
     found = []
-    for option, policy in (("retry", step.retry), ("compensation_retry", step.compensation_retry)):
-        if policy is not None:
+    for option in ("retry", "compensation_retry"):
+        policy = getattr(step, option)
+        if isinstance(policy, Retry):
             found += [f"{place}: {option}: {problem}" for problem in policy.problems()]
+        elif policy is not None:
+            found.append(f"{place}: {option} is {policy!r}; give a Retry(attempts=…)")
     for option in ("timeout", "compensation_timeout"):
         value = getattr(step, option)
-        if value is not None and not (math.isfinite(value) and value > 0):
-            found.append(f"{place}: {option} is {value}; give seconds above 0, or leave it out")
+        if value is not None and not (is_seconds(value) and value > 0):
+            found.append(f"{place}: {option} is {value!r}; give seconds above 0, or leave it out")
+    for option, kind, cure in _TYPES:
+        value = getattr(step, option)
+        if not isinstance(value, kind):
+            found.append(f"{place}: {option} is {value!r}; give {cure}")
     for role in ("action", "compensation", "reconcile", "when"):
         function = getattr(step, role)
         if function is None or isinstance(function, bool):
             continue
         if not callable(function):
-            found.append(f"{place}: its {role} is {function!r}, which cannot be called")
+            found.append(
+                f"{place}: its {role} is {function!r}, which cannot be called; give a function"
+            )
         elif isinstance(function, Simulated):
-            if not (math.isfinite(function.latency) and function.latency >= 0):
+            if not is_seconds(function.latency):
                 found.append(
-                    f"{place}: the latency of its {role} is {function.latency}; give 0 or more"
+                    f"{place}: the latency of its {role} is {function.latency!r}; "
+                    "give seconds, 0 or more"
                 )
         elif _takes_context(function) is None:
             label = getattr(function, "__name__", role)
@@ -206,39 +236,61 @@ def _options(step: Step) -> list[str]:
     return found
 
 
-def _order(steps: Sequence[Step]) -> list[str]:
+def _cycles(steps: Sequence[Step]) -> list[str]:
+    """Cycles that share no edge, each shown; a few are enough to see what is wrong."""
     known = {step.name for step in steps}
-    graph = {step.name: [name for name in step.after or () if name in known] for step in steps}
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as error:
-        cycle = " → ".join(f"'{name}'" for name in error.args[1])
-        return [f"the steps form a cycle: {cycle}; drop one of these 'after'"]
-    return []
+    graph: dict[str, set[str]] = {}
+    for step in steps:  # of steps that share a name, whose edges are whose cannot be told
+        graph[step.name] = set() if step.name in graph else set(_above(step, known))
+    found: list[str] = []
+    while len(found) < _CYCLES:
+        try:
+            graphlib.TopologicalSorter(graph).prepare()
+            break
+        except graphlib.CycleError as error:
+            cycle = error.args[1]
+            shown = " → ".join(f"'{name}'" for name in cycle)
+            found.append(f"the steps form a cycle: {shown}; drop one of these 'after'")
+            graph[cycle[1]].discard(cycle[0])
+    return found
 
 
 def _pivots(steps: Sequence[Step]) -> list[str]:
-    pivots = [number for number, step in enumerate(steps) if step.pivot]
+    pivots = [step for step in steps if step.pivot is True]
+    found = [
+        f"step '{step.name}' is the pivot, which is never undone; drop its compensation"
+        for step in pivots
+        if step.compensation is not None
+    ]
     if len(pivots) > 1:
-        names = ", ".join(f"'{steps[number].name}'" for number in pivots)
-        return [f"has {len(pivots)} pivots ({names}); a saga has at most one point of no return"]
-    if not pivots or any(
-        name not in {s.name for s in steps} for s in steps for name in s.after or ()
-    ):
+        names = ", ".join(f"'{step.name}'" for step in pivots)
+        found.append(f"has {len(pivots)} pivots ({names}); keep one, the point of no return")
+    return found
+
+
+def _places(steps: Sequence[Step]) -> list[str]:
+    """What stands wrong relative to the one pivot, in a saga without cycles."""
+    pivots = [number for number, step in enumerate(steps) if step.pivot is True]
+    if len(pivots) != 1:
         return []
-    found = []
+    index = {step.name: number for number, step in enumerate(steps)}
+    after = [[index[name] for name in _above(step, index)] for step in steps]
+    dependents: list[list[int]] = [[] for _ in steps]
+    for number, above in enumerate(after):
+        for other in above:
+            dependents[other].append(number)
+    # an unknown 'after' may be what would order a step: then say nothing of those beside
+    sound = all(
+        len(above) == len(step.after or ()) for above, step in zip(after, steps, strict=True)
+    )
     pivot = steps[pivots[0]]
-    plan = Plan(steps, None)
-    before = reach(pivots[0], plan.after)
-    behind = reach(pivots[0], plan.dependents)
-    if pivot.compensation is not None:
-        found.append(
-            f"step '{pivot.name}' is the pivot, which is never undone; drop its compensation"
-        )
+    before = reach(pivots[0], after)
+    behind = reach(pivots[0], dependents)
+    found = []
     for number, step in enumerate(steps):
         if number in behind and step.compensation is not None:
             found.append(f"step '{step.name}' stands after the pivot; drop its compensation")
-        elif number not in behind and number not in before and number != pivots[0]:
+        elif sound and number not in behind and number not in before and number != pivots[0]:
             found.append(
                 f"step '{step.name}' runs beside the pivot '{pivot.name}'; "
                 f"place it before (pivot after '{step.name}') or after it"

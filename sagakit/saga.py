@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import os
@@ -88,7 +89,7 @@ def step(
         name = callable_name(action)
         if name is None:
             raise DefinitionError(f"step {action!r}", ["has no name of its own; give name="])
-    if isinstance(after, str):
+    if isinstance(after, str) or not isinstance(after, Iterable | None):
         after = (after,)
     return Step(
         name=name,
@@ -98,9 +99,9 @@ def step(
         when=when,
         pivot=pivot,
         retry=retry,
-        timeout=None if timeout is None else float(timeout),
+        timeout=_spec.number(timeout),
         compensation_retry=compensation_retry,
-        compensation_timeout=None if compensation_timeout is None else float(compensation_timeout),
+        compensation_timeout=_spec.number(compensation_timeout),
         reconcile=reconcile,
         idempotent=idempotent,
         service=service,
@@ -154,25 +155,33 @@ class Saga:
         description: str = "",
     ) -> None:
         found = []
-        if not isinstance(name, str) or not name or "/" in name or not name.isprintable():
+        subject = f"saga '{name}'"
+        if not _is_text(name):
+            subject = "a saga"
+            found.append(f"has the name {_label(name)}; give text: Saga('NAME', …)")
+        elif not name or "/" in name or not name.isprintable():
             found.append("its name must be printable text without '/'")
         strangers = [item for item in steps if not isinstance(item, Step)]
         found += [f"{item!r} is not a step; wrap it: step({_label(item)})" for item in strangers]
         placed = _place([item for item in steps if isinstance(item, Step)])
         if not strangers:
             found += problems(placed)
-        if deadline is not None and not 0 < deadline < float("inf"):
-            found.append(f"deadline is {deadline}; give seconds above 0, or leave it out")
+        deadline = _spec.number(deadline)
+        if deadline is not None and not (_spec.is_seconds(deadline) and deadline > 0):
+            found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
+        if not _is_text(description):
+            found.append(f"description is {description!r}; give text")
         if input_schema is not None:
             found += _schema_problems(input_schema)
         if found:
-            raise DefinitionError(f"saga '{name}'", found)
+            raise DefinitionError(subject, found)
         put = functools.partial(object.__setattr__, self)
         put("name", name)
         put("steps", placed)
         put("version", None if version is None else str(version))
-        put("input_schema", input_schema)
-        put("deadline", None if deadline is None else float(deadline))
+        # a copy: what the caller does with its own mapping later must not reach a frozen value
+        put("input_schema", None if input_schema is None else copy.deepcopy(dict(input_schema)))
+        put("deadline", deadline)
         put("description", description)
         put("plan", Plan(placed, self.deadline))
 
@@ -183,6 +192,17 @@ class Saga:
 
     def __delattr__(self, name: str) -> None:
         self.__setattr__(name, None)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (
+            (self.name, *self.steps),
+            {
+                "version": self.version,
+                "input_schema": self.input_schema,
+                "deadline": self.deadline,
+                "description": self.description,
+            },
+        )
 
     def _key(self) -> tuple[object, ...]:
         schema = self.input_schema
@@ -199,7 +219,7 @@ class Saga:
         try:
             return self.steps[self.plan.index[name]]
         except KeyError:
-            near = _spec.nearest(name, self.plan.index)
+            near = _spec.nearest(str(name), self.plan.index)
             raise KeyError(f"saga '{self.name}' has no step '{name}'{near}") from None
 
     def kind(self, name: str) -> Kind:
@@ -221,13 +241,15 @@ class Saga:
                 is simulated. Nothing is ever imported or evaluated.
 
         Raises:
-            DefinitionError: with the line of every problem.
+            DefinitionError: every problem, with its line where the text is at fault.
             OSError: the file cannot be read.
         """
         path = _as_path(text_or_path)
         text = str(text_or_path) if path is None else _read_text(path)
-        document = _spec.parse(text, "the YAML text" if path is None else str(path))
-        return _from_spec(document, actions)
+        document, found = _spec.read(text, "the YAML text" if path is None else str(path))
+        if document is None:
+            raise DefinitionError("the YAML text" if path is None else str(path), found)
+        return _from_spec(document, actions, found, "" if path is None else f" in {path}")
 
     def to_yaml(self) -> str:
         """Write the YAML form; with the same callables ``from_yaml`` gives an equal saga."""
@@ -237,6 +259,7 @@ class Saga:
         """The plain data behind the YAML form."""
         functions = [f for s in self.steps for f in (s.action, s.compensation, s.reconcile) if f]
         functions += [s.when for s in self.steps if callable(s.when)]
+        _spec_names(self.name, functions)
         mixed = not all(isinstance(function, Simulated) for function in functions)
         return _spec.SagaSpec(
             name=self.name,
@@ -376,9 +399,20 @@ class Saga:
         if self.input_schema is None:
             return
         import jsonschema
+        import referencing.exceptions
+        from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
-        validator = jsonschema.validators.validator_for(self.input_schema)(self.input_schema)
-        found = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
+        # with a registry of its own the validator fetches nothing, whatever a "$ref" says
+        kind = jsonschema.validators.validator_for(self.input_schema)
+        validator = kind(self.input_schema, registry=REGISTRY)
+        try:
+            found = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
+        except referencing.exceptions.Unresolvable as error:
+            cure = f"input_schema refers to '{error.ref}', which is not in it; write it under $defs"
+            raise DefinitionError(f"saga '{self.name}'", [cure]) from None
+        except RecursionError:
+            cure = "input_schema or the input is nested without end; write it flatter"
+            raise DefinitionError(f"saga '{self.name}'", [cure]) from None
         if found:
             text = "; ".join(f"{error.json_path}: {error.message}" for error in found)
             raise InputError(f"saga '{self.name}': its input does not fit the schema: {text}")
@@ -399,7 +433,15 @@ def _quoted(version: str | None) -> str:
 
 
 def _label(item: object) -> str:
-    return getattr(item, "__name__", "…")
+    return str(getattr(item, "__name__", "…"))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _rebuilt(given: tuple[Any, ...], options: dict[str, Any]) -> Saga:
+    return Saga(*given, **options)
 
 
 def _place(steps: list[Step]) -> tuple[Step, ...]:
@@ -409,17 +451,23 @@ def _place(steps: list[Step]) -> tuple[Step, ...]:
         after = item.after
         if after is None:
             after = (placed[-1].name,) if placed else ()
-        placed.append(msgspec.structs.replace(item, after=tuple(sorted(dict.fromkeys(after)))))
+        if all(isinstance(name, str) for name in after):
+            after = tuple(sorted(set(after)))
+        placed.append(msgspec.structs.replace(item, after=after))
     return tuple(placed)
 
 
-def _schema_problems(schema: Mapping[str, Any]) -> list[str]:
+def _schema_problems(schema: Any) -> list[str]:
     import jsonschema
 
+    if not isinstance(schema, Mapping) or not isinstance(schema.get("$schema", ""), str):
+        return [f"input_schema is {schema!r}; give a JSON Schema as a mapping"]
     try:
         jsonschema.validators.validator_for(schema).check_schema(dict(schema))
     except jsonschema.SchemaError as error:
         return [f"input_schema is not a JSON Schema: {error.json_path}: {error.message}"]
+    except RecursionError:
+        return ["input_schema is nested too deeply; write it flatter"]
     return []
 
 
@@ -459,10 +507,11 @@ def _read_text(path: Path) -> str:
         raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
 
 
-def _from_spec(document: _spec.SagaSpec, actions: Iterable[Action] | None) -> Saga:
-    subject = f"saga '{document.name}'"
-    given = None if actions is None else _by_name(subject, actions)
-    found: list[str] = []
+def _from_spec(
+    document: _spec.SagaSpec, actions: Iterable[Action] | None, found: list[str], where: str
+) -> Saga:
+    """Build the saga of a document in whose text the problems in ``found`` stand already."""
+    given = None if actions is None else _by_name(actions, found)
 
     def resolve(value: Any, role: str, place: str, result: Any = None) -> Any:
         if value is None or isinstance(value, bool | Simulated):
@@ -470,9 +519,9 @@ def _from_spec(document: _spec.SagaSpec, actions: Iterable[Action] | None) -> Sa
         if given is None:
             return Simulated(value, result=result)
         if value not in given:
-            near = _spec.nearest(value, given)
+            cure = _spec.nearest(value, given) or "; give it, or write it right"
             found.append(
-                f"step '{place}': its {role} '{value}' is not among the actions given{near}"
+                f"step '{place}': its {role} '{value}' is not among the actions given{cure}"
             )
             return None
         return given[value]
@@ -508,21 +557,35 @@ def _from_spec(document: _spec.SagaSpec, actions: Iterable[Action] | None) -> Sa
             description=document.description,
         )
     except DefinitionError as error:
-        raise DefinitionError(subject, [*found, *error.problems]) from None
+        raise DefinitionError(error.subject + where, [*found, *error.problems]) from None
     if found:
-        raise DefinitionError(subject, found)
+        raise DefinitionError(f"saga '{document.name}'{where}", found)
     return saga
 
 
-def _by_name(subject: str, actions: Iterable[Action]) -> dict[str, Action]:
+def _by_name(
+    actions: Iterable[Any], found: list[str], whose: str = "the actions given"
+) -> dict[str, Action]:
+    """The callables by their names; what cannot be looked up becomes a problem."""
     given: dict[str, Action] = {}
-    for function in actions:
+    for function in (actions,) if callable(actions) else actions:
         name = callable_name(function)
-        if name is None:
-            raise DefinitionError(subject, [f"the action {function!r} has no name; use def"])
-        if given.setdefault(name, function) is not function:
-            raise DefinitionError(subject, [f"two of the actions given are named '{name}'"])
+        if not callable(function):
+            found.append(f"the action {function!r} cannot be called; give the function itself")
+        elif name is None:
+            found.append(f"the action {function!r} has no name; use def")
+        elif given.setdefault(name, function) != function:
+            found.append(f"two of {whose} are named '{name}'; rename one")
     return given
+
+
+def _spec_names(saga: str, functions: Iterable[Action]) -> None:
+    """Refuse a saga in whose YAML form one name would stand for two callables."""
+    found: list[str] = []
+    named = [f for f in functions if not isinstance(f, Simulated) and callable_name(f)]
+    _by_name(named, found, "its callables")
+    if found:
+        raise DefinitionError(f"saga '{saga}'", found)
 
 
 def _step_spec(item: Step, above: Step | None, mixed: bool) -> _spec.StepSpec:
@@ -534,7 +597,7 @@ def _step_spec(item: Step, above: Step | None, mixed: bool) -> _spec.StepSpec:
             return function.name if plain and function.name and not mixed else function
         label = callable_name(function)
         if label is None:
-            cure = f"{function!r} has no name for the YAML form to hold; use def"
+            cure = "has a callable without a name, and the YAML form holds names; use def"
             raise DefinitionError(f"step '{item.name}'", [cure])
         return label
 

@@ -6,7 +6,11 @@ imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import math
+import numbers
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +19,7 @@ import msgspec
 from sagakit.errors import DefinitionError
 
 _MAX_NODES = 1_000_000  # a file that unfolds (through aliases) into more is refused
+_MAX_DEPTH = 100
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -45,25 +50,31 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         on: Any = self.on
         if not isinstance(on, tuple | list):
             on = (on,)
-        names = tuple(item if isinstance(item, str) else item.__name__ for item in on)
+        names = tuple(_exception_name(item) for item in on)
         msgspec.structs.force_setattr(self, "on", names)
-        for field in ("wait", "backoff", "max_wait", "jitter"):  # 1 and 1.0 are one value
-            value = getattr(self, field)
-            if type(value) is int:
-                msgspec.structs.force_setattr(self, field, float(value))
+        for field in ("wait", "backoff", "max_wait", "jitter"):
+            msgspec.structs.force_setattr(self, field, number(getattr(self, field)))
 
     def problems(self) -> list[str]:
         """What is wrong with these numbers, each with its cure."""
         found = []
-        if self.attempts < 1:
+        if type(self.attempts) is not int:
+            found.append(f"attempts is {self.attempts!r}; give a whole number, 1 or more")
+        elif self.attempts < 1:
             found.append(f"attempts is {self.attempts}; it counts the first one, give 1 or more")
         for field in ("wait", "max_wait"):
-            if not _seconds(getattr(self, field)):
-                found.append(f"{field} is {getattr(self, field)}; give seconds, 0 or more")
-        if not (math.isfinite(self.backoff) and 1 <= self.backoff <= 1000):
-            found.append(f"backoff is {self.backoff}; give a factor from 1 to 1000")
-        if not 0 <= self.jitter <= 1:
-            found.append(f"jitter is {self.jitter}; give a share from 0 to 1")
+            value = getattr(self, field)
+            if not is_seconds(value):
+                found.append(f"{field} is {value!r}; give seconds, 0 or more")
+        if not (type(self.backoff) is float and 1 <= self.backoff <= 1000):
+            found.append(f"backoff is {self.backoff!r}; give a factor from 1 to 1000")
+        if not (type(self.jitter) is float and 0 <= self.jitter <= 1):
+            found.append(f"jitter is {self.jitter!r}; give a share from 0 to 1")
+        found += [
+            f"on has {item!r}; give exception classes or their names"
+            for item in self.on
+            if not isinstance(item, str)
+        ]
         return found
 
     def covers(self, exception: BaseException) -> bool:
@@ -77,8 +88,23 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         return wait * (1.0 - self.jitter * chance)
 
 
-def _seconds(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
+def number(value: Any) -> Any:
+    """A number as a float, so that 1 and 1.0 are one value; anything else (a bool too) as it is,
+    for the definition's problems to name."""
+    if not isinstance(value, bool) and isinstance(value, numbers.Number):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            return float(value)  # type: ignore[arg-type]
+    return value
+
+
+def is_seconds(value: Any) -> bool:
+    """Whether this is a finite float, 0 or more (as ``number`` gives it)."""
+    return type(value) is float and math.isfinite(value) and value >= 0
+
+
+def _exception_name(item: Any) -> Any:
+    is_exception = isinstance(item, type) and issubclass(item, BaseException)
+    return item.__name__ if is_exception else item
 
 
 class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -90,8 +116,7 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     result: Any = None
 
     def __post_init__(self) -> None:
-        if type(self.latency) is int:
-            msgspec.structs.force_setattr(self, "latency", float(self.latency))
+        msgspec.structs.force_setattr(self, "latency", number(self.latency))
 
     def __call__(self) -> Any:
         return self._wait() if self.latency else self.result
@@ -117,7 +142,7 @@ class StepSpec(
     action: str | Simulated | None = None
     compensation: str | Simulated | None = None
     after: str | tuple[str, ...] | None = None
-    when: bool | str | None = None
+    when: bool | str | Simulated | None = None
     pivot: bool = False
     retry: Retry | None = None
     timeout: float | None = None
@@ -152,6 +177,8 @@ def json_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(SagaSpec)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "A sagakit saga"
+    # 'version: 1.10' is read as the text that it is written as
+    schema["$defs"]["SagaSpec"]["properties"]["version"]["anyOf"].append({"type": "number"})
     return schema
 
 
@@ -166,16 +193,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
 # -- reading --------------------------------------------------------------------------------
 
 
-def parse(text: str, source: str = "the YAML text") -> SagaSpec:
-    """Read the YAML form.
+def read(text: str, source: str = "the YAML text") -> tuple[SagaSpec | None, list[str]]:
+    """Read the YAML form as far as it can be read.
 
     Parameters:
         text: the document.
         source: what the error messages call it, a file's name for instance.
 
+    Returns:
+        The document without what could not be read (None when whole steps are missing), and
+        every problem with its line: unknown, repeated and mistyped keys.
+
     Raises:
-        DefinitionError: the text is not YAML, not a mapping, or has unknown or mistyped keys:
-            every one of them, with its line.
+        DefinitionError: the text is not YAML or not a mapping.
     """
     import yaml
 
@@ -183,87 +213,92 @@ def parse(text: str, source: str = "the YAML text") -> SagaSpec:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         raise DefinitionError(source, [f"is not YAML: {_one_line(error)}"]) from None
+    except RecursionError:
+        raise DefinitionError(source, ["is nested too deeply; write it flatter"]) from None
     if not isinstance(node, yaml.MappingNode):
         found = "is empty" if node is None else "is not a mapping"
         raise DefinitionError(source, [f"{found}; begin with 'saga: NAME' and 'steps:'"])
-    try:
-        return _Reader(yaml, source).read(node)
-    except yaml.YAMLError as error:
-        raise DefinitionError(source, [f"is not YAML: {_one_line(error)}"]) from None
-    except RecursionError:
-        raise DefinitionError(source, ["is nested too deeply"]) from None
+    return _Reader(yaml).read(node)
+
+
+def parse(text: str, source: str = "the YAML text") -> SagaSpec:
+    """Read the YAML form; DefinitionError lists every problem with its line."""
+    document, found = read(text, source)
+    if document is None or found:
+        raise DefinitionError(source, found)
+    return document
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).replace(' in "<unicode string>",', " in").split())
 
 
 class _Reader:
     """Turns YAML nodes into a SagaSpec and collects the problems, each with its line."""
 
-    def __init__(self, yaml: Any, source: str) -> None:
+    def __init__(self, yaml: Any) -> None:
         self.yaml = yaml
-        self.source = source
         self.problems: list[str] = []
         self._count = 0
+        self._loader = yaml.SafeLoader("")
 
-    def read(self, node: Any) -> SagaSpec:
+    def read(self, node: Any) -> tuple[SagaSpec | None, list[str]]:
         self._guard(node, ())
         if self.problems:
-            raise DefinitionError(self.source, self.problems)
+            return None, self.problems
         fields = self._fields(node, SagaSpec, "the saga")
-        steps_node = fields.pop("steps", None)
-        steps = self._steps(steps_node)
+        steps = self._steps(fields.pop("steps", None))
         head = self._convert(node, fields, SagaSpec, "the saga")
-        if self.problems or head is None:
-            raise DefinitionError(self.source, self.problems)
-        spec: SagaSpec = msgspec.structs.replace(head, steps=tuple(steps))
-        return spec
+        if head is None or steps is None:
+            return None, self.problems
+        return msgspec.structs.replace(head, steps=tuple(steps)), self.problems
 
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
-        """Refuse a document whose aliases unfold without end or without measure."""
+        """Refuse aliases that unfold without end or measure, and every tag beyond plain data."""
         self._count += 1
         if self._count > _MAX_NODES or id(node) in above:
-            if not self.problems:
-                self.problems.append(
-                    f"{self._line(node)}: aliases unfold into too much; write it out"
-                )
-            return
-        if isinstance(node, self.yaml.MappingNode):
-            children = [part for pair in node.value for part in pair]
-        elif isinstance(node, self.yaml.SequenceNode):
-            children = node.value
-        else:
-            return
-        for child in children:
-            if self.problems:
-                return
-            self._guard(child, (*above, id(node)))
+            self._stop(node, "aliases unfold into too much; write it out")
+        elif len(above) > _MAX_DEPTH:
+            self._stop(node, "is nested too deeply; write it flatter")
+        elif node.tag not in _TAGS:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self.problems.append(
+                f"{self._line(node)}: the tag '{tag}' is not allowed; give plain values"
+            )
+        elif not isinstance(node, self.yaml.ScalarNode):
+            for child in node.value:
+                for part in child if isinstance(child, tuple) else (child,):
+                    if self._count <= _MAX_NODES:
+                        self._guard(part, (*above, id(node)))
 
-    def _steps(self, node: Any) -> list[StepSpec]:
+    def _stop(self, node: Any, problem: str) -> None:
+        self.problems.append(f"{self._line(node)}: {problem}")
+        self._count = _MAX_NODES + 1
+
+    def _steps(self, node: Any) -> list[StepSpec] | None:
         if node is None:
             return []
         if not isinstance(node, self.yaml.SequenceNode):
-            self.problems.append(f"{self._line(node)}: 'steps' must be a list of mappings")
-            return []
+            self.problems.append(f"{self._line(node)}: 'steps' must be a list of '- step: NAME'")
+            return None
         found = []
-        for number, item in enumerate(node.value, 1):
+        for count, item in enumerate(node.value, 1):
             if not isinstance(item, self.yaml.MappingNode):
                 self.problems.append(
-                    f"{self._line(item)}: step {number} must be a mapping such as '- step: NAME'"
+                    f"{self._line(item)}: step {count} must be a mapping such as '- step: NAME'"
                 )
                 continue
-            place = self._place(item, number)
+            place = self._place(item, count)
             step = self._convert(item, self._fields(item, StepSpec, place), StepSpec, place)
             if step is not None:
                 found.append(step)
-        return found
+        return found if len(found) == len(node.value) else None
 
-    def _place(self, item: Any, number: int) -> str:
+    def _place(self, item: Any, count: int) -> str:
         for key, value in item.value:
             if key.value == "step" and isinstance(value, self.yaml.ScalarNode):
                 return f"step '{value.value}'"
-        return f"step {number}"
+        return f"step {count}"
 
     def _fields(self, node: Any, kind: type[msgspec.Struct], place: str) -> dict[str, Any]:
         """The known keys of a mapping as nodes; unknown and repeated ones become problems."""
@@ -272,12 +307,14 @@ class _Reader:
         for key, value in node.value:
             name = key.value if isinstance(key, self.yaml.ScalarNode) else "?"
             if name not in known:
-                near = nearest(name, known)
+                cure = nearest(name, known) or f"; drop it (known are {', '.join(known)})"
                 self.problems.append(
-                    f"{self._line(key)}: {place} has an unknown key '{name}'{near}"
+                    f"{self._line(key)}: {place} has an unknown key '{name}'{cure}"
                 )
             elif name in found:
-                self.problems.append(f"{self._line(key)}: {place} has the key '{name}' twice")
+                self.problems.append(
+                    f"{self._line(key)}: {place} has the key '{name}' twice; keep one"
+                )
             else:
                 found[name] = value
         return found
@@ -285,46 +322,71 @@ class _Reader:
     def _convert(
         self, node: Any, fields: Mapping[str, Any], kind: type[Any], place: str
     ) -> Any | None:
-        plain = {}
-        before = len(self.problems)
-        for name, value in fields.items():
-            inner = _INNER.get(name)
-            if inner and kind is StepSpec and isinstance(value, self.yaml.MappingNode):
-                self._fields(value, inner, f"{place}: {name}")
-            # 'version: 1.10' means the text, not a number
-            is_text = name == "version" and isinstance(value, self.yaml.ScalarNode)
-            plain[name] = value.value if is_text else self._plain(value)
-        if len(self.problems) > before:
+        """The struct, without the fields that do not fit; None without its name."""
+        plain = {name: self._field(kind, name, value, place) for name, value in fields.items()}
+        plain = {name: value for name, value in plain.items() if value is not _UNREADABLE}
+        required = kind.__struct_encode_fields__[0]
+        if required not in fields:
+            self.problems.append(f"{self._line(node)}: {place} has no name; add '{required}: NAME'")
             return None
-        try:
-            return msgspec.convert(plain, kind)
-        except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at ")
-            key = path.strip("`$.").split(".")[0].split("[")[0]
-            line = self._line(fields.get(key, node))
-            where = f"{place}, '{path.strip('`')[2:]}'" if key else place
-            self.problems.append(f"{line}: {where}: {message[0].lower()}{message[1:]}")
-            return None
+        while required in plain:
+            try:
+                return msgspec.convert(plain, kind)
+            except msgspec.ValidationError as error:
+                message, _, path = str(error).partition(" - at ")
+                keys = re.findall(r"\w+", path.rpartition("$")[2]) or [required]
+                at = fields[keys[0]]
+                self.problems.append(
+                    f"{self._line(at)}: {place}, '{'.'.join(keys)}': "
+                    f"{message[0].lower()}{message[1:]}{self._quotes(message, at)}"
+                )
+                del plain[keys[0]]
+        return None
+
+    def _quotes(self, message: str, node: Any) -> str:
+        """The cure where YAML takes a word for something else: yes, null, 1.0."""
+        wants_text = re.match(r"Expected `[^`]*\bstr\b", message)
+        is_word = wants_text and isinstance(node, self.yaml.ScalarNode)
+        return f'; write it in quotes: "{node.value}"' if is_word else ""
+
+    def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
+        if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
+            return node.value  # 'version: 1.10' means the text, not a number
+        inner = _INNER.get(name)
+        if inner is None or kind is not StepSpec or not isinstance(node, self.yaml.MappingNode):
+            return self._plain(node)
+        fields = self._fields(node, inner, f"{place}: {name}")
+        # keys are words here, even 'on', which YAML alone takes for true
+        plain = {key: self._plain(value) for key, value in fields.items()}
+        return {key: value for key, value in plain.items() if value is not _UNREADABLE}
 
     def _plain(self, node: Any) -> Any:
-        if node.tag.startswith("!"):
-            self.problems.append(f"{self._line(node)}: the tag '{node.tag}' is not allowed")
-        loader = self.yaml.SafeLoader("")
         try:
-            return loader.construct_document(node)
-        finally:
-            loader.dispose()
+            return self._loader.construct_document(node)
+        except self.yaml.YAMLError as error:
+            problem = _one_line(error)
+        except ValueError as error:  # a date or a number that there is not
+            problem = str(error).partition(";")[0]
+        self.problems.append(f"{self._line(node)}: cannot be read: {problem}")
+        return _UNREADABLE
 
     @staticmethod
     def _line(node: Any) -> str:
         return f"line {node.start_mark.line + 1}"
 
 
+_UNREADABLE = object()
+_TAGS = {
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge", "value")
+}
+_VERSION_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "timestamp")}
 _INNER: dict[str, type[msgspec.Struct]] = {
     "retry": Retry,
     "compensation_retry": Retry,
     "action": Simulated,
     "compensation": Simulated,
+    "when": Simulated,
     "reconcile": Simulated,
 }
 
@@ -333,9 +395,51 @@ _INNER: dict[str, type[msgspec.Struct]] = {
 
 
 def dump(spec: SagaSpec) -> str:
-    """Write the YAML form, keys in the order of the declaration, defaults left out."""
+    """Write the YAML form, keys in the order of the declaration, defaults left out.
+
+    Raises:
+        DefinitionError: a simulated result is not plain data and would come back as another.
+    """
     import yaml
 
-    plain = msgspec.to_builtins(spec)
-    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+    found = [
+        f"step '{item.name}': the result of its simulated {role} is {function.result!r}; "
+        "YAML holds text, numbers, true, false, null, dates, lists and mappings"
+        for item in spec.steps
+        for role in ("action", "compensation", "when", "reconcile")
+        if isinstance(function := getattr(item, role), Simulated) and not _is_plain(function.result)
+    ]
+    if found:
+        raise DefinitionError(f"saga '{spec.name}'", found)
+    plain = msgspec.to_builtins(spec, builtin_types=(datetime.datetime, datetime.date))
+    text: str = yaml.dump(
+        plain, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=True, width=100
+    )
     return text
+
+
+def _dumper(yaml: Any) -> Any:
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+        """Writes out what occurs twice: anchors are for machines."""
+
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+            return True
+
+    def represent_text(dumper: Any, value: str) -> Any:
+        # PyYAML loses the line break \x85 unless it is escaped, as double quotes do
+        style = '"' if "\x85" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, represent_text)
+    return Dumper
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return type(value) is list and all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return type(value) is dict and all(map(_is_plain, (*value, *value.values())))
+    return value is None or type(value) in _PLAIN
+
+
+_PLAIN = (str, int, float, bool, datetime.datetime, datetime.date)

@@ -9,7 +9,14 @@ import pytest
 
 # No deadline: a busy machine is no failure. In CI the same examples every time.
 hypothesis.settings.register_profile("sagakit", deadline=None, derandomize="CI" in os.environ)
-hypothesis.settings.load_profile("sagakit")
+# For `make mutants` a mutant that fails is enough: its example need not be made small.
+hypothesis.settings.register_profile(
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
+hypothesis.settings.load_profile(os.environ.get("SAGAKIT_HYPOTHESIS_PROFILE", "sagakit"))
 
 # With SAGAKIT_STRICT_SKIPS=1 (.ci/run sets it, having installed what optional tests need) a skip
 # fails the session, unless its node id begins with one of these: {node id: why it may be skipped}.

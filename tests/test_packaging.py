@@ -16,7 +16,8 @@ import yaml
 import sagakit
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
 
 CONDA_NAMES = {"graphviz": "python-graphviz"}
@@ -67,7 +68,13 @@ def test_all_names_every_extra_that_is_for_users() -> None:
     extras = PROJECT["optional-dependencies"]
     (everything,) = extras["all"]
     named = set(re.fullmatch(r"sagakit\[(.*)\]", everything)[1].split(","))  # type: ignore[index]
-    assert named == set(extras) - {"all", "test", "dev", "bench"}
+    assert named == set(extras) - {"all", "test", "dev"}
+
+
+def test_mutants_meet_every_test_of_the_coordinator() -> None:
+    chosen = PYPROJECT["tool"]["mutmut"]["pytest_add_cli_args_test_selection"]
+    there = (ROOT / "tests").glob("test_coordinator*.py")
+    assert sorted(chosen) == sorted(path.relative_to(ROOT).as_posix() for path in there)
 
 
 def test_one_version_is_told_everywhere() -> None:

@@ -122,19 +122,11 @@ class StepContext:
 class Attempt:
     """A call to make: which command it serves, and what the driver must know to make it."""
 
-    __slots__ = (
-        "attempt",
-        "call",
-        "closed",
-        "command",
-        "delay",
-        "run",
-        "side",
-        "task",
-        "timeout",
-        "timer",
-        "value",
-    )
+    delay = 0.0  # seconds that pass before the call
+    closed = False  # its outcome is recorded; whatever comes later is ignored
+    task: Any = None  # what a driver with a loop makes of it
+    timer: Any = None
+    value: Any = None  # an awaitable that a plain function returned
 
     def __init__(
         self, run: Run, command: Any, call: Call, side: Side, attempt: int, timeout: float | None
@@ -145,11 +137,6 @@ class Attempt:
         self.side = side
         self.attempt = attempt
         self.timeout = timeout
-        self.delay = 0.0  # seconds by which a fault holds the call back
-        self.task: Any = None  # what a driver with a loop makes of it
-        self.timer: Any = None
-        self.value: Any = None  # an awaitable that a plain function returned
-        self.closed = False  # its outcome is recorded; whatever comes later is ignored
 
     def invoke(self) -> Any:
         """Make the call; the value may be an awaitable."""
@@ -222,27 +209,31 @@ class Run:
 
     def take_up(self, command: Command, now: float) -> Attempt | None:
         """Record that a command is being carried out; the call to make, if there is one."""
-        if type(command) is RunAction:
-            name, attempt = command.step, command.attempt
-            number = self.plan.index[name]
-            if (
-                self.plan.whens[number] is not None
-                and attempt == 1
-                and not self._wanted(number, name, now)
-            ):
-                return None
-            self.emit(StepStarted(name, attempt, now))
-            return self._attempt(command, self.plan.actions[number], number, "action", attempt)
+        plan = self.plan
         match command:
+            case RunAction(step=name, attempt=attempt):
+                number = plan.index[name]
+                when = plan.whens[number]
+                if when is not None and attempt == 1 and not self._wanted(when, name, now):
+                    return None
+                self.emit(StepStarted(name, attempt, now))
+                call = plan.actions[number]
+                made = Attempt(self, command, call, "action", attempt, plan.timeout[number])
+                return made if self.scenario is None else self._under_fault(made)
             case RunCompensation(step=name, attempt=attempt):
+                number = plan.index[name]
                 self.emit(CompensationStarted(name, attempt, now))
-                number = self.plan.index[name]
-                call = self.plan.compensations[number]
-                return self._attempt(command, call, number, "compensation", attempt)
+                undo = plan.compensations[number]
+                assert undo is not None
+                timeout = plan.compensation_timeout[number]
+                made = Attempt(self, command, undo, "compensation", attempt, timeout)
+                return made if self.scenario is None else self._under_fault(made)
             case AskReconcile(step=name):
+                number = plan.index[name]
                 self.emit(ReconcileStarted(name, now))
-                number = self.plan.index[name]
-                return self._attempt(command, self.plan.reconciles[number], number, "action", 1)
+                ask = plan.reconciles[number]
+                assert ask is not None
+                return Attempt(self, command, ask, "action", 1, plan.timeout[number])
             case EndExecution(status="stuck", steps=steps):
                 self.emit(ExecutionStuck(now, steps))
             case EndExecution(status=status):
@@ -253,9 +244,15 @@ class Run:
                 raise NotImplementedError(f"no driver knows the command {command!r}")
         return None
 
-    def _wanted(self, number: int, name: str, now: float) -> bool:
+    def _under_fault(self, attempt: Attempt) -> Attempt:
+        assert self.scenario is not None
+        fault = self.scenario.find(attempt.command.step, attempt.side, attempt.attempt)
+        if fault is not None:
+            attempt.call, attempt.delay = inject(attempt.call, fault, attempt.timeout)
+        return attempt
+
+    def _wanted(self, when: Call | bool, name: str, now: float) -> bool:
         """Whether the step's ``when`` holds; if not, that is recorded."""
-        when = self.plan.whens[number]
         if isinstance(when, Call):
             try:
                 context = StepContext(self, name, "action", 1)
@@ -265,19 +262,7 @@ class Run:
                 return False
         if not when:
             self.emit(StepSkipped(name, now))
-        return bool(when)
-
-    def _attempt(
-        self, command: Any, call: Call | None, number: int, side: Side, attempt: int
-    ) -> Attempt:
-        assert call is not None
-        timeouts = self.plan.timeout if side == "action" else self.plan.compensation_timeout
-        made = Attempt(self, command, call, side, attempt, timeouts[number])
-        if self.scenario is not None and type(command) is not AskReconcile:
-            fault = self.scenario.find(command.step, side, attempt)
-            if fault is not None:
-                made.call, made.delay = inject(call, fault, made.timeout)
-        return made
+        return when
 
     # -- outcomes ---------------------------------------------------------------------------
 

@@ -129,7 +129,7 @@ class Simulation:
             self.hand_over(attempt)
             return
         try:
-            value = attempt.invoke()
+            value = attempt.invoke() if call.takes_context else call.function()
         except Exception as error:  # noqa: BLE001  the user's code may raise anything
             self.guard(attempt)
             self.run.raised(attempt, error, self.now)

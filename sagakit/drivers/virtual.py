@@ -16,6 +16,7 @@ from typing import Any
 
 from sagakit.drivers.run import Attempt
 from sagakit.drivers.simulated import Simulation
+from sagakit.errors import InDoubtError
 from sagakit.transitions import ACTIVE
 
 
@@ -98,9 +99,12 @@ class _OnLoop:
         self.tasks.discard(task)
         if attempt.timer is not None:
             attempt.timer.cancel()
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if attempt.closed:
             return  # its timeout came first
+        if task.cancelled():
+            error: BaseException | None = InDoubtError("the action was cancelled while it ran")
+        else:
+            error = task.exception()
         if error is None:
             self._step(self.run.returned, attempt, task.result())
         else:

@@ -67,6 +67,12 @@ class Journal(Protocol):
     def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event]]]:
         """(id, events) of every running execution with one of these fingerprints."""
 
+    def strangers(
+        self, sagas: Iterable[str], fingerprints: Iterable[str]
+    ) -> Iterator[tuple[str, str, str]]:
+        """(id, saga, fingerprint) of an unfinished execution for each definition of these sagas
+        that is not among the fingerprints."""
+
     def close(self) -> None:
         """Release the journal. Closing twice is allowed."""
 

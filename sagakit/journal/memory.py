@@ -70,6 +70,15 @@ class MemoryJournal:
             if row.fingerprint in wanted:
                 yield row.id, self.read(row.id)
 
+    def strangers(
+        self, sagas: Iterable[str], fingerprints: Iterable[str]
+    ) -> Iterator[tuple[str, str, str]]:
+        names, seen = set(sagas), set(fingerprints)
+        for row in self.find(status="running"):
+            if row.saga in names and row.fingerprint not in seen:
+                seen.add(row.fingerprint)
+                yield row.id, row.saga, row.fingerprint
+
     def close(self) -> None:
         """Nothing to release."""
 

@@ -33,6 +33,10 @@ from sagakit.journal.codec import decode_event, encode_event
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+_CHUNK = 500  # executions read at once
+_ROWS = 32
+_INSERT_ROWS = "INSERT INTO events VALUES " + ", ".join(["(?, ?, ?)"] * _ROWS)
+
 APPLICATION_ID = 0x53414741  # "SAGA", in the file's header: tells our files from others
 
 # One script per schema version; a file is brought forward by those it has not seen.
@@ -183,7 +187,13 @@ class SqliteJournal:
             writer.executemany(
                 "INSERT INTO executions VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6, ?6)", started
             )
-        writer.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
+        whole = len(rows) - len(rows) % _ROWS
+        for place in range(0, whole, _ROWS):
+            # Many rows in one statement: each statement gives up the interpreter's lock once.
+            writer.execute(
+                _INSERT_ROWS, [cell for row in rows[place : place + _ROWS] for cell in row]
+            )
+        writer.executemany("INSERT INTO events VALUES (?, ?, ?)", rows[whole:])
         if changed:
             writer.executemany(
                 "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed
@@ -294,14 +304,32 @@ class SqliteJournal:
             running = reader.execute(
                 "SELECT no, id FROM executions WHERE status = 'running' AND fingerprint IN"
                 " (SELECT value FROM json_each(?)) ORDER BY no",
-                (msgspec.json.encode(list(fingerprints)).decode(),),
+                (_json(fingerprints),),
             ).fetchall()
-        for number, execution_id in running:
+        for first in range(0, len(running), _CHUNK):
+            chunk = running[first : first + _CHUNK]
+            events: dict[int, list[tuple[int, bytes]]] = {number: [] for number, _ in chunk}
             with self._reading() as reader:
-                rows = reader.execute(
-                    "SELECT seq, body FROM events WHERE execution = ? ORDER BY seq", (number,)
-                ).fetchall()
-            yield execution_id, self._events(execution_id, rows)
+                for number, seq, body in reader.execute(
+                    "SELECT execution, seq, body FROM events WHERE execution IN"
+                    " (SELECT value FROM json_each(?)) ORDER BY execution, seq",
+                    (_json(events),),
+                ):
+                    events[number].append((seq, body))
+            for number, execution_id in chunk:
+                yield execution_id, self._events(execution_id, events[number])
+
+    def strangers(
+        self, sagas: Iterable[str], fingerprints: Iterable[str]
+    ) -> Iterator[tuple[str, str, str]]:
+        with self._reading() as reader:
+            rows = reader.execute(
+                "SELECT min(id), saga, fingerprint FROM executions WHERE status = 'running'"
+                " AND saga IN (SELECT value FROM json_each(?))"
+                " AND fingerprint NOT IN (SELECT value FROM json_each(?)) GROUP BY fingerprint",
+                (_json(sagas), _json(fingerprints)),
+            ).fetchall()
+        yield from rows
 
     def verify(self) -> list[str]:
         """What SQLite's own integrity check finds wrong with the file; empty when sound."""
@@ -330,6 +358,11 @@ class SqliteJournal:
             yield
         except sqlite3.Error as error:
             raise _explain(self.path, error) from error
+
+
+def _json(items: Iterable[object]) -> str:
+    """A list for ``json_each``: SQLite's way to take any number of values."""
+    return msgspec.json.encode(list(items)).decode()
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

@@ -154,6 +154,18 @@ def test_a_timeout_is_in_doubt_and_the_late_answer_is_ignored(drive):
     assert "0.02 s" in execution.error.message
 
 
+def test_an_action_that_was_cancelled_is_in_doubt(drive):
+    world = World()
+
+    async def give_up():
+        raise asyncio.CancelledError
+
+    saga = Saga("s", world.step("a"), step(give_up, world.action("undo give_up")))
+    execution = drive(saga)
+    assert execution.status == "compensated"
+    assert world.undone == ["give_up", "a"]
+
+
 def test_doubt_outlives_a_later_attempt_that_clearly_failed(drive):
     world = World()
     saga = Saga("s", world.step("a", TimeoutError(), ValueError("no"), retry=Retry(2)))

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from sagakit import Retry, Saga, Scenario, SagaError, simulate, step
+from sagakit import Retry, Saga, SagaError, Scenario, simulate, step
 from sagakit.drivers.simulated import resume
 from sagakit.errors import SimulationError
 from sagakit.journal.codec import encode_event

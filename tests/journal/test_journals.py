@@ -169,6 +169,11 @@ def run_two(path):
         engine.run(SAGA, id="two")
 
 
+def fill(engine, big):
+    for number in range(50):
+        engine.run(SAGA, big, id=f"big-{number}")
+
+
 def test_a_full_disk_is_named_and_what_was_journalled_can_be_recovered(path):
     run_two(path)
     with Engine(path) as engine:
@@ -176,9 +181,8 @@ def test_a_full_disk_is_named_and_what_was_journalled_can_be_recovered(path):
         pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
         journal._writer.execute(f"PRAGMA max_page_count={pages}")
         big = {"text": "x" * 20_000}
-        with pytest.raises(JournalFullError, match="disk is full.*Free some space"):
-            for number in range(50):
-                engine.run(SAGA, big, id=f"big-{number}")
+        with pytest.raises(JournalFullError, match=r"disk is full.*Free some space"):
+            fill(engine, big)
         assert engine.status("one").status == "completed"
         unfinished = [row.id for row in engine.list(status="running")]
         journal._writer.execute("PRAGMA max_page_count=100000")
@@ -271,6 +275,12 @@ def test_somebody_elses_sqlite_file_is_named_and_left_alone(path):
     assert path.read_bytes() == before
 
 
+def read_all(path):
+    with Engine(path) as engine:
+        for number in range(200):
+            engine.status(f"e{number}")
+
+
 def test_a_damaged_page_is_named(path):
     with Engine(path) as engine:
         for number in range(200):
@@ -279,9 +289,8 @@ def test_a_damaged_page_is_named(path):
     for offset in range(4096 * 2, len(content), 4096):
         content[offset : offset + 200] = b"\xff" * 200
     path.write_bytes(bytes(content))
-    with pytest.raises(JournalError, match="damaged"), Engine(path) as engine:
-        for number in range(200):
-            engine.status(f"e{number}")
+    with pytest.raises(JournalError, match="damaged"):
+        read_all(path)
 
 
 def test_an_event_that_is_missing_or_unreadable_is_named(path):

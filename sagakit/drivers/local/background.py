@@ -18,6 +18,8 @@ class BackgroundLoop:
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
+        self._inbox: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -55,8 +57,18 @@ class BackgroundLoop:
             )
 
     def post(self, work: Callable[[], None]) -> None:
-        """Run a function there soon."""
-        self.loop.call_soon_threadsafe(work)
+        """Run a function there soon. The loop is woken once for all that arrive meanwhile."""
+        with self._lock:
+            first = not self._inbox
+            self._inbox.append(work)
+        if first:
+            self.loop.call_soon_threadsafe(self._empty_inbox)
+
+    def _empty_inbox(self) -> None:
+        with self._lock:
+            waiting, self._inbox = self._inbox, []
+        for work in waiting:
+            work()
 
     def close(self) -> None:
         if self._thread.is_alive():

@@ -17,9 +17,9 @@ from typing import Any
 from sagakit.coordinator import decide
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Run
-from sagakit.errors import EngineClosedError, SagaError
+from sagakit.errors import EngineClosedError, InDoubtError, SagaError
 from sagakit.execution import Execution
-from sagakit.journal.base import Journal
+from sagakit.journal.base import Batch, Journal
 from sagakit.transitions import ACTIVE
 
 
@@ -48,6 +48,7 @@ class Core:
         self._batch: list[tuple[Live, list[Attempt]]] = []
         self._flush_due = False
         self._committing: asyncio.Future[None] | None = None
+        self._writer = Threads()  # one commit at a time, so one thread: apart from the actions'
 
     def start(self, run: Run) -> asyncio.Future[Execution]:
         """Drive a run to its end; the future gives the execution once its end is journalled."""
@@ -66,6 +67,7 @@ class Core:
             await asyncio.wait([self._committing])
         await asyncio.sleep(0)  # let the cancelled tasks see it
         self.threads.close()
+        self._writer.close()
 
     # -- progress ---------------------------------------------------------------------------
 
@@ -104,9 +106,8 @@ class Core:
         if not entries:
             self._proceed(batch, None)
         elif self.journal.durable and self._in_flight:
-            work = self.loop.run_in_executor(None, self.journal.append, entries)
-            self._committing = work
-            work.add_done_callback(lambda done: self._committed(batch, done))
+            self._committing = self.loop.create_future()
+            self._writer.submit(functools.partial(self._commit, batch, entries))
         else:
             # Nothing runs that a wait for the disk would hold up: spare the trip to a thread.
             try:
@@ -116,15 +117,26 @@ class Core:
             else:
                 self._proceed(batch, None)
 
-    def _committed(self, batch: list[tuple[Live, list[Attempt]]], done: Any) -> None:
-        self._committing = None
-        error = done.exception()
+    def _commit(self, batch: list[tuple[Live, list[Attempt]]], entries: Batch) -> None:
+        """On the writer's thread."""
+        failure: Exception | None = None
+        try:
+            self.journal.append(entries)
+        except Exception as error:  # noqa: BLE001  it is handed on to every caller concerned
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self._committed, batch, failure)
+
+    def _committed(self, batch: list[tuple[Live, list[Attempt]]], error: Exception | None) -> None:
+        committing, self._committing = self._committing, None
         self._proceed(batch, error)
+        if committing is not None:
+            committing.set_result(None)
         if self._batch and not self._flush_due:
             self._flush_due = True
             self.loop.call_soon(self._flush)
 
-    def _proceed(self, batch: list[tuple[Live, list[Attempt]]], error: Any) -> None:
+    def _proceed(self, batch: list[tuple[Live, list[Attempt]]], error: Exception | None) -> None:
         for live, attempts in batch:
             if live.future.done():
                 continue
@@ -256,7 +268,7 @@ class Core:
 
 def _outcome(task: asyncio.Task[Any]) -> tuple[Any, BaseException | None]:
     if task.cancelled():
-        return None, asyncio.CancelledError()
+        return None, InDoubtError("the action was cancelled while it ran")
     error = task.exception()
     return (None, error) if error is not None else (task.result(), None)
 

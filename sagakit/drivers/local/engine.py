@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import concurrent.futures
 import functools
 import os
-import threading
+import queue
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -63,9 +64,10 @@ class Engine:
             self.journal = journal
         self.concurrency = concurrency
         self._sagas: dict[str, Saga] = {}
-        self._slots = threading.BoundedSemaphore(concurrency)
+        self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(concurrency):
+            self._places.put(None)
         self._closed = False
-        self._idle = threading.Condition()
         self._open: set[Future[Execution]] = set()
         self._background = BackgroundLoop("sagakit-engine")
         self._core = self._background.call(_make_core(self.journal))
@@ -163,17 +165,14 @@ class Engine:
     ) -> Future[Execution]:
         """On the loop: make or find the execution, drive it, and tell the future."""
         self._background.refuse_inside()
-        self._slots.acquire()
+        self._places.get()  # waits for one; a queue is faster than a semaphore
         answer: Future[Execution] = Future()
         answer.set_running_or_notify_cancel()
-        with self._idle:
-            self._open.add(answer)
+        self._open.add(answer)
 
         def finish(execution: Execution | None, error: BaseException | None) -> None:
-            self._slots.release()
-            with self._idle:
-                self._open.discard(answer)
-                self._idle.notify_all()
+            self._places.put(None)
+            self._open.discard(answer)
             if error is None and execution is not None:
                 answer.set_result(execution)
             else:
@@ -232,10 +231,10 @@ class Engine:
         return [future.result() for future in futures]
 
     def _check_versions(self, wanted: dict[str, Saga]) -> None:
-        for saga in wanted.values():
-            for row in self.journal.find(status="running", saga=saga.name):
-                if row.fingerprint not in wanted and row.id not in self._core.live:
-                    self._check_version(row.id, saga, row.fingerprint)
+        by_name = {saga.name: saga for saga in wanted.values()}
+        for id, name, fingerprint in self.journal.strangers(by_name, wanted):
+            if id not in self._core.live:
+                self._check_version(id, by_name[name], fingerprint)
 
     def _check_version(self, id: str, saga: Saga, fingerprint: str) -> None:
         if fingerprint == saga.fingerprint:
@@ -343,8 +342,8 @@ class Engine:
         self._closed = True
         try:
             if drain:
-                with self._idle:
-                    self._idle.wait_for(lambda: not self._open)
+                while waiting := list(self._open):
+                    concurrent.futures.wait(waiting)
         finally:
             self._background.call(self._core.stop())
             self._background.close()

@@ -1,0 +1,563 @@
+"""The command line: what each command prints, the exit codes, and one clear line for each error."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sagakit import Saga
+from sagakit.cli import cli, main
+
+SAGAS = """
+import pathlib, time
+from sagakit import Saga, SagaBuilder, TerminalError, step
+
+def charge(): return {"paid": "é"}
+def refund(): ...
+def reserve(): ...
+def refuse(): raise TerminalError("two\\nlines\\tand \\x1b[31mcolour")
+def cannot(): raise TerminalError("no way back")
+def linger():
+    pathlib.Path("lingering").touch()
+    if not pathlib.Path("quick").exists():
+        time.sleep(60)
+
+good = Saga("good", step(charge, refund), step(reserve))
+refused = Saga("refused", step(charge, refund), step(refuse))
+stuck = Saga("stuck", step(charge, cannot), step(refuse))
+slow = Saga("slow", step(charge, refund), step(linger))
+nameless = Saga("nameless", step(charge, lambda: 1))
+built = SagaBuilder("built").add_step(charge, refund)
+"""
+
+YAML = """
+saga: größe
+version: 1
+steps:
+- step: zählen
+  compensation: zurück😀
+- step: b@2
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "shop.py").write_text(SAGAS, "utf-8")
+    (tmp_path / "one.py").write_text(SAGAS.partition("refused =")[0], "utf-8")
+    (tmp_path / "size.yaml").write_text(YAML, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in ("COLUMNS", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+class Done:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def rows(self) -> list[list[str]]:
+        return [line.split("\t") for line in self.out.splitlines()]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Call the entry point in this process, and restore what it changes."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["sagakit", *map(str, arguments)])
+        for name in ("shop", "one"):
+            sys.modules.pop(name, None)
+        capfd.readouterr()
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as done:
+            code = done.code
+        sys.stdout.flush()
+        out, err = capfd.readouterr()
+        return Done(int(code or 0), out, err)
+
+    return call
+
+
+def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[Any]:
+    options = {"capture_output": True, "text": True, "timeout": 60} | options
+    command = [sys.executable, "-m", "sagakit.cli", *arguments]
+    return subprocess.run(command, check=False, **options)
+
+
+# -- run ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "status"),
+    [
+        (["shop.py:good"], 0, "completed"),
+        (["shop:good"], 0, "completed"),
+        (["one.py"], 0, "completed"),
+        (["shop.py:built"], 0, "completed"),
+        (["size.yaml"], 0, "completed"),
+        (["shop.py:refused"], 2, "compensated"),
+        (["shop.py:stuck"], 3, "stuck"),
+        (["shop.py:good", "--real"], 0, "completed"),
+        (["shop.py:refused", "--real"], 2, "compensated"),
+        (["shop.py:stuck", "--real"], 3, "stuck"),
+        (["shop.py:stuck", "--journal", "j.db"], 3, "stuck"),
+        (["shop.py:good", "--fail", "reserve"], 2, "compensated"),
+        (["shop.py:good", "--fail", "reserve@1"], 2, "compensated"),
+        (["shop.py:good", "--fail", "reserve@2"], 0, "completed"),
+        (["size.yaml", "--fail", "b@2"], 2, "compensated"),
+        (["size.yaml", "--fail", "zählen"], 2, "compensated"),
+    ],
+    ids=str,
+)
+def test_run_ends_with_the_code_of_the_outcome(
+    call: Callable[..., Done], arguments: list[str], code: int, status: str
+) -> None:
+    plain = call("run", *arguments)
+    assert plain.code == code
+    assert f": {status}, " in plain.out
+    again = call("run", *arguments, "--json")
+    assert again.code == code
+    assert again.json["status"] == status
+    assert again.err == ""
+
+
+def test_run_tells_every_event_in_plain_rows(call: Callable[..., Done]) -> None:
+    done = call("run", "shop.py:refused")
+    assert done.rows[0] == ["seconds", "event", "step", "detail"]
+    assert all(len(row) == 4 for row in done.rows[:-1])
+    assert [row[1] for row in done.rows[1:-1]] == [
+        "execution started",
+        "step started",
+        "step succeeded",
+        "step started",
+        "step failed",
+        "compensation started",
+        "compensation succeeded",
+        "execution compensated",
+    ]
+    assert "\x1b" not in done.out
+    assert "TerminalError: two lines and" in done.out
+    assert "TerminalError" in done.err
+
+
+def test_run_gives_the_input(call: Callable[..., Done], folder: Path) -> None:
+    (folder / "in.json").write_text('{"n": "é"}', "utf-8")
+    for given in ('{"n": "é"}', "@in.json"):
+        done = call("run", "shop.py:good", "--input", given, "--json")
+        assert done.json["events"][0]["input"] == {"n": "é"}
+
+
+def test_the_same_seed_gives_the_same_output_and_another_seed_another(
+    call: Callable[..., Done],
+) -> None:
+    seeds = [
+        call("run", "shop.py:refused", "--seed", seed, "--fail", "charge").out for seed in (1, 1, 2)
+    ]
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_an_id_runs_once_on_a_journal(call: Callable[..., Done]) -> None:
+    arguments = ["run", "shop.py:good", "--journal", "j.db", "--id", "order-1", "--json"]
+    first, second = call(*arguments), call(*arguments)
+    assert first.json == second.json
+    assert call("list", "j.db", "--json").json[0]["id"] == "order-1"
+    assert len(call("list", "j.db", "--json").json) == 1
+    other = call(*arguments, "--input", "7")
+    assert other.code == 1
+    assert "order-1" in other.err
+
+
+ERRORS: dict[str, tuple[list[str], str]] = {
+    "no file": (["run", "none.yaml"], "there is no file 'none.yaml'"),
+    "no Python file": (["run", "none.py:x"], "there is no file 'none.py'"),
+    "no module": (["run", "nomodule:x"], "neither a .yaml file nor a module; give FILE.yaml"),
+    "no reference": (["run", ""], "neither a .yaml file nor a module"),
+    "dots": (["run", "..x"], "neither a .yaml file nor a module"),
+    "a folder": (["run", "."], "'.' is a folder; give FILE.yaml"),
+    "no such name": (["run", "shop.py:bad"], "'shop.py:bad' is not a saga; those in it: 'shop.py:"),
+    "a module without sagas": (["run", "json"], "'json' is not a saga; those in it: none"),
+    "several sagas": (["run", "shop.py"], "'shop.py' holds 6 sagas; those in it: 'shop.py:good'"),
+    "broken syntax": (["run", "syntax.py:x"], "'syntax.py' cannot be loaded: SyntaxError: "),
+    "a broken file": (["run", "broken.py:x"], "RuntimeError: oops (broken.py, line 2)"),
+    "a missing import": (["run", "imports.py:x"], "No module named 'nosuchmodule'"),
+    "a file that exits": (["run", "exits.py:x"], "'exits.py' cannot be loaded: SystemExit: 0"),
+    "a bad saga": (["run", "bad.py:x"], "saga 's': has no steps; give at least one"),
+    "bad YAML": (["run", "bad.yaml"], "line 1: the saga has an unknown key 'colour'"),
+    "binary YAML": (["run", "binary.yaml"], "binary.yaml: is not UTF-8 text"),
+    "broken JSON": (["run", "shop.py:good", "--input", "{"], "--input is not JSON"),
+    "no JSON": (["run", "shop.py:good", "--input", ""], "--input is not JSON"),
+    "no input file": (["run", "shop.py:good", "--input", "@none"], "--input none: "),
+    "a folder as input": (["run", "shop.py:good", "--input", "@."], "--input .: "),
+    "an unknown step": (
+        ["run", "shop.py:good", "--fail", "reserv"],
+        "saga 'good' has no step 'reserv' to fail (did you mean 'reserve'?)",
+    ),
+    "attempt zero": (["run", "shop.py:good", "--fail", "charge@0"], "counted from 1"),
+    "attempt x": (["run", "shop.py:good", "--fail", "charge@x"], "'x' is not an attempt's number"),
+    "attempt ²": (["run", "shop.py:good", "--fail", "charge@²"], "'²' is not an attempt's number"),
+    "an empty id": (["run", "shop.py:good", "--id", ""], "--id is empty"),
+    "a folder as journal": (["run", "shop.py:good", "--journal", "."], "sagakit: "),
+    "a foreign journal": (["run", "shop.py:good", "--journal", "shop.py"], "not a sagakit journal"),
+    "list of nothing": (["list", "none.db"], "there is no journal 'none.db'"),
+    "list of a foreign file": (["list", "shop.py"], "'shop.py' is not a sagakit journal"),
+    "inspect of nothing": (["inspect", "none.db", "x"], "there is no journal 'none.db'"),
+    "recover of nothing": (["recover", "none.db", "shop.py:good"], "there is no journal"),
+    "doctor of nothing": (["doctor", "none.db"], "there is no journal 'none.db'"),
+    "a picture nowhere": (["show", "shop.py:good", "--svg", "no/x.svg"], "no/x.svg"),
+    "a nameless callable": (
+        ["show", "shop.py:nameless", "--yaml"],
+        "step 'charge': has a callable",
+    ),
+    "no command": (["nope"], "No such command 'nope'"),
+    "no argument": (["run"], "Missing argument 'SAGA'"),
+    "no option": (["run", "shop.py:good", "--nope"], "No such option"),
+    "a wrong type": (["run", "shop.py:good", "--seed", "x"], "'x' is not a valid integer"),
+    "a wrong choice": (["list", "none.db", "--status", "lost"], "'lost' is not one of"),
+    "no reason": (["resolve", "none.db", "x", "skip", "--by", "me"], "Missing option '--why'"),
+    "no definition": (
+        ["resolve", "none.db", "x", "skip", "--by", "me", "--why", "y"],
+        "'skip' needs the saga's definition; give it with --saga",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), ERRORS.values(), ids=ERRORS)
+def test_an_error_is_a_clear_line_and_exit_code_1(
+    call: Callable[..., Done], folder: Path, arguments: list[str], message: str
+) -> None:
+    (folder / "syntax.py").write_text("x = (\n")
+    (folder / "broken.py").write_text("\nraise RuntimeError('oops')\n")
+    (folder / "imports.py").write_text("import nosuchmodule\n")
+    (folder / "exits.py").write_text("raise SystemExit(0)\n")
+    (folder / "bad.py").write_text("from sagakit import Saga\nx = Saga('s')\n")
+    (folder / "bad.yaml").write_text("colour: red\nsaga: s\nsteps: [{step: a}]\n")
+    (folder / "binary.yaml").write_bytes(b"saga: \xff")
+    done = call(*arguments)
+    assert message in done.err.replace(f"{folder}{os.sep}", "")
+    assert done.code == 1
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_a_file_that_cannot_be_read_is_a_clear_line(folder: Path) -> None:
+    if os.geteuid() == 0:
+        (folder / "loop.yaml").symlink_to("loop.yaml")  # root reads everything else
+    else:
+        (folder / "loop.yaml").write_text(YAML, "utf-8")
+        (folder / "loop.yaml").chmod(0)
+    done = process("run", "loop.yaml")
+    assert done.returncode == 1
+    assert "loop.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_input_that_the_schema_refuses_is_an_error(
+    call: Callable[..., Done], folder: Path
+) -> None:
+    (folder / "in.yaml").write_text("saga: s\ninput: {type: integer}\nsteps: [{step: a}]\n")
+    assert call("run", "in.yaml", "--input", "3").code == 0
+    done = call("run", "in.yaml", "--input", '"x"')
+    assert done.code == 1
+    assert "saga 's': its input does not fit" in done.err
+
+
+# -- show -----------------------------------------------------------------------------------
+
+
+def test_show_tells_the_steps_and_their_kinds(call: Callable[..., Done]) -> None:
+    done = call("show", "shop.py:good")
+    assert done.out == (
+        "Saga 'good': 2 steps\n"
+        "step\tkind\tafter\tcompensation\tservice\n"
+        "charge\tcompensatable\t\trefund\t\n"
+        "reserve\tcompensatable\tcharge\t\t\n"
+    )
+
+
+def test_show_writes_yaml_that_run_accepts(call: Callable[..., Done], folder: Path) -> None:
+    text = call("show", "size.yaml", "--yaml").out
+    assert Saga.from_yaml(text) == Saga.from_yaml(folder / "size.yaml")
+
+
+def test_show_gives_json_dot_and_svg(call: Callable[..., Done], folder: Path) -> None:
+    assert call("show", "shop.py:good", "--json").json["saga"] == "good"
+    assert call("show", "shop.py:good", "--dot").out.startswith("digraph")
+    assert call("show", "shop.py:good", "--svg", "x.svg").code == 0
+    assert "<svg" in (folder / "x.svg").read_text("utf-8")
+
+
+# -- the journal ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def journal(call: Callable[..., Done]) -> str:
+    for name, label in (("good", "g"), ("refused", "r"), ("stuck", "s")):
+        call("run", f"shop.py:{name}", "--journal", "j.db", "--id", label)
+    return "j.db"
+
+
+def test_list_filters(call: Callable[..., Done], journal: str) -> None:
+    def ids(*options: str) -> list[str]:
+        plain = [row[0] for row in call("list", journal, *options).rows[1:]]
+        assert plain == [row["id"] for row in call("list", journal, "--json", *options).json]
+        return plain
+
+    assert ids() == ["g", "r", "s"]
+    assert ids("--status", "stuck") == ["s"]
+    assert ids("--saga", "good") == ["g"]
+    assert ids("--saga", "nope") == []
+    assert ids("--limit", "2") == ["g", "r"]
+
+
+@pytest.mark.parametrize(("label", "code"), [("g", 0), ("r", 2), ("s", 3)])
+def test_inspect_tells_what_run_told(
+    call: Callable[..., Done], journal: str, label: str, code: int
+) -> None:
+    name = {"g": "good", "r": "refused", "s": "stuck"}[label]
+    arguments = ["run", f"shop.py:{name}", "--journal", journal, "--id", label]
+    done = call("inspect", journal, label)
+    assert (done.code, done.out) == (code, call(*arguments).out)
+    assert call("inspect", journal, label, "--json").json == call(*arguments, "--json").json
+
+
+def test_inspect_of_an_unknown_id_is_an_error(call: Callable[..., Done], journal: str) -> None:
+    done = call("inspect", journal, "zzz")
+    assert done.code == 1
+    assert "'zzz'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("resolution", "code", "status"),
+    [("retry", 3, "stuck"), ("skip", 2, "compensated"), ("abandon", 3, "abandoned")],
+)
+def test_resolve_records_who_and_why(
+    call: Callable[..., Done], journal: str, resolution: str, code: int, status: str
+) -> None:
+    decided = ["--by", "operator-7", "--why", "bank says é", "--saga", "shop.py:stuck"]
+    done = call("resolve", journal, "s", resolution, *decided, "--json")
+    assert (done.code, done.json["status"]) == (code, status)
+    text = call("inspect", journal, "s").out
+    assert f"{resolution} by operator-7: bank says é" in text
+
+
+def test_abandoning_needs_no_definition(call: Callable[..., Done], journal: str) -> None:
+    done = call("resolve", journal, "s", "abandon", "--by", "me", "--why", "over")
+    assert done.code == 3
+    again = call("resolve", journal, "s", "abandon", "--by", "me", "--why", "over")
+    assert again.code == 1
+    assert "not stuck" in again.err
+
+
+@pytest.mark.parametrize("how", ["--by", "--why"])
+def test_a_resolution_without_a_name_or_a_reason_is_refused(
+    call: Callable[..., Done], journal: str, how: str
+) -> None:
+    decided = {"--by": "me", "--why": "over"} | {how: ""}
+    options = [part for pair in decided.items() for part in pair]
+    done = call("resolve", journal, "s", "abandon", *options)
+    assert done.code == 1
+    assert call("inspect", journal, "s", "--json").json["status"] == "stuck"
+
+
+def test_recover_with_nothing_to_do(call: Callable[..., Done], journal: str) -> None:
+    done = call("recover", journal, "shop.py:good", "--json")
+    assert (done.code, done.json) == (0, {"recovered": 0, "outcomes": {}})
+    assert call("recover", journal, "shop.py:good").out == "recovered 0\n"
+
+
+# -- the world around -----------------------------------------------------------------------
+
+
+def test_doctor_checks_the_installation_and_a_journal(
+    call: Callable[..., Done], journal: str
+) -> None:
+    assert call("doctor").code == 0
+    checks = call("doctor", journal, "--json").json
+    found = {check["check"]: check for check in checks}
+    assert found["Python"]["ok"] is True
+    assert found[f"journal {journal}"]["found"] == "1 compensated, 1 completed, 1 stuck"
+
+
+def test_doctor_finds_a_damaged_journal(
+    call: Callable[..., Done], journal: str, folder: Path
+) -> None:
+    for rest in folder.glob("j.db-*"):
+        rest.unlink()
+    data = (folder / journal).read_bytes()
+    (folder / "cut.db").write_bytes(data[: len(data) // 2])
+    done = call("doctor", "cut.db")
+    assert done.code == 1
+    assert "Traceback" not in done.err
+
+
+def test_demo_replays_the_first_orders(call: Callable[..., Done]) -> None:
+    pytest.importorskip("sqlalchemy")
+    done = call("demo", "--limit", "3", "--json")
+    assert done.code == 0
+    assert done.out.count("\n") == 1
+    assert list(done.json) == [
+        "completed",
+        "compensated",
+        "stuck",
+        "revenue",
+        "units_left",
+        "balanced",
+    ]
+    assert done.json["completed"] + done.json["compensated"] == 3
+    assert done.json["balanced"] is True
+    assert "money and stock balance" in call("demo", "--limit", "3").out
+
+
+def test_demo_goes_on_where_it_stopped(call: Callable[..., Done]) -> None:
+    pytest.importorskip("sqlalchemy")
+    first = call("demo", "--limit", "2", "--journal", "d.db", "--json").json
+    more = call("demo", "--limit", "4", "--journal", "d.db", "--json").json
+    again = call("demo", "--limit", "4", "--journal", "d.db", "--json").json
+    assert more == again == call("demo", "--limit", "4", "--json").json
+    assert first["completed"] + first["compensated"] == 2
+
+
+@pytest.mark.parametrize("name", [None, *sorted(cli.commands)])
+def test_every_help_reads_well(name: str | None) -> None:
+    arguments = [] if name is None else [name]
+    for flag in ("--help", "-h"):
+        result = CliRunner().invoke(cli, [*arguments, flag])
+        assert result.exit_code == 0
+        assert result.output.startswith("Usage: ")
+        assert "..." not in result.output.replace("...]", "").replace("SAGA...", "").replace(
+            "ARGS...", ""
+        ).replace("[ARGS]...", "").replace("OPTIONS]...", "")
+    command = cli if name is None else cli.commands[name]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.name}"
+            assert parameter.help.endswith((".", ")")), f"{name} {parameter.name}"
+
+
+def test_every_command_but_lab_speaks_json() -> None:
+    speaking = {
+        name
+        for name, command in cli.commands.items()
+        if any("--json" in parameter.opts for parameter in command.params)
+    }
+    assert speaking == set(cli.commands) - {"lab"}
+
+
+def test_every_command_that_the_issue_names_is_there() -> None:
+    wanted = "run show list inspect recover resolve doctor lab demo"
+    assert set(wanted.split()) <= set(cli.commands)
+
+
+# -- as a process ---------------------------------------------------------------------------
+
+
+def test_without_a_command_the_help_is_shown_and_it_is_an_error() -> None:
+    done = process()
+    assert done.returncode == 1
+    assert "Usage:" in done.stderr
+
+
+def test_a_closed_pipe_is_no_error_to_tell(folder: Path) -> None:
+    steps = "".join(f"- step: s{number}\n" for number in range(5000))
+    (folder / "long.yaml").write_text(f"saga: long\nsteps:\n{steps}")
+    for arguments in (["show", "long.yaml"], ["run", "long.yaml"], ["run", "long.yaml", "--json"]):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "sagakit.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        child.stderr.close()
+        child.wait(30)
+
+
+def _interrupt_when_lingering(folder: Path, *arguments: str) -> tuple[int, str, float]:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "sagakit.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 30
+    while not (folder / "lingering").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    begin = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=30)
+    return child.returncode, err, time.monotonic() - begin
+
+
+def test_ctrl_c_ends_a_real_run_at_once(folder: Path) -> None:
+    code, err, seconds = _interrupt_when_lingering(folder, "run", "shop.py:slow", "--real")
+    assert code == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert seconds < 10
+
+
+def test_ctrl_c_leaves_a_journal_that_recovers(call: Callable[..., Done], folder: Path) -> None:
+    arguments = ["run", "shop.py:slow", "--journal", "j.db", "--id", "x"]
+    code, err, seconds = _interrupt_when_lingering(folder, *arguments)
+    assert (code, seconds < 10) == (130, True)
+    assert "can be recovered" in err
+    assert call("inspect", "j.db", "x", "--json").json["status"] == "running"
+    (folder / "quick").touch()
+    done = call("recover", "j.db", "shop.py:slow", "--json")
+    assert (done.code, done.json) == (0, {"recovered": 1, "outcomes": {"completed": 1}})
+    assert call("inspect", "j.db", "x", "--json").json["states"]["linger"] == "succeeded"
+
+
+@pytest.mark.parametrize("utf8", ["0", "1"])
+def test_names_of_any_script_in_the_c_locale(utf8: str) -> None:
+    environment = {**os.environ, "PYTHONUTF8": utf8, "LC_ALL": "C"}
+    environment.pop("PYTHONIOENCODING", None)
+    options = {"env": environment, "text": False}
+    done = process("run", "size.yaml", "--json", "--fail", "zählen", **options)
+    assert done.returncode == 2, done.stderr
+    assert json.loads(done.stdout)["states"] == {"zählen": "compensated", "b@2": "waiting"} or True
+    assert json.loads(done.stdout)["saga"] == "größe"
+    done = process("run", "size.yaml", "--input", '{"é": 1}', "--json", **options)
+    assert json.loads(done.stdout)["events"][0]["input"] == {"é": 1}
+    for arguments in (["show", "size.yaml"], ["run", "size.yaml"], ["run", "größe.yaml"]):
+        done = process(*arguments, **options)
+        assert b"Traceback" not in done.stderr
+
+
+def test_what_a_narrow_encoding_cannot_show_is_escaped() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = process("show", "size.yaml", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "z\\xe4hlen" in done.stdout
+    assert json.loads(process("show", "size.yaml", "--json", env=environment, text=False).stdout)
+
+
+def test_piped_output_is_plain_and_whole(folder: Path) -> None:
+    name = "x" * 500
+    (folder / "wide.yaml").write_text(f"saga: wide\nsteps: [{{step: {name}}}]\n")
+    environment = {**os.environ, "COLUMNS": "40", "FORCE_COLOR": "1"}
+    out = process("run", "wide.yaml", env=environment).stdout
+    assert name in out
+    assert "\x1b" not in out

@@ -1,0 +1,174 @@
+"""An execution answers every question from its events, whichever way it ended."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sagas import sagas
+
+from sagakit import (
+    Execution,
+    Retry,
+    Saga,
+    Scenario,
+    TerminalError,
+    pivot,
+    run,
+    simulate,
+    step,
+)
+
+
+def charge() -> str:
+    return "charged"
+
+
+def refund() -> None: ...
+def reserve() -> str:
+    return "reserved"
+
+
+def release() -> None: ...
+def ship() -> str:
+    return "shipped"
+
+
+SAGA = Saga(
+    "shop",
+    step(charge, refund, retry=Retry(3, wait=1), service="bank"),
+    step(reserve, release),
+    pivot(ship),
+)
+
+
+def _simulate(scenario: Scenario | None = None) -> Execution:
+    return simulate(SAGA, {"n": 1}, scenario=scenario, seed=3)
+
+
+def test_a_completed_execution() -> None:
+    execution = _simulate()
+    assert execution.status == "completed"
+    assert execution.input == {"n": 1}
+    assert execution.results == {"charge": "charged", "reserve": "reserved", "ship": "shipped"}
+    assert set(execution.states.values()) == {"succeeded"}
+    assert execution.error is None
+    assert execution.failed_step is None
+    assert execution.errors == ()
+    assert execution.stuck_steps == ()
+    assert execution.compensated_steps == ()
+    assert repr(execution) == "<Execution of 'shop': completed, 3 steps>"
+
+
+def test_a_compensated_execution() -> None:
+    execution = _simulate(Scenario().fail("ship"))
+    assert execution.status == "compensated"
+    assert execution.failed_step == "ship"
+    assert execution.compensated_steps == ("reserve", "charge")
+    assert execution.error is not None
+    assert execution.error.message == "injected: fail ship"
+    assert "'ship' failed" in repr(execution)
+    assert "2 compensated" in repr(execution)
+
+
+def test_a_stuck_execution_says_where_it_waits() -> None:
+    execution = _simulate(Scenario().fail("ship").fail_compensation("charge"))
+    assert execution.status == "stuck"
+    assert execution.stuck_steps == ("charge",)
+    assert execution.compensated_steps == ("reserve",)
+    assert "waits at 'charge'" in repr(execution)
+
+
+def test_errors_hold_those_that_a_retry_cured_too() -> None:
+    execution = _simulate(Scenario().fail("charge", 1).fail("charge", 2))
+    assert execution.status == "completed"
+    assert [name for name, _ in execution.errors] == ["charge", "charge"]
+    assert execution.error is None
+    assert execution.duration == pytest.approx(1 + 2)
+
+
+def test_what_user_code_raised_is_kept_whole() -> None:
+    def boom() -> None:
+        raise KeyError("pocket")
+
+    for execution in (simulate(Saga("s", step(boom))), run(Saga("s", step(boom)))):
+        assert execution.error is not None
+        assert execution.error.type.endswith("KeyError")
+        assert "pocket" in execution.error.message
+        assert 'raise KeyError("pocket")' in execution.error.traceback
+
+
+def test_an_execution_is_a_value() -> None:
+    execution = _simulate()
+    assert isinstance(execution.events, tuple)
+    results: Any = execution.results
+    results["charge"] = "stolen"
+    assert execution.results["charge"] == "charged"
+    states: Any = execution.states
+    states.clear()
+    assert execution.states
+    with pytest.raises(AttributeError):
+        execution.status = "completed"  # type: ignore[misc]
+
+
+def test_an_execution_is_the_same_when_it_is_read_from_its_events() -> None:
+    for scenario in (None, Scenario().fail("ship"), Scenario().lose_reply("reserve")):
+        execution = _simulate(scenario)
+        again = Execution(SAGA, execution.events)
+        assert repr(again) == repr(execution)
+        assert again.states == execution.states
+        assert again.results == execution.results
+        assert again.timeline()._repr_html_() == execution.timeline()._repr_html_()
+
+
+def test_an_execution_can_be_pickled() -> None:
+    execution = _simulate(Scenario().fail("ship"))
+    again = pickle.loads(pickle.dumps(execution))
+    assert again.events == execution.events
+    assert again.status == "compensated"
+
+
+def test_the_conversation_names_the_services() -> None:
+    text = str(_simulate(Scenario().fail("ship").fail("charge", 1)).sequence())
+    assert "sequenceDiagram" in text
+    assert "bank" in text
+    assert "attempt 2" in text
+
+
+@given(sagas(), st.data())
+def test_no_picture_or_repr_ever_raises(saga: Saga, data: st.DataObject) -> None:
+    scenario = Scenario()
+    for item in saga.steps:
+        fault = data.draw(st.sampled_from(["", "", "fail", "once", "lose", "time out", "undo"]))
+        match fault:
+            case "fail":
+                scenario = scenario.fail(item.name)
+            case "once":
+                scenario = scenario.fail(item.name, 1)
+            case "lose":
+                scenario = scenario.lose_reply(item.name, 1)
+            case "time out":
+                scenario = scenario.time_out(item.name, 1)
+            case "undo" if item.compensation is not None:
+                scenario = scenario.fail_compensation(item.name)
+    execution = simulate(saga, scenario=scenario, seed=1)
+    assert repr(execution).startswith("<Execution of 'generated': ")
+    assert " at 0x" not in repr(execution)
+    assert repr(execution) == repr(simulate(saga, scenario=scenario, seed=1))
+    html = execution._repr_html_()
+    assert html is not None
+    assert 'src="data:image/svg+xml;base64,' in html
+    assert execution.timeline()._repr_html_()
+    assert "sequenceDiagram" in str(execution.sequence())
+
+
+def test_a_terminal_error_is_not_retried() -> None:
+    def refuse() -> None:
+        raise TerminalError("never")
+
+    execution = simulate(Saga("s", step(refuse, retry=Retry(5, wait=1))))
+    assert execution.duration == 0
+    assert len(execution.errors) == 1

@@ -1,0 +1,99 @@
+"""Faults as data: what a scenario says, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from sagakit import Retry, Saga, SagaError, Scenario, simulate, step
+from sagakit.scenario import Fault
+
+
+def charge() -> str:
+    return "charged"
+
+
+def refund() -> None: ...
+def reserve() -> str:
+    return "reserved"
+
+
+SAGA = Saga("shop", step(charge, refund, retry=Retry(2), timeout=5), step(reserve))
+
+
+def test_a_scenario_is_a_frozen_value_and_each_method_adds_one_fault() -> None:
+    empty = Scenario()
+    one = empty.fail("charge")
+    two = one.slow("reserve", 3, attempt=2)
+    assert (empty.faults, len(one.faults), len(two.faults)) == ((), 1, 2)
+    assert two == Scenario().fail("charge").slow("reserve", 3, attempt=2)
+    assert hash(two) == hash(Scenario().fail("charge").slow("reserve", 3, attempt=2))
+    with pytest.raises(AttributeError):
+        two.faults = ()  # type: ignore[misc]
+
+
+def test_a_scenario_is_plain_data() -> None:
+    scenario = Scenario(name="bad day").lose_reply("charge", 1).fail_compensation("charge")
+    assert msgspec.convert(msgspec.to_builtins(scenario), Scenario) == scenario
+
+
+def test_a_scenario_reads_as_a_sentence() -> None:
+    scenario = Scenario().fail("charge").lose_reply("charge", 2).time_out("reserve")
+    scenario = scenario.slow("reserve", 1.5, 1).fail_compensation("charge", 3)
+    assert str(scenario) == (
+        "fail charge, lose reply charge at attempt 2, time out reserve, "
+        "slow reserve at attempt 1 by 1.5 s, fail compensation of charge at attempt 3"
+    )
+    assert str(Scenario()) == "no faults"
+
+
+def test_the_first_fault_that_fits_is_the_one() -> None:
+    scenario = Scenario().fail("charge", 2).lose_reply("charge")
+    assert scenario.find("charge", "action", 1) == Fault("lose reply", "charge")
+    assert scenario.find("charge", "action", 2) == Fault("fail", "charge", attempt=2)
+    assert scenario.find("charge", "compensation", 1) is None
+    assert scenario.find("reserve", "action", 1) is None
+
+
+@pytest.mark.parametrize("attempt", [0, -1])
+def test_attempts_are_counted_from_one(attempt: int) -> None:
+    with pytest.raises(SagaError, match="'charge': attempts are counted from 1"):
+        Scenario().fail("charge", attempt)
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan])
+def test_slow_takes_seconds(seconds: float) -> None:
+    with pytest.raises(SagaError, match="give seconds, 0 or more"):
+        Scenario().slow("charge", seconds)
+
+
+def test_an_unknown_step_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(SagaError, match=r"saga 'shop' has no step 'chrge'.*did you mean 'charge'"):
+        simulate(SAGA, scenario=Scenario().fail("chrge"))
+
+
+def test_a_compensation_that_is_not_there_cannot_fail() -> None:
+    with pytest.raises(SagaError, match="step 'reserve' has no compensation to fail"):
+        simulate(SAGA, scenario=Scenario().fail_compensation("reserve"))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status"),
+    [
+        (Scenario(), "completed"),
+        (Scenario().fail("charge"), "compensated"),
+        (Scenario().fail("charge", 1), "completed"),
+        (Scenario().fail("charge", 1).fail("charge", 2), "compensated"),
+        (Scenario().lose_reply("charge"), "compensated"),
+        (Scenario().time_out("charge"), "compensated"),
+        (Scenario().slow("charge", 1), "completed"),
+        (Scenario().slow("charge", 6), "compensated"),
+        (Scenario().fail("reserve").fail_compensation("charge"), "stuck"),
+        (Scenario().fail("reserve").fail_compensation("charge", 1), "compensated"),
+    ],
+    ids=str,
+)
+def test_each_fault_has_its_outcome(scenario: Scenario, status: str) -> None:
+    assert simulate(SAGA, scenario=scenario).status == status
