@@ -12,6 +12,7 @@ hypothesis.settings.register_profile("sagakit", deadline=None, derandomize="CI" 
 # For `make mutants` a mutant that fails is enough: its example need not be made small.
 hypothesis.settings.register_profile(
     "mutants",
+    max_examples=12,
     deadline=None,
     derandomize=True,
     phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],

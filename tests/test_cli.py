@@ -443,9 +443,8 @@ def test_every_help_reads_well(name: str | None) -> None:
         result = CliRunner().invoke(cli, [*arguments, flag])
         assert result.exit_code == 0
         assert result.output.startswith("Usage: ")
-        assert "..." not in result.output.replace("...]", "").replace("SAGA...", "").replace(
-            "ARGS...", ""
-        ).replace("[ARGS]...", "").replace("OPTIONS]...", "")
+        cut = [line for line in result.output.splitlines()[1:] if line.endswith("...")]
+        assert not cut
     command = cli if name is None else cli.commands[name]
     for parameter in command.params:
         if isinstance(parameter, click.Option):
@@ -537,7 +536,7 @@ def test_names_of_any_script_in_the_c_locale(utf8: str) -> None:
     options = {"env": environment, "text": False}
     done = process("run", "size.yaml", "--json", "--fail", "zählen", **options)
     assert done.returncode == 2, done.stderr
-    assert json.loads(done.stdout)["states"] == {"zählen": "compensated", "b@2": "waiting"} or True
+    assert set(json.loads(done.stdout)["states"]) == {"zählen", "b@2"}
     assert json.loads(done.stdout)["saga"] == "größe"
     done = process("run", "size.yaml", "--input", '{"é": 1}', "--json", **options)
     assert json.loads(done.stdout)["events"][0]["input"] == {"é": 1}
@@ -547,11 +546,11 @@ def test_names_of_any_script_in_the_c_locale(utf8: str) -> None:
 
 
 def test_what_a_narrow_encoding_cannot_show_is_escaped() -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = process("show", "size.yaml", env=environment)
+    options = {"env": {**os.environ, "PYTHONIOENCODING": "latin-1"}, "text": False}
+    done = process("show", "size.yaml", **options)
     assert done.returncode == 0, done.stderr
-    assert "z\\xe4hlen" in done.stdout
-    assert json.loads(process("show", "size.yaml", "--json", env=environment, text=False).stdout)
+    assert "zählen\tcompensatable\t\tzurück\\U0001f600" in done.stdout.decode("latin-1")
+    assert json.loads(process("show", "size.yaml", "--json", **options).stdout)["saga"] == "größe"
 
 
 def test_piped_output_is_plain_and_whole(folder: Path) -> None:

@@ -21,8 +21,9 @@ from sagakit.events import (
     StepSucceeded,
 )
 
+# Relative to the profile: `make mutants` sets a light one.
 MANY = settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=2 * settings.default.max_examples, suppress_health_check=[HealthCheck.too_slow]
 )
 TURNS = 3000
 
@@ -234,7 +235,7 @@ def test_a_stuck_execution_goes_on_as_the_operator_decides(data):
                 assert str(driver.state.state_of(name)) in ("skipped", "compensation skipped")
 
 
-@settings(MANY, max_examples=600)
+@settings(MANY, max_examples=5 * settings.default.max_examples)
 @given(st.data())
 def test_an_event_that_cannot_happen_is_refused_and_changes_nothing(data):
     from sagakit import errors, events
