@@ -549,7 +549,7 @@ def _print_execution(execution: Execution, as_json: bool) -> None:
     _table(("seconds", "event", "step", "detail"), rows)
     click.echo(f"{execution.id}: {repr(execution).strip('<>')}")
     if execution.error is not None and execution.status != "completed":
-        click.echo(f"{execution.error.type}: {execution.error.message}", err=True)
+        click.echo(_flat(f"{execution.error.type}: {execution.error.message}"), err=True)
 
 
 def _tell(event: Event) -> tuple[str, str, str]:

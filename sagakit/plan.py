@@ -28,14 +28,16 @@ COMPENSATION_RETRY = Retry(attempts=3, wait=0.1)
 
 
 class Call:
-    """How to call one callable: with the context or without, and whether it is a coroutine."""
+    """How to call one callable: with the context or without, whether it is a coroutine, and how
+    many seconds of ``latency`` a simulated one pretends to take."""
 
-    __slots__ = ("_result_type", "function", "is_async", "takes_context")
+    __slots__ = ("_result_type", "function", "is_async", "latency", "takes_context")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.takes_context = _takes_context(function) is True
         self.is_async = _is_async(function)
+        self.latency = function.latency if isinstance(function, Simulated) else 0.0
         self._result_type: Any = None
 
     @property
@@ -302,8 +304,6 @@ def _places(steps: Sequence[Step]) -> list[str]:
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    if isinstance(function, Simulated):
-        return function.latency > 0
     call = getattr(function, "__call__", None)  # noqa: B004  (an object with async __call__)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 

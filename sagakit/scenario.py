@@ -117,7 +117,7 @@ def inject(call: Call, fault: Fault, timeout: float | None) -> tuple[Call, float
     """The call that an attempt makes under a fault, and the seconds that pass before it."""
     match fault.kind:
         case "slow":
-            return call, fault.seconds
+            return call, call.latency + fault.seconds
         case "fail":
             error = InjectedRefusal if fault.attempt is None else InjectedFault
             return Call(_raising(error(f"{INJECTED}{fault}"))), 0.0
@@ -125,7 +125,7 @@ def inject(call: Call, fault: Fault, timeout: float | None) -> tuple[Call, float
             # a little beyond the timeout, so that it is the timeout that speaks
             return Call(_raising(InjectedSilence(f"{INJECTED}{fault}"))), (timeout or 0.0) * 1.01
         case "lose reply":
-            return Call(_losing(call, fault)), 0.0
+            return Call(_losing(call, fault)), call.latency
 
 
 def _raising(error: Exception) -> Any:

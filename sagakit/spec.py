@@ -108,8 +108,8 @@ def _exception_name(item: Any) -> Any:
 
 
 class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A stand-in for an action or compensation that is not written yet: it takes ``latency``
-    seconds and returns ``result``. It is a callable like any other."""
+    """A stand-in for an action or compensation that is not written yet: it returns ``result``,
+    and every driver lets ``latency`` seconds pass before it is called."""
 
     name: str = ""
     latency: float = 0.0
@@ -119,12 +119,6 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         msgspec.structs.force_setattr(self, "latency", number(self.latency))
 
     def __call__(self) -> Any:
-        return self._wait() if self.latency else self.result
-
-    async def _wait(self) -> Any:
-        import asyncio
-
-        await asyncio.sleep(self.latency)
         return self.result
 
 

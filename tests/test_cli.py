@@ -157,6 +157,7 @@ def test_run_tells_every_event_in_plain_rows(call: Callable[..., Done]) -> None:
     assert "\x1b" not in done.out
     assert "TerminalError: two lines and" in done.out
     assert "TerminalError" in done.err
+    assert "\x1b" not in done.err
 
 
 def test_run_gives_the_input(call: Callable[..., Done], folder: Path) -> None:

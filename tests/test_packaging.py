@@ -74,7 +74,7 @@ def test_all_names_every_extra_that_is_for_users() -> None:
 def test_mutants_meet_every_test_of_the_coordinator() -> None:
     chosen = PYPROJECT["tool"]["mutmut"]["pytest_add_cli_args_test_selection"]
     there = (ROOT / "tests").glob("test_coordinator*.py")
-    assert sorted(chosen) == sorted(path.relative_to(ROOT).as_posix() for path in there)
+    assert {path.relative_to(ROOT).as_posix() for path in there} <= set(chosen)
 
 
 def test_one_version_is_told_everywhere() -> None:

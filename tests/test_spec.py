@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sagakit import DefinitionError, Retry, Saga, Simulated, Step, pivot, simulate, step
@@ -149,7 +149,8 @@ AWKWARD = ["yes", "no", "on", "null", "~", "1.0", "1e3", "0x1", "1:30", "2020-01
 AWKWARD += [" leading", "trailing ", "a: b", "a #b", "- a", "'q'", '"q"', "é☃😀", "?", "!x", "%a"]
 AWKWARD += ["&a", "*a", "{a", "[a", "|", ">", "@a", "`a", "a,b", ":", "true", ".inf"]
 
-printable = st.text(min_size=1, max_size=8).filter(lambda s: s.isprintable() and "/" not in s)
+letters = st.characters(categories=["L", "N", "P", "S"], exclude_characters="/") | st.just(" ")
+printable = st.text(letters, min_size=1, max_size=8)
 names = st.sampled_from(AWKWARD) | printable
 prose = st.sampled_from([*AWKWARD, "two\nlines\n", "\n x\n\ty", "\r", "\x85", "\u2028"]) | st.text(
     st.characters(exclude_categories=["Cs"]), max_size=12
@@ -167,7 +168,7 @@ leaves = (
 results = st.recursive(
     leaves,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(prose, inner, max_size=3),
-    max_leaves=5,
+    max_leaves=3,
 )
 policies = st.builds(
     Retry,
@@ -198,7 +199,7 @@ def definitions(draw: st.DrawFn, kind: str) -> tuple[Saga, list[Any]]:
     def maybe(strategy: st.SearchStrategy[Any]) -> Any:
         return draw(st.none() | strategy)
 
-    labels = draw(st.lists(names, min_size=1, max_size=4, unique=True))
+    labels = draw(st.lists(names, min_size=1, max_size=3, unique=True))
     point = draw(st.none() | st.integers(0, len(labels) - 1))
     steps = []
     for number, label in enumerate(labels):
@@ -258,32 +259,46 @@ def _assert_same(again: Saga, saga: Saga) -> None:
                 assert _types(made.result) == _types(getattr(other, role).result)
 
 
+# a saga of every option is much to draw, and hypothesis gives up on some of them
+large = settings(
+    max_examples=60,
+    suppress_health_check=[
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+        HealthCheck.too_slow,
+    ],
+)
+
+
 @given(definitions("real"))
+@large
 def test_a_saga_of_named_callables_round_trips(made: tuple[Saga, list[Any]]) -> None:
     saga, actions = made
     _assert_same(Saga.from_yaml(saga.to_yaml(), actions), saga)
 
 
 @given(definitions("simulated"))
+@large
 def test_a_simulated_saga_round_trips(made: tuple[Saga, list[Any]]) -> None:
     saga, _ = made
     _assert_same(Saga.from_yaml(saga.to_yaml()), saga)
 
 
 @given(definitions("mixed"))
+@large
 def test_a_saga_of_both_round_trips(made: tuple[Saga, list[Any]]) -> None:
     saga, actions = made
     _assert_same(Saga.from_yaml(saga.to_yaml(), actions or None), saga)
 
 
 @given(definitions("mixed"))
-@settings(max_examples=50)
+@large
 def test_what_is_written_fits_the_schema(made: tuple[Saga, list[Any]]) -> None:
     _validator().validate(yaml.safe_load(made[0].to_yaml()))
 
 
 @given(definitions("simulated"))
-@settings(max_examples=50)
+@large
 def test_writing_is_stable(made: tuple[Saga, list[Any]]) -> None:
     text = made[0].to_yaml()
     assert Saga.from_yaml(text).to_yaml() == text

@@ -122,7 +122,6 @@ class StepContext:
 class Attempt:
     """A call to make: which command it serves, and what the driver must know to make it."""
 
-    delay = 0.0  # seconds that pass before the call
     closed = False  # its outcome is recorded; whatever comes later is ignored
     task: Any = None  # what a driver with a loop makes of it
     timer: Any = None
@@ -134,6 +133,7 @@ class Attempt:
         self.run = run
         self.command = command
         self.call = call
+        self.delay = call.latency  # seconds that pass before the call
         self.side = side
         self.attempt = attempt
         self.timeout = timeout

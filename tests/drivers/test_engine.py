@@ -146,6 +146,12 @@ def test_a_failed_start_gives_its_place_back(path):
         assert engine.run(saga).status == "completed"
 
 
+@pytest.mark.parametrize("id", ["", " ", "a\nb", 7])
+def test_an_id_is_printable_text(id):
+    with Engine() as engine, pytest.raises(InputError, match="the id .* must be printable text"):
+        engine.run(chain("a"), id=id)
+
+
 def test_no_engine_without_room():
     with pytest.raises(ValueError, match="at least 1"):
         Engine(concurrency=0)
@@ -363,7 +369,7 @@ def test_a_wrong_resolution_says_what_is_wrong_and_changes_nothing(path):
             with pytest.raises(SagaError, match=words):
                 engine.resolve(**arguments)
         assert engine.status("one").events == before
-    with Engine(path) as engine, pytest.raises(ResolutionError, match="register it first"):
+    with Engine(path) as engine, pytest.raises(ResolutionError, match=r"engine\.register"):
         engine.resolve("one", "retry", by="me", why="x")
 
 

@@ -21,6 +21,7 @@ from sagakit.errors import (
     ConflictError,
     DefinitionChangedError,
     EngineClosedError,
+    InputError,
     ResolutionError,
     UnknownExecutionError,
 )
@@ -114,13 +115,15 @@ class Engine:
             A future of the ended (or stuck) execution. ``asyncio.wrap_future`` awaits it.
 
         Raises:
-            InputError: the input is not plain data, or the schema refuses it.
+            InputError: the input is not plain data, the schema refuses it, or the id is empty.
             EngineClosedError: the engine is closed.
             ConflictError: through the future: the id belongs to another saga or input.
             JournalError: through the future: the journal failed; what it had is kept.
         """
         self._check_open()
         kept = accept_input(saga, input)
+        if id is not None and not (isinstance(id, str) and id.isprintable() and id.strip()):
+            raise InputError(f"saga '{saga.name}': the id {id!r} must be printable text")
         if scenario is not None:
             scenario.check(saga)
         self.register(saga)
@@ -286,7 +289,8 @@ class Engine:
             if saga is None and resolution != "abandon":
                 raise ResolutionError(
                     f"execution '{id}': the definition of saga '{first.saga}' "
-                    f"({first.fingerprint}) is not known here; register it first"
+                    f"({first.fingerprint}) is not known here; give it: Engine(…, sagas=[saga]) "
+                    "or engine.register(saga)"
                 )
             run = Run.resume(saga or self._remembered(events), events, time.time())
             stuck = run.execution().stuck_steps
