@@ -90,7 +90,8 @@ def ran(name, attempt=1, at=0.0):
 
 def test_a_beginning():
     state = State(FORK.plan)
-    assert state.status == "running"
+    assert (state.status, state.execution_id, state.input) == ("running", "", None)
+    assert state.turned_back is False
     assert decide(state, 0.0) == []
     assert state.next_due() is None
     evolve(state, ExecutionStarted("s", None, "f", "x", {"in": 1}, 0.0))
@@ -157,6 +158,8 @@ def test_many_timers_come_in_their_order():
         evolve(state, StepStarted(name, 1, 0.0))
         due = float((number * 37) % 60)
         evolve(state, StepAttemptFailed(name, 1, 0.0, ERROR, due))
+    everything = [command.step for command in decide(state, 99.0)]
+    assert everything == sorted(names, key=lambda name: (int(name[1:]) * 37) % 60)
     for now in range(60):
         assert state.next_due() == float(now)
         (command,) = decide(state, float(now))
@@ -185,8 +188,10 @@ def test_a_deadline_is_due_until_the_pivot_is_tried():
     assert state.next_due() == 15.0
     assert decide(state, 14.9) == [RunAction("a", 1)]
     assert decide(state, 15.0) == [PassDeadline()]
-    for event in (*ran("a"), StepStarted("p", 1, 15.5)):
+    for event in ran("a"):
         evolve(state, event)
+    assert state.next_due() == 15.0
+    evolve(state, StepStarted("p", 1, 15.5))
     assert state.next_due() is None
     assert decide(state, 99.0) == []
 
@@ -243,6 +248,98 @@ def test_compensations_have_their_own_attempts_and_their_own_count_of_failures()
     evolve(state, CompensationStarted("a", 3, 5.0))
     again = compensation_failed(state, "a", ERROR, terminal=False, at=6.0)
     assert isinstance(again, CompensationAttemptFailed), "the operator's retry has a fresh budget"
+
+
+def test_what_is_ready_and_what_is_due_are_decided_together():
+    state = after(
+        FORK,
+        *ran("a"),
+        StepStarted("b", 1, 1.0),
+        StepAttemptFailed("b", 1, 1.0, ERROR, 5.0),
+    )
+    assert decide(state, 5.0) == [RunAction("c", 1), RunAction("b", 2)]
+
+
+def test_a_step_is_undone_only_after_all_behind_it():
+    saga = Saga("s", *FORK.steps, step(act, name="d", after=("b", "c")))
+    bad = StepStarted("d", 1, 0.0), StepFailed("d", 1, 0.0, ERROR)
+    state = after(saga, *ran("a"), *ran("b"), *ran("c"), *bad)
+    assert {command.step for command in decide(state, 0.0)} == {"b", "c"}
+    for name in ("b", "c"):
+        assert "a" not in [command.step for command in decide(state, 0.0)]
+        evolve(state, CompensationStarted(name, 1, 0.0))
+        evolve(state, CompensationSucceeded(name, 1, 0.0))
+    assert decide(state, 0.0) == [RunCompensation("a", 1)]
+
+
+def test_nothing_is_undone_while_a_doubt_may_still_be_cleared():
+    saga = Saga(
+        "s",
+        step(act, undo, name="a", after=()),
+        step(act, undo, name="b", after=(), reconcile=ask),
+        step(act, undo, name="c", after=()),
+    )
+    state = after(
+        saga,
+        *ran("a"),
+        StepStarted("b", 1, 0.0),
+        StepStarted("c", 1, 0.0),
+        StepInDoubt("b", 1, 0.0, ERROR),
+        StepFailed("c", 1, 0.0, ERROR),
+    )
+    assert decide(state, 0.0) == [AskReconcile("b")]
+    evolve(state, ReconcileStarted("b", 0.0))
+    assert decide(state, 0.0) == []
+    evolve(state, StepSucceeded("b", 1, 0.0))
+    assert {command.step for command in decide(state, 0.0)} == {"a", "b"}
+
+
+def test_a_step_whose_condition_failed_never_ran():
+    state = after(chain("a", "b"), *ran("a"), StepFailed("b", 0, 0.0, ERROR))
+    assert state.running == 0
+    assert decide(state, 0.0) == [RunCompensation("a", 1)]
+
+
+def test_a_compensation_has_as_many_attempts_as_its_policy_says():
+    saga = Saga("s", step(act, undo, name="a", compensation_retry=Retry(3)), step(act, name="b"))
+    state = after(saga, *ran("a"), StepStarted("b", 1, 0.0), StepFailed("b", 1, 0.0, ERROR))
+    kinds = []
+    for attempt in (1, 2, 3):
+        evolve(state, CompensationStarted("a", attempt, 0.0))
+        event = compensation_failed(state, "a", ERROR, terminal=False, at=0.0)
+        kinds.append(type(event))
+        evolve(state, event)
+    assert kinds == [CompensationAttemptFailed, CompensationAttemptFailed, CompensationFailed]
+
+
+def test_a_doubtful_pivot_stays_doubtful_when_an_operator_retries_it():
+    state = after(
+        PIVOTAL,
+        StepStarted("p", 1, 0.0),
+        StepInDoubt("p", 1, 0.0, ERROR),
+        ExecutionStuck(0.0, ("p",)),
+        ExecutionResolved(0.0, "retry", "me", "why", ("p",)),
+        StepStarted("p", 2, 0.0),
+    )
+    event = action_failed(state, "p", ERROR, terminal=True, in_doubt=False, at=0.0)
+    assert event == StepInDoubt("p", 2, 0.0, ERROR)
+
+
+def test_without_a_chance_a_wait_is_whole():
+    policy = Retry(2, wait=8, jitter=1.0)
+    saga = Saga(
+        "s", step(act, undo, name="a", retry=policy, compensation_retry=policy), step(act, name="b")
+    )
+    state = after(saga, StepStarted("a", 1, 0.0))
+    assert action_failed(state, "a", ERROR, terminal=False, in_doubt=False, at=1.0).retry_at == 9.0
+    failed = StepStarted("b", 1, 0.0), StepFailed("b", 1, 0.0, ERROR)
+    state = after(saga, *ran("a"), *failed, CompensationStarted("a", 1, 0.0))
+    assert compensation_failed(state, "a", ERROR, terminal=False, at=1.0).retry_at == 9.0
+
+
+def test_a_copy_shares_the_input():
+    state = begun(chain("a"))
+    assert state.copy().input is state.input
 
 
 def test_a_terminal_failure_of_a_compensation_gives_up_at_once():

@@ -148,7 +148,7 @@ def test_a_failed_start_gives_its_place_back(path):
 
 @pytest.mark.parametrize("id", ["", " ", "a\nb", 7])
 def test_an_id_is_printable_text(id):
-    with Engine() as engine, pytest.raises(InputError, match="the id .* must be printable text"):
+    with Engine() as engine, pytest.raises(InputError, match=r"the id .* must be printable text"):
         engine.run(chain("a"), id=id)
 
 
