@@ -6,7 +6,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 ARGS ?=
-LESSON := 01-first-saga.ipynb
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -22,7 +21,7 @@ lab: $(VENV)/installed-lab ## Open JupyterLab on the first lesson (prints the UR
 	if { [ "$$(uname)" = Linux ] && [ -z "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; } \
 		|| ! $(BIN)/python -c 'import webbrowser; webbrowser.get()' 2>/dev/null; then \
 		echo "No display or no browser here: open the URL that is printed last."; \
-		set -- "$$@" --no-browser --LabApp.default_url=/lab/tree/$(LESSON); \
+		set -- "$$@" --no-browser; \
 	fi; \
 	exec $(BIN)/sagakit lab "$$@" $(ARGS)
 

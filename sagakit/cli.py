@@ -308,9 +308,17 @@ def doctor(journal: Path | None, as_json: bool) -> None:
 def lab(jupyter_options: Sequence[str]) -> None:
     """Open JupyterLab on the first lesson. Further options go to 'jupyter lab'."""
     app = _optional("jupyterlab.labapp", "lab")
-    lesson = Path(__file__).parent.parent / "notebooks" / "01-first-saga.ipynb"
-    where = [str(lesson)] if lesson.exists() else []
-    app.main(["--ServerApp.ip=127.0.0.1", *jupyter_options, *where])
+    root = Path(__file__).parent.parent
+    lesson = Path("notebooks", "01-first-saga.ipynb")
+    where = []
+    if (root / lesson).exists():  # a checkout; an installed sagakit opens where one stands
+        where.append(f"--ServerApp.root_dir={root}")
+        where.append(f"--LabApp.default_url=/lab/tree/{lesson.as_posix()}")
+    quiet = (  # ask no server elsewhere for news or updates, and the reader nothing about them
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    )
+    app.main(["--ServerApp.ip=127.0.0.1", *quiet, *where, *jupyter_options])
 
 
 # -- what commands are given ----------------------------------------------------------------

@@ -66,6 +66,8 @@ _SUCCEEDED = StepState.SUCCEEDED
 _IN_DOUBT = StepState.IN_DOUBT
 _FORWARD = Phase.FORWARD
 _BACKWARD = Phase.BACKWARD
+_TURN_BACK = Cause.TURN_BACK
+_UNDO = Cause.UNDO
 _UNDER_WAY = frozenset({_RUNNING, _RECONCILING, StepState.COMPENSATING})
 
 
@@ -527,7 +529,7 @@ def _attempt_lost(state: State, event: AttemptLost) -> None:
 def _fail(state: State, event: Event) -> None:
     """A step is lost for good and can be undone: turn back, or settle if we have turned."""
     if state.phase is _FORWARD:
-        _turn_back(state, _phase(state, event, Cause.TURN_BACK))
+        _turn_back(state, _phase(state, event, _TURN_BACK))
     else:
         _settled_while_turning(state)
 
@@ -578,7 +580,7 @@ def _undo(state: State, front: list[int]) -> None:
         current = steps[number]
         if current is _SUCCEEDED or current is _IN_DOUBT:
             if plan.compensations[number] is not None:
-                _cause(state, number, Cause.UNDO)
+                steps[number] = STEP_TRANSITIONS[current][_UNDO]
                 state.failures.pop(number, None)  # the compensation has its own count
                 state.ready[number] = None
                 continue

@@ -48,19 +48,18 @@ class ErrorInfo:
         while entry is not None and entry.tb_frame.f_code.co_filename.startswith(_DRIVERS):
             entry = entry.tb_next
         if (
-            exception.__context__ is not None
-            or exception.__cause__ is not None
-            or isinstance(exception, _ODD)
-            or hasattr(exception, "__notes__")
+            exception.__context__ is None
+            and exception.__cause__ is None
+            and not isinstance(exception, _ODD)
+            and "__notes__" not in exception.__dict__
         ):
-            # More to it than frames and a message: Python's own formatting, at once.
+            while entry is not None:
+                code = entry.tb_frame.f_code
+                info._frames.append((code.co_filename, entry.tb_lineno, code.co_name))
+                entry = entry.tb_next
+        else:  # more to it than frames and a message: Python's own formatting, at once
             lines = _traceback.format_exception(kind, exception, entry)
             info._traceback = _KERNEL_FOLDER.sub("ipykernel", "".join(lines))
-            return info
-        while entry is not None:
-            code = entry.tb_frame.f_code
-            info._frames.append((code.co_filename, entry.tb_lineno, code.co_name))
-            entry = entry.tb_next
         return info
 
     @property
