@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import graphviz
     import networkx
 
-    from sagakit.views import FlowNode, Picture
+    from sagakit.views import FlowEngine, FlowNode, Picture
 
 Action = Callable[..., Any]
 
@@ -378,11 +378,16 @@ class Saga:
 
         return flow_dot(self.name, self.flow_nodes(), self.edges)
 
-    def flow(self) -> Picture:
-        """The flow graph as a picture."""
+    def flow(self, engine: FlowEngine = "own") -> Picture:
+        """The flow graph as a picture.
+
+        Parameters:
+            engine: ``"own"`` draws the same bytes on every machine, fit to be committed;
+                ``"auto"`` lays out by Graphviz (``dot``, else pygraphviz, else our own).
+        """
         from sagakit.views import flow_picture
 
-        return flow_picture(self.name, self.flow_nodes(), self.edges)
+        return flow_picture(self.name, self.flow_nodes(), self.edges, engine=engine)
 
     def __repr__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"

@@ -527,3 +527,11 @@ def test_simulated_is_a_callable_whose_latency_the_driver_lets_pass() -> None:
     assert Simulated("x", latency=3, result=4)() == 4
     execution = simulate(Saga("s", step(Simulated("x", latency=3, result=4))))
     assert (execution.duration, execution.results) == (3, {"x": 4})
+
+
+def test_the_picture_can_be_laid_out_by_graphviz_where_there_is_one() -> None:
+    saga = Saga("s", step(a), step(b))
+    own, auto = saga.flow(), saga.flow(engine="auto")
+    assert own.svg == saga.flow(engine="own").svg
+    assert (auto.alt, auto.table) == (own.alt, own.table)
+    assert auto.svg == flow_svg("s", saga.flow_nodes(), saga.edges, engine="auto")

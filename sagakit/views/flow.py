@@ -58,14 +58,24 @@ def flow_svg(
 
 
 def flow_picture(
-    title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]], status: str = ""
+    title: str,
+    nodes: Sequence[FlowNode],
+    edges: Sequence[tuple[str, str]],
+    status: str = "",
+    *,
+    engine: FlowEngine = "own",
 ) -> Picture:
-    """The flow as a `Picture` for notebooks: byte-stable SVG, words and a table.
+    """The flow as a `Picture` for notebooks: SVG, words and a table.
 
-    `status` is the execution's, if the nodes show one.
+    `status` is the execution's, if the nodes show one. Only the engine "own" gives the same bytes
+    on every machine, and shows the status; the others are as for `flow_svg`.
     """
+    if engine == "own":
+        svg = draw_flow(title, nodes, edges, status)
+    else:
+        svg = flow_svg(title, nodes, edges, engine=engine)
     return Picture(
-        svg=draw_flow(title, nodes, edges, status),
+        svg=svg,
         alt=flow_alt(title, nodes, status),
         table=flow_table(nodes, edges),
         caption=f"flow of {title!r}",
