@@ -28,6 +28,7 @@ from sagakit import (
     simulate,
     step,
 )
+from sagakit.views import flow_svg
 
 
 def a() -> None: ...
