@@ -19,6 +19,7 @@ from sagakit.errors import (
     UnknownExecutionError,
 )
 from sagakit.events import ExecutionResolved, ExecutionStarted, StepStarted, StepSucceeded
+from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 
 
@@ -269,6 +270,27 @@ class SqliteJournalAt(SqliteJournal):
 
     def __exit__(self, *_):
         self.close()
+
+
+def test_an_error_whose_text_utf8_cannot_hold_is_kept_all_the_same(path):
+    def fail():
+        raise ValueError("broken \udcff text")
+
+    with Engine(path) as engine:
+        execution = engine.run(Saga("s", step(fail)), id="one")
+        assert execution.status == "compensated"
+        assert engine.status("one").error.message == "broken \\udcff text"
+
+
+def test_a_journal_that_fails_in_an_unforeseen_way_reaches_the_caller():
+    class Broken(MemoryJournal):
+        def append(self, batch):
+            if self.find():
+                raise RuntimeError("unforeseen")
+            super().append(batch)
+
+    with Engine(Broken()) as engine, pytest.raises(RuntimeError, match="unforeseen"):
+        engine.run(chain("a", "b"))
 
 
 # -- an operator ----------------------------------------------------------------------------

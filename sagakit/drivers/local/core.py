@@ -17,7 +17,7 @@ from typing import Any
 from sagakit.coordinator import decide
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Run
-from sagakit.errors import EngineClosedError, InDoubtError, SagaError
+from sagakit.errors import EngineClosedError, InDoubtError
 from sagakit.execution import Execution
 from sagakit.journal.base import Batch, Journal
 from sagakit.transitions import ACTIVE
@@ -85,7 +85,7 @@ class Core:
                     attempt = run.take_up(command, now)
                     if attempt is not None:
                         attempts.append(attempt)
-        except SagaError as error:
+        except Exception as error:  # noqa: BLE001  a bug of ours must reach the caller
             self._drop(live, error)
             return
         self._batch.append((live, attempts))
@@ -110,20 +110,18 @@ class Core:
             self._writer.submit(functools.partial(self._commit, batch, entries))
         else:
             # Nothing runs that a wait for the disk would hold up: spare the trip to a thread.
-            try:
-                self.journal.append(entries)
-            except SagaError as error:
-                self._proceed(batch, error)
-            else:
-                self._proceed(batch, None)
+            self._proceed(batch, self._append(entries))
 
-    def _commit(self, batch: list[tuple[Live, list[Attempt]]], entries: Batch) -> None:
-        """On the writer's thread."""
-        failure: Exception | None = None
+    def _append(self, entries: Batch) -> Exception | None:
         try:
             self.journal.append(entries)
         except Exception as error:  # noqa: BLE001  it is handed on to every caller concerned
-            failure = error
+            return error
+        return None
+
+    def _commit(self, batch: list[tuple[Live, list[Attempt]]], entries: Batch) -> None:
+        """On the writer's thread."""
+        failure = self._append(entries)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self._committed, batch, failure)
 
