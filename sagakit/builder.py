@@ -22,7 +22,7 @@ class SagaBuilder:
     """Collects steps and builds a ``Saga`` of them.
 
     Adding a step under a name that is taken replaces it in its place, so a notebook cell can be
-    run again.
+    run again. (A lambda has no name: give ``name=``, or each run of its cell adds a step.)
 
     Parameters:
         name: the saga's name.
@@ -80,6 +80,11 @@ class SagaBuilder:
             ) from None
         return action
 
+    def remove(self, name: str) -> SagaBuilder:
+        """Take a step out again; KeyError if there is none of this name."""
+        del self._steps[name]
+        return self
+
     def build(self) -> Saga:
         """The frozen Saga; DefinitionError lists what is wrong with it."""
         return Saga(self.name, *self._steps.values(), **self.options)
@@ -93,13 +98,19 @@ class SagaBuilder:
 
     def __repr__(self) -> str:
         count = len(self._steps)
-        return f"<SagaBuilder '{self.name}': {count} step{'' if count == 1 else 's'}>"
+        text = f"SagaBuilder '{self.name}': {count} step{'' if count == 1 else 's'}"
+        try:
+            if self._steps:
+                self.build()
+        except DefinitionError as error:
+            text += f"; cannot be built: {'; '.join(error.problems)}"
+        return f"<{text}>"
 
     def _repr_html_(self) -> str | None:
         try:
             return self.build()._repr_html_()
         except DefinitionError:
-            return None
+            return None  # the text says why
 
 
 def _are_two(old: Any, new: Any) -> bool:

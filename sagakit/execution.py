@@ -170,7 +170,8 @@ class Execution:
         return Mermaid(sequence_mermaid(participants, messages))
 
     def __repr__(self) -> str:
-        parts = [f"{len(self.saga.steps)} steps"]
+        count = len(self.saga.steps)
+        parts = [f"{count} step{'' if count == 1 else 's'}"]
         failure = self._failure
         if failure is not None and self.status != "completed":
             word = "was in doubt" if isinstance(failure, StepInDoubt) else "failed"

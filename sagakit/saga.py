@@ -280,7 +280,8 @@ class Saga:
         """What an execution depends on, as plain data: the steps, their order, what is undone.
 
         Retry numbers, timeouts and descriptions are left out: they may change under a running
-        execution.
+        execution. Whether an action is real or simulated may not: recovery would record as done
+        what nobody did.
         """
         return {
             "steps": {
@@ -289,6 +290,7 @@ class Saga:
                     "pivot": item.pivot,
                     "compensation": item.compensation is not None,
                     "reconcile": item.reconcile is not None,
+                    "simulated": isinstance(item.action, Simulated),
                 }
                 for item in self.steps
             }
@@ -420,7 +422,8 @@ class Saga:
             raise DefinitionError(f"saga '{self.name}'", [cure]) from None
         if found:
             text = "; ".join(f"{error.json_path}: {error.message}" for error in found)
-            raise InputError(f"saga '{self.name}': its input does not fit the schema: {text}")
+            none = " (none was given)" if value is None else ""
+            raise InputError(f"saga '{self.name}': its input{none} does not fit the schema: {text}")
 
 
 def callable_name(function: Any) -> str | None:

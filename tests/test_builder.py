@@ -295,3 +295,11 @@ def test_a_repr_never_raises() -> None:
     html = SagaBuilder("s").add_step(a)._repr_html_()
     assert html is not None
     assert "data:image/svg+xml;base64," in html
+
+
+def test_a_builder_says_what_keeps_it_from_being_built() -> None:
+    builder = SagaBuilder("trip").add_step("book_hotel")  # type: ignore[arg-type]
+    assert "cannot be built: step 'step_1': its action is 'book_hotel'" in repr(builder)
+    assert builder._repr_html_() is None
+    builder.remove("step_1").add_step(print, name="book")
+    assert repr(builder) == "<SagaBuilder 'trip': 1 step>"

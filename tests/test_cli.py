@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 from sagakit import Saga
-from sagakit.cli import cli, main
+from sagakit.cli import cli, load_saga, main
+from sagakit.events import ExecutionStarted
 
 SAGAS = """
 import pathlib, time
@@ -137,7 +139,9 @@ def test_run_ends_with_the_code_of_the_outcome(
     again = call("run", *arguments, "--json")
     assert again.code == code
     assert again.json["status"] == status
-    assert again.err == ""
+    durable = "--journal" in arguments  # then it says at once which execution it is
+    assert bool(re.fullmatch(r"execution \w+ on j\.db\n", again.err)) == durable
+    assert bool(again.err) == durable
 
 
 def test_run_tells_every_event_in_plain_rows(call: Callable[..., Done]) -> None:
@@ -206,8 +210,8 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "binary YAML": (["run", "binary.yaml"], "binary.yaml: is not UTF-8 text"),
     "broken JSON": (["run", "shop.py:good", "--input", "{"], "--input is not JSON"),
     "no JSON": (["run", "shop.py:good", "--input", ""], "--input is not JSON"),
-    "no input file": (["run", "shop.py:good", "--input", "@none"], "--input none: "),
-    "a folder as input": (["run", "shop.py:good", "--input", "@."], "--input .: "),
+    "no input file": (["run", "shop.py:good", "--input", "@none"], "--input @none: No such file"),
+    "a folder as input": (["run", "shop.py:good", "--input", "@."], "--input @.: Is a directory"),
     "an unknown step": (
         ["run", "shop.py:good", "--fail", "reserv"],
         "saga 'good' has no step 'reserv' to fail (did you mean 'reserve'?)",
@@ -357,7 +361,7 @@ def test_resolve_records_who_and_why(
     done = call("resolve", journal, "s", resolution, *decided, "--json")
     assert (done.code, done.json["status"]) == (code, status)
     text = call("inspect", journal, "s").out
-    assert f"{resolution} by operator-7: bank says é" in text
+    assert f"{resolution} charge by operator-7: bank says é" in text
 
 
 def test_abandoning_needs_no_definition(call: Callable[..., Done], journal: str) -> None:
@@ -379,9 +383,44 @@ def test_a_resolution_without_a_name_or_a_reason_is_refused(
     assert call("inspect", journal, "s", "--json").json["status"] == "stuck"
 
 
+def test_recover_says_what_it_left_alone(call: Callable[..., Done]) -> None:
+    from sagakit.journal.sqlite import SqliteJournal
+
+    saga = load_saga("shop.py:good")
+    began = ExecutionStarted(saga.name, None, saga.fingerprint, "one", None, 1.0)
+    journal = SqliteJournal("left.db")
+    journal.define(saga.fingerprint, saga.name, None, saga.shape)
+    journal.append([("one", 0, [began])])
+    journal.close()
+    done = call("recover", "left.db", "shop.py:stuck")
+    assert done.out == "recovered 0\n"
+    assert done.err == "1 unfinished of other sagas were left alone\n"
+
+
+def test_a_saga_of_simulated_actions_cannot_continue_one_of_real_ones(
+    call: Callable[..., Done], folder: Path
+) -> None:
+    from sagakit.journal.sqlite import SqliteJournal
+
+    saga = load_saga("shop.py:good")
+    began = ExecutionStarted(saga.name, None, saga.fingerprint, "one", None, 1.0)
+    journal = SqliteJournal("real.db")
+    journal.define(saga.fingerprint, saga.name, None, saga.shape)
+    journal.append([("one", 0, [began])])
+    journal.close()
+    (folder / "twin.yaml").write_text(saga.to_yaml())
+    done = call("recover", "real.db", "twin.yaml")
+    assert done.code == 1
+    assert "simulated was False and is True" in done.err
+
+
+def test_a_seed_without_virtual_time_is_refused(call: Callable[..., Done]) -> None:
+    assert "--seed is for virtual time" in call("run", "shop.py:good", "--real", "--seed", "3").err
+
+
 def test_recover_with_nothing_to_do(call: Callable[..., Done], journal: str) -> None:
     done = call("recover", journal, "shop.py:good", "--json")
-    assert (done.code, done.json) == (0, {"recovered": 0, "outcomes": {}})
+    assert (done.code, done.json) == (0, {"recovered": 0, "outcomes": {}, "ids": [], "left": 0})
     assert call("recover", journal, "shop.py:good").out == "recovered 0\n"
 
 
@@ -526,7 +565,8 @@ def test_ctrl_c_leaves_a_journal_that_recovers(call: Callable[..., Done], folder
     assert call("inspect", "j.db", "x", "--json").json["status"] == "running"
     (folder / "quick").touch()
     done = call("recover", "j.db", "shop.py:slow", "--json")
-    assert (done.code, done.json) == (0, {"recovered": 1, "outcomes": {"completed": 1}})
+    outcome = {"recovered": 1, "outcomes": {"completed": 1}, "ids": ["x"], "left": 0}
+    assert (done.code, done.json) == (0, outcome)
     assert call("inspect", "j.db", "x", "--json").json["states"]["linger"] == "succeeded"
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sagakit.coordinator import APPLY, State, action_failed, compensation_failed, replay
 from sagakit.errors import (
     CodecError,
+    DefinitionError,
     InDoubtError,
     InputError,
     TerminalError,
@@ -366,7 +367,12 @@ def accept_input(saga: Saga, input: Any) -> Any:
 
     Raises:
         InputError: it cannot be kept, or the schema refuses it. Nothing was started.
+        DefinitionError: what was given is no saga.
     """
+    if not isinstance(saga, Saga):
+        raise DefinitionError(repr(saga), ["is not a Saga; of a SagaBuilder give .build()"])
+    if input is None and saga.input_schema is None:
+        return None
     try:
         kept = codec.plain(input, f"saga '{saga.name}': its input")
     except CodecError as error:

@@ -33,7 +33,7 @@ def simulate(
     seed: int = 0,
     id: str | None = None,
 ) -> Execution:
-    """Run a saga in virtual time.
+    """Run a saga in virtual time: its actions are really called, only the clock is not real.
 
     The same saga, input, scenario and seed give the same events, byte for byte, as long as the
     actions themselves are deterministic.
@@ -49,9 +49,7 @@ def simulate(
         ScenarioError: a fault names a step that the saga lacks.
         SimulationError: a step after the pivot failed 10,000 times; it would be retried for ever.
     """
-    kept = None
-    if input is not None or saga.input_schema is not None:
-        kept = accept_input(saga, input)
+    kept = accept_input(saga, input)
     if id is None:
         id = _identity(saga, kept, scenario, seed)
     return Simulation(Run.begin(saga, kept, id, 0.0, seed, scenario), 0.0).finish()

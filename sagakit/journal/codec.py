@@ -63,7 +63,7 @@ def _unkept(value: Any, path: str) -> str:
                 return f"{path} has the key {key!r}; the keys of plain data are text"
         parts = ((item, f"{path}[{key!r}]") for key, item in value.items())
     else:
-        return f"{path} is a {kind.__name__}, which plain data cannot hold"
+        return f"{path} is of type {kind.__name__}, which plain data cannot hold"
     try:
         return next((found for item, at in parts if (found := _unkept(item, at))), "")
     except RecursionError:

@@ -384,8 +384,8 @@ def _acquire(path: Path) -> BaseFileLock:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise JournalBusyError(
-            f"journal '{path}' is open in another engine; close that one first, or read it with "
-            "'sagakit list' and 'sagakit inspect'"
+            f"journal '{path}' is open in another engine; close that one first. To read it "
+            "meanwhile: SqliteJournal(…, read_only=True), or 'sagakit list' and 'sagakit inspect'"
         ) from None
     except OSError as error:
         raise JournalReadOnlyError(f"journal '{path}': cannot lock it: {error}") from error

@@ -9,7 +9,20 @@ from decimal import Decimal
 
 import pytest
 
-from sagakit import Engine, InputError, Retry, Saga, SagaError, TerminalError, pivot, step
+from sagakit import (
+    DefinitionError,
+    Engine,
+    InputError,
+    Retry,
+    Saga,
+    SagaBuilder,
+    SagaError,
+    TerminalError,
+    pivot,
+    run,
+    simulate,
+    step,
+)
 from sagakit.errors import (
     ConflictError,
     DefinitionChangedError,
@@ -528,3 +541,15 @@ def test_a_second_engine_on_one_file_is_refused_and_harms_nothing(path):
         assert engine.run(chain("a"), id="two").status == "completed"
     with Engine(path) as engine:
         assert len(engine.list()) == 2
+
+
+def run_in_an_engine(saga):
+    with Engine() as engine:
+        return engine.run(saga)
+
+
+@pytest.mark.parametrize("drive", [simulate, run, run_in_an_engine])
+def test_a_builder_is_no_saga_and_the_error_says_what_to_give(drive):
+    builder = SagaBuilder("b").add_step(act)
+    with pytest.raises(DefinitionError, match=r"<SagaBuilder 'b': 1 step>: .*give \.build\(\)"):
+        drive(builder)

@@ -245,8 +245,8 @@ class Engine:
         version, shape = self.journal.definition(fingerprint)
         changes = "; ".join(saga.difference(version, shape))
         raise DefinitionChangedError(
-            f"saga '{saga.name}': execution '{id}' began with version {version or 'unnamed'} "
-            f"({fingerprint}) and cannot continue with version {saga.version or 'unnamed'} "
+            f"saga '{saga.name}': execution '{id}' began with version {version or '(none)'} "
+            f"({fingerprint}) and cannot continue with version {saga.version or '(none)'} "
             f"({saga.fingerprint}): {changes}. Give the definition it began with as well"
         )
 
