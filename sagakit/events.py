@@ -19,6 +19,11 @@ _ODD = (BaseExceptionGroup, SyntaxError)  # what they print is more than frames 
 _DRIVERS = os.path.join(os.path.dirname(__file__), "drivers")
 
 
+def _clean(text: str) -> str:
+    """Text that can be stored: an error may say anything, even what UTF-8 cannot hold."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 class ErrorInfo:
     """What user code raised, kept whole: ``type``, ``message`` and ``traceback`` (text).
 
@@ -31,7 +36,7 @@ class ErrorInfo:
 
     def __init__(self, type: str, message: str, traceback: str = "") -> None:
         self.type = type
-        self.message = message
+        self.message = _clean(message)
         self._traceback = traceback
         self._frames: list[tuple[str, int, str]] = []
 
@@ -43,7 +48,11 @@ class ErrorInfo:
         name = kind.__qualname__
         if module != "builtins" and module != "__main__" and not module.startswith("sagakit."):
             name = f"{module}.{name}"
-        info = cls(name, str(exception))
+        try:
+            message = str(exception)
+        except Exception:  # noqa: BLE001  even that is the user's code
+            message = f"<{kind.__name__}.__str__() failed>"
+        info = cls(name, message)
         entry = exception.__traceback__
         while entry is not None and entry.tb_frame.f_code.co_filename.startswith(_DRIVERS):
             entry = entry.tb_next
@@ -59,7 +68,7 @@ class ErrorInfo:
                 entry = entry.tb_next
         else:  # more to it than frames and a message: Python's own formatting, at once
             lines = _traceback.format_exception(kind, exception, entry)
-            info._traceback = _KERNEL_FOLDER.sub("ipykernel", "".join(lines))
+            info._traceback = _clean(_KERNEL_FOLDER.sub("ipykernel", "".join(lines)))
         return info
 
     @property

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
-from sagakit.coordinator import State, replay
+from sagakit.coordinator import State, evolve, replay
+from sagakit.errors import CodecError
 from sagakit.events import (
     AttemptLost,
     CompensationAttemptFailed,
     CompensationFailed,
     CompensationStarted,
     CompensationSucceeded,
+    DeadlinePassed,
     ErrorInfo,
     Event,
     ExecutionResolved,
@@ -77,18 +79,31 @@ class Execution:
 
     @property
     def _failure(self) -> StepFailed | StepInDoubt | CompensationFailed | None:
-        kinds = (StepFailed, StepInDoubt, CompensationFailed)
-        return next((event for event in self.events if isinstance(event, kinds)), None)
+        """The event that turned the execution back, or left it stuck, before any other did."""
+        state = State(self.saga.plan)
+        doubts: dict[str, StepInDoubt] = {}
+        for event in self.events:
+            evolve(state, event)
+            if isinstance(event, StepInDoubt):
+                doubts[event.step] = event
+            if state.turned_back or state.stuck:
+                if isinstance(event, ReconcileFailed):  # it could not clear the doubt
+                    return doubts[event.step]
+                kinds = (StepFailed, StepInDoubt, CompensationFailed)
+                return event if isinstance(event, kinds) else None
+        return None
 
     @property
     def error(self) -> ErrorInfo | None:
-        """The first failure that turned the execution back or left it stuck; None without one."""
-        return None if self._failure is None else self._failure.error
+        """The failure that turned the execution back or left it stuck; None without one."""
+        failure = self._failure
+        return None if failure is None else failure.error
 
     @property
     def failed_step(self) -> str | None:
         """The step whose failure (or doubt) is ``error``."""
-        return None if self._failure is None else self._failure.step
+        failure = self._failure
+        return None if failure is None else failure.step
 
     @property
     def errors(self) -> tuple[tuple[str, ErrorInfo], ...]:
@@ -173,7 +188,9 @@ class Execution:
         count = len(self.saga.steps)
         parts = [f"{count} step{'' if count == 1 else 's'}"]
         failure = self._failure
-        if failure is not None and self.status != "completed":
+        if any(isinstance(event, DeadlinePassed) for event in self.events):
+            parts.append("its deadline passed")
+        if failure is not None:
             word = "was in doubt" if isinstance(failure, StepInDoubt) else "failed"
             parts.append(f"'{failure.step}' {word} ({failure.error.name})")
         if self.compensated_steps:
@@ -186,15 +203,28 @@ class Execution:
         return self.flow()._repr_html_()
 
 
-def typed(saga: Saga, events: Iterable[Event]) -> list[Event]:
-    """Give the results in a journal's events the types that the actions declare."""
+def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[Event]:
+    """Give the results in a journal's events the types that the actions declare.
+
+    Raises:
+        CodecError: a stored result does not fit the type declared now; if not ``strict``, it
+            stays plain data instead.
+    """
     plan = saga.plan
     kept: list[Event] = []
     for event in events:
         if type(event) is StepSucceeded and event.result is not None:
             number = plan.index.get(event.step)
             if number is not None:
-                result = codec.restore(event.result, plan.actions[number])
+                try:
+                    result = codec.restore(event.result, plan.actions[number])
+                except msgspec.ValidationError as error:
+                    if strict:
+                        raise CodecError(
+                            f"saga '{saga.name}': step '{event.step}' stored a result that is not "
+                            f"what its action declares now: {error}; declare the old type as well"
+                        ) from None
+                    result = event.result
                 event = msgspec.structs.replace(event, result=result)
         kept.append(event)
     return kept

@@ -11,7 +11,7 @@ import graphlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from sagakit.spec import Retry, Simulated, is_seconds, nearest
@@ -349,6 +349,9 @@ def _annotated_result(function: Callable[..., Any]) -> Any:
         with contextlib.suppress(ValueError):  # a cell that is still empty
             names[name] = cell.cell_contents
     try:
-        return typing.get_type_hints(holder, globalns=names)["return"]
+        hint = typing.get_type_hints(holder, globalns=names)["return"]
     except (NameError, TypeError, AttributeError, SyntaxError):
         return Any  # a name that only a type checker knows
+    if (typing.get_origin(hint) or hint) in (Awaitable, Coroutine):
+        return (typing.get_args(hint) or (Any,))[-1]  # a plain function that gives a coroutine
+    return hint

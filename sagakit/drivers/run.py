@@ -6,12 +6,12 @@ call in its own way, and reports ``returned``, ``raised`` or ``timed_out``.
 
 from __future__ import annotations
 
-import types
+import copy
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sagakit.coordinator import APPLY, State, action_failed, compensation_failed, replay
+from sagakit.coordinator import APPLY, State, action_failed, compensation_failed, decide, replay
 from sagakit.errors import (
     CodecError,
     DefinitionError,
@@ -65,28 +65,34 @@ IN_DOUBT_ERRORS = (
 class StepContext:
     """What an action or compensation is told about its execution."""
 
-    __slots__ = ("_run", "attempt", "side", "step")
+    __slots__ = ("_input", "_results", "_run", "attempt", "side", "step")
 
     def __init__(self, run: Run, step: str, side: Side, attempt: int) -> None:
         self._run = run
+        self._input: Any = None
+        self._results: _Copies | None = None
         self.step = step
         self.side = side
         self.attempt = attempt
 
     @property
     def input(self) -> Any:
-        """The execution's input."""
-        return self._run.state.input
+        """The execution's input: a copy, so that what an action does to it stays its own."""
+        if self._input is None:
+            self._input = copy.deepcopy(self._run.state.input)
+        return self._input
 
     @property
     def results(self) -> Mapping[str, Any]:
-        """What each succeeded step returned, by its name (read-only)."""
-        return types.MappingProxyType(self._run.state.results)
+        """What each succeeded step returned, by its name: read-only, and copies."""
+        if self._results is None:
+            self._results = _Copies(self._run.state.results)
+        return self._results
 
     @property
     def result(self) -> Any:
         """What this step's own action returned; None when it is in doubt."""
-        return self._run.state.results.get(self.step)
+        return self.results.get(self.step)
 
     @property
     def execution_id(self) -> str:
@@ -118,6 +124,29 @@ class StepContext:
 
     def __repr__(self) -> str:
         return f"<StepContext {self.idempotency_key} attempt {self.attempt}>"
+
+
+class _Copies(Mapping[str, Any]):
+    """A read-only view that copies a value when it is first looked at: what an action does to it
+    must not reach other steps, which would see it in a run and not after a crash."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._copies: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._copies:
+            self._copies[name] = copy.deepcopy(self._values[name])
+        return self._copies[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 class Attempt:
@@ -208,6 +237,20 @@ class Run:
 
     # -- commands ---------------------------------------------------------------------------
 
+    def take_up_all(self, now: float) -> list[Attempt]:
+        """Take up everything that can be done now; the calls to make, concurrent ones together."""
+        state = self.state
+        attempts = []
+        while commands := decide(state, now):
+            phase = state.phase
+            for command in commands:
+                attempt = self.take_up(command, now)
+                if attempt is not None:
+                    attempts.append(attempt)
+                if state.phase is not phase:
+                    break  # a condition raised: what was decided before it no longer holds
+        return attempts
+
     def take_up(self, command: Command, now: float) -> Attempt | None:
         """Record that a command is being carried out; the call to make, if there is one."""
         plan = self.plan
@@ -258,7 +301,7 @@ class Run:
             try:
                 context = StepContext(self, name, "action", 1)
                 when = bool(when.function(context) if when.takes_context else when.function())
-            except Exception as error:  # noqa: BLE001  the user's code may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
                 self.emit(StepFailed(name, 0, now, ErrorInfo.of(error)))
                 return False
         if not when:

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from sagakit.coordinator import decide
 from sagakit.drivers.run import Attempt, Run, accept_input
 from sagakit.errors import SimulationError
 from sagakit.events import Event
@@ -111,15 +110,10 @@ class Simulation:
 
     def pump(self) -> None:
         """Carry out every command that can be carried out now."""
-        take_up, state = self.run.take_up, self.run.state
-        while commands := decide(state, self.now):
-            if len(commands) == 1:
-                attempts: tuple[Attempt | None, ...] = (take_up(commands[0], self.now),)
-            else:  # all of them begin before the first ends: they are concurrent
-                attempts = tuple([take_up(command, self.now) for command in commands])
+        take_up_all = self.run.take_up_all
+        while attempts := take_up_all(self.now):
             for attempt in attempts:
-                if attempt is not None:
-                    self._make(attempt)
+                self._make(attempt)
 
     def _make(self, attempt: Attempt) -> None:
         call = attempt.call

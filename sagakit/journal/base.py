@@ -64,8 +64,9 @@ class Journal(Protocol):
     def counts(self) -> dict[str, int]:
         """How many executions have each status."""
 
-    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event]]]:
-        """(id, events) of every running execution with one of these fingerprints."""
+    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
+        """(id, events) of every running execution with one of these fingerprints; None for
+        events that cannot be read (``read`` says why)."""
 
     def strangers(
         self, sagas: Iterable[str], fingerprints: Iterable[str]

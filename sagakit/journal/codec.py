@@ -125,9 +125,7 @@ def restore(raw: Any, call: Call) -> Any:
 
 def _enc_hook(value: Any) -> Any:
     if isinstance(value, ErrorInfo):
-        parts = {"type": value.type, "message": value.message, "traceback": value.traceback}
-        # an error may say anything, even text that UTF-8 cannot hold
-        return {k: v.encode("utf-8", "backslashreplace").decode() for k, v in parts.items()}
+        return {"type": value.type, "message": value.message, "traceback": value.traceback}
     raise NotImplementedError(f"a {type(value).__name__} cannot be stored")
 
 

@@ -64,7 +64,7 @@ class MemoryJournal:
             found[row.status] = found.get(row.status, 0) + 1
         return found
 
-    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event]]]:
+    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
         wanted = set(fingerprints)
         for row in self.find(status="running"):
             if row.fingerprint in wanted:

@@ -77,6 +77,8 @@ class SqliteJournal:
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.path = Path(path)
+        if self.path.name == ":memory:":
+            raise JournalError("':memory:' is no file; for a journal in memory, leave it out")
         self.read_only = read_only
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
@@ -106,6 +108,8 @@ class SqliteJournal:
             with self._errors():
                 self._writer = _connect(self.path)
                 self._prepare(self._writer, exists)
+            there = os.stat(self.path)
+            self._place = (there.st_ino, there.st_dev)
         with self._errors():
             self._reader = _connect(self.path, read_only=True)
             self._check_version(self._reader)
@@ -172,7 +176,15 @@ class SqliteJournal:
                 self._numbers[execution_id] = number
                 fresh.append(execution_id)
                 started.append(
-                    (number, execution_id, head.saga, head.version, head.fingerprint, head.at)
+                    (
+                        number,
+                        execution_id,
+                        head.saga,
+                        head.version,
+                        head.fingerprint,
+                        head.at,
+                        head.at,
+                    )
                 )
             else:
                 number = self._number(execution_id)
@@ -185,7 +197,7 @@ class SqliteJournal:
                         ended.append(execution_id)
         if started:
             writer.executemany(
-                "INSERT INTO executions VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6, ?6)", started
+                "INSERT INTO executions VALUES (?, ?, ?, ?, ?, 'running', ?, ?)", started
             )
         whole = len(rows) - len(rows) % _ROWS
         for place in range(0, whole, _ROWS):
@@ -214,6 +226,7 @@ class SqliteJournal:
             if writer is None:
                 why = "was opened for reading" if self.read_only else "is closed"
                 raise JournalError(f"journal '{self.path}' {why}")
+            self._check_place()
             writer.execute("BEGIN IMMEDIATE")
             try:
                 yield writer
@@ -222,6 +235,17 @@ class SqliteJournal:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
                 raise
+
+    def _check_place(self) -> None:
+        """Refuse to write into a file that nobody will find again."""
+        try:
+            there = os.stat(self.path)
+        except OSError:
+            there = None
+        if there is None or (there.st_ino, there.st_dev) != self._place:
+            raise JournalError(
+                f"journal '{self.path}' was moved or deleted while it was open; put it back"
+            )
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -287,9 +311,9 @@ class SqliteJournal:
         with self._reading() as reader:
             rows = reader.execute(
                 "SELECT id, saga, version, fingerprint, status, started_at, changed_at"
-                " FROM executions WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR saga = ?2)"
-                " ORDER BY no LIMIT ?3",
-                (status, saga, -1 if limit is None else limit),
+                " FROM executions WHERE (:status IS NULL OR status = :status)"
+                " AND (:saga IS NULL OR saga = :saga) ORDER BY no LIMIT :limit",
+                {"status": status, "saga": saga, "limit": -1 if limit is None else limit},
             ).fetchall()
         names = ExecutionRow.__struct_fields__
         return [ExecutionRow(**dict(zip(names, row, strict=True))) for row in rows]
@@ -299,7 +323,7 @@ class SqliteJournal:
             rows = reader.execute("SELECT status, count(*) FROM executions GROUP BY status")
             return dict(rows.fetchall())
 
-    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event]]]:
+    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
         with self._reading() as reader:
             running = reader.execute(
                 "SELECT no, id FROM executions WHERE status = 'running' AND fingerprint IN"
@@ -317,7 +341,12 @@ class SqliteJournal:
                 ):
                     events[number].append((seq, body))
             for number, execution_id in chunk:
-                yield execution_id, self._events(execution_id, events[number])
+                try:
+                    found = self._events(execution_id, events[number])
+                except JournalCorruptError:
+                    yield execution_id, None
+                else:
+                    yield execution_id, found
 
     def strangers(
         self, sagas: Iterable[str], fingerprints: Iterable[str]
@@ -379,7 +408,7 @@ def _acquire(path: Path) -> BaseFileLock:
 
     if not path.parent.is_dir():
         raise JournalError(f"journal '{path}': the folder '{path.parent}' does not exist; make it")
-    lock = filelock.FileLock(f"{path}.lock", thread_local=False)
+    lock = filelock.FileLock(f"{path.resolve()}.lock", thread_local=False)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

@@ -20,12 +20,18 @@ class BackgroundLoop:
         self.loop = asyncio.new_event_loop()
         self._inbox: list[Callable[[], None]] = []
         self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        try:
+            self.loop.run_forever()
+        finally:
+            with self._lock:
+                self._closed = True
+            self._empty_inbox()  # what was posted last is told that it came too late
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
@@ -57,8 +63,13 @@ class BackgroundLoop:
             )
 
     def post(self, work: Callable[[], None]) -> None:
-        """Run a function there soon. The loop is woken once for all that arrive meanwhile."""
+        """Run a function there soon. The loop is woken once for all that arrive meanwhile.
+
+        Raises RuntimeError once the loop is closed.
+        """
         with self._lock:
+            if self._closed:
+                raise RuntimeError("the loop is closed")
             first = not self._inbox
             self._inbox.append(work)
         if first:
@@ -71,6 +82,7 @@ class BackgroundLoop:
             work()
 
     def close(self) -> None:
+        """Stop the loop. Closing twice is allowed."""
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join()

@@ -11,26 +11,28 @@ import contextlib
 import contextvars
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sagakit.coordinator import decide
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Run
-from sagakit.errors import EngineClosedError, InDoubtError
+from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
 from sagakit.execution import Execution
 from sagakit.journal.base import Batch, Journal
 from sagakit.transitions import ACTIVE
 
 
 class Live:
-    """An execution that the loop is working on."""
+    """An execution that the loop is working on, in the context variables of its caller."""
 
-    __slots__ = ("future", "run", "tasks", "timer")
+    __slots__ = ("context", "future", "run", "tasks", "timer")
 
-    def __init__(self, run: Run, future: asyncio.Future[Execution]) -> None:
+    def __init__(
+        self, run: Run, future: asyncio.Future[Execution], context: contextvars.Context
+    ) -> None:
         self.run = run
         self.future = future
+        self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
         self.timer: asyncio.TimerHandle | None = None
 
@@ -42,6 +44,7 @@ class Core:
         self.loop = asyncio.get_running_loop()
         self.journal = journal
         self.live: dict[str, Live] = {}
+        self.watches: list[set[str]] = []  # each notes the ids that begin while it stands here
         self.threads = Threads()
         self.closed = False
         self._in_flight = 0  # attempts under way, of all executions
@@ -50,10 +53,22 @@ class Core:
         self._committing: asyncio.Future[None] | None = None
         self._writer = Threads()  # one commit at a time, so one thread: apart from the actions'
 
-    def start(self, run: Run) -> asyncio.Future[Execution]:
-        """Drive a run to its end; the future gives the execution once its end is journalled."""
-        live = Live(run, self.loop.create_future())
-        self.live[run.state.execution_id] = live
+    def start(
+        self, run: Run, context: contextvars.Context | None = None
+    ) -> asyncio.Future[Execution]:
+        """Drive a run to its end; the future gives the execution once its end is journalled.
+
+        Parameters:
+            context: the context variables that its actions see; the caller's when left out.
+        """
+        execution_id = run.state.execution_id
+        if execution_id in self.live:
+            raise ConflictError(f"execution '{execution_id}' is running already")
+        context = contextvars.copy_context() if context is None else context
+        live = Live(run, self.loop.create_future(), context)
+        self.live[execution_id] = live
+        for watch in self.watches:
+            watch.add(execution_id)
         self._advance(live)
         return live.future
 
@@ -76,16 +91,9 @@ class Core:
         if live.timer is not None:
             live.timer.cancel()
             live.timer = None
-        run = live.run
-        now = time.time()
-        attempts: list[Attempt] = []
         try:
-            while commands := decide(run.state, now):
-                for command in commands:
-                    attempt = run.take_up(command, now)
-                    if attempt is not None:
-                        attempts.append(attempt)
-        except Exception as error:  # noqa: BLE001  a bug of ours must reach the caller
+            attempts = live.context.run(live.run.take_up_all, time.time())
+        except BaseException as error:  # noqa: BLE001  it must reach the caller, not the loop
             self._drop(live, error)
             return
         self._batch.append((live, attempts))
@@ -104,7 +112,7 @@ class Core:
                 entries.append((run.state.execution_id, run.written, run.events[run.written :]))
                 run.written = len(run.events)
         if not entries:
-            self._proceed(batch, None)
+            self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
             self._committing = self.loop.create_future()
             self._writer.submit(functools.partial(self._commit, batch, entries))
@@ -112,38 +120,52 @@ class Core:
             # Nothing runs that a wait for the disk would hold up: spare the trip to a thread.
             self._proceed(batch, self._append(entries))
 
-    def _append(self, entries: Batch) -> Exception | None:
+    def _append(self, entries: Batch) -> dict[str, Exception]:
+        """Commit them together; if that fails, each on its own. What failed, by execution."""
         try:
             self.journal.append(entries)
         except Exception as error:  # noqa: BLE001  it is handed on to every caller concerned
-            return error
-        return None
+            if len(entries) == 1:
+                return {entries[0][0]: error}
+            failed: dict[str, Exception] = {}
+            for entry in entries:
+                failed |= self._append([entry])
+            return failed
+        return {}
 
     def _commit(self, batch: list[tuple[Live, list[Attempt]]], entries: Batch) -> None:
         """On the writer's thread."""
-        failure = self._append(entries)
+        failed = self._append(entries)
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self.loop.call_soon_threadsafe(self._committed, batch, failure)
+            self.loop.call_soon_threadsafe(self._committed, batch, failed)
 
-    def _committed(self, batch: list[tuple[Live, list[Attempt]]], error: Exception | None) -> None:
+    def _committed(
+        self, batch: list[tuple[Live, list[Attempt]]], failed: dict[str, Exception]
+    ) -> None:
         committing, self._committing = self._committing, None
-        self._proceed(batch, error)
+        self._proceed(batch, failed)
         if committing is not None:
             committing.set_result(None)
         if self._batch and not self._flush_due:
             self._flush_due = True
             self.loop.call_soon(self._flush)
 
-    def _proceed(self, batch: list[tuple[Live, list[Attempt]]], error: Exception | None) -> None:
+    def _proceed(
+        self, batch: list[tuple[Live, list[Attempt]]], failed: dict[str, Exception]
+    ) -> None:
         for live, attempts in batch:
             if live.future.done():
                 continue
+            error = failed.get(live.run.state.execution_id)
             if error is not None:
                 self._drop(live, error)
                 continue
-            for attempt in attempts:
-                self._make(live, attempt)
-            self._rest(live)
+            try:
+                for attempt in attempts:
+                    self._make(live, attempt)
+                self._rest(live)
+            except Exception as problem:  # noqa: BLE001  no thread to be had, for instance
+                self._drop(live, problem)
 
     def _rest(self, live: Live) -> None:
         """The journal has everything: end, or wait for the next outcome or timer."""
@@ -152,7 +174,7 @@ class Core:
             return  # an outcome came while this was committed; its own commit follows
         state = run.state
         if state.phase not in ACTIVE:
-            del self.live[state.execution_id]
+            self._forget(live)
             live.future.set_result(run.execution())
             return
         due = state.next_due()
@@ -163,7 +185,7 @@ class Core:
 
     def _drop(self, live: Live, error: BaseException) -> None:
         """Stop working on an execution; the journal keeps what it has."""
-        self.live.pop(live.run.state.execution_id, None)
+        self._forget(live)
         if live.timer is not None:
             live.timer.cancel()
         for task in live.tasks:
@@ -172,22 +194,30 @@ class Core:
             live.future.set_exception(error)
             live.future.exception()  # seen: nobody may be waiting for it
 
+    def _forget(self, live: Live) -> None:
+        execution_id = live.run.state.execution_id
+        if self.live.get(execution_id) is live:
+            del self.live[execution_id]
+
     # -- attempts ---------------------------------------------------------------------------
 
     def _make(self, live: Live, attempt: Attempt) -> None:
         self._in_flight += 1
         if attempt.call.is_async or attempt.delay:
-            attempt.task = task = self.loop.create_task(
-                self._delayed(attempt) if attempt.delay else attempt.invoke()
-            )
-            live.tasks.add(task)
-            task.add_done_callback(functools.partial(self._task_done, live, attempt))
+            delayed = functools.partial(self._delayed, live, attempt)
+            self._spawn(live, attempt, delayed if attempt.delay else attempt.invoke)
         else:
-            self._on_thread(attempt, functools.partial(self._settle, live, attempt))
+            self._on_thread(live, attempt, functools.partial(self._settle, live, attempt))
         if attempt.timeout is not None:
             attempt.timer = self.loop.call_later(attempt.timeout, self._time_out, live, attempt)
 
-    async def _delayed(self, attempt: Attempt) -> Any:
+    def _spawn(self, live: Live, attempt: Attempt, action: Callable[[], Awaitable[Any]]) -> None:
+        task = self.loop.create_task(_guarded(action), context=live.context.copy())
+        attempt.task = task
+        live.tasks.add(task)
+        task.add_done_callback(functools.partial(self._task_done, live, attempt))
+
+    async def _delayed(self, live: Live, attempt: Attempt) -> Any:
         await asyncio.sleep(attempt.delay)
         if attempt.call.is_async:
             return await attempt.invoke()
@@ -197,35 +227,33 @@ class Core:
             if not answer.done():
                 answer.set_result((value, error))
 
-        self._on_thread(attempt, settle)
+        self._on_thread(live, attempt, settle)
         value, error = await answer
         if error is not None:
             raise error
-        return value
+        return await value if hasattr(value, "__await__") else value
 
     def _on_thread(
-        self, attempt: Attempt, settle: Callable[[Any, BaseException | None], None]
+        self, live: Live, attempt: Attempt, settle: Callable[[Any, BaseException | None], None]
     ) -> None:
         """Call a plain function on a thread; its outcome comes back to the loop."""
-        context = contextvars.copy_context()
+        context = live.context.copy()
         loop = self.loop
 
         def work() -> None:
-            value, error = None, None
-            try:
-                value = context.run(attempt.invoke)
-            except BaseException as raised:  # noqa: BLE001  a thread has nobody else to tell
-                error = raised
-            finish = settle
-            if value is not None and hasattr(value, "__await__"):
-                finish = await_it
+            value: Any = None
+            error: BaseException | None = None
+            if attempt.closed or live.future.done():
+                # It waited for a thread too long: beginning now would be a late action.
+                error = InDoubtError("it had not begun when it was given up")
+            else:
+                try:
+                    value = context.run(attempt.invoke)
+                except BaseException as raised:  # noqa: BLE001  a thread has nobody else to tell
+                    error = raised
             # A closed loop means that the engine stopped: recovery will ask again.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(finish, value, error)
-
-        def await_it(value: Any, _: BaseException | None) -> None:
-            task = loop.create_task(_await(value))
-            task.add_done_callback(lambda done: settle(*_outcome(done)))
+                loop.call_soon_threadsafe(settle, value, error)
 
         self.threads.submit(work)
 
@@ -243,6 +271,10 @@ class Core:
         self, live: Live, attempt: Attempt, value: Any, error: BaseException | None
     ) -> None:
         """An attempt has ended: record it, unless its timeout or the engine's end came first."""
+        if hasattr(value, "__await__") and not (attempt.closed or live.future.done()):
+            # A plain function that returned a coroutine.
+            self._spawn(live, attempt, lambda: value)
+            return
         if attempt.timer is not None:
             attempt.timer.cancel()
         if attempt.closed:
@@ -268,8 +300,21 @@ def _outcome(task: asyncio.Task[Any]) -> tuple[Any, BaseException | None]:
     if task.cancelled():
         return None, InDoubtError("the action was cancelled while it ran")
     error = task.exception()
-    return (None, error) if error is not None else (task.result(), None)
+    if error is not None:
+        return None, error
+    value = task.result()
+    return (None, value.error) if isinstance(value, _Exit) else (value, None)
 
 
-async def _await(value: Any) -> Any:
-    return await value
+class _Exit:
+    """SystemExit or KeyboardInterrupt out of an action: asyncio would end its loop with them."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+async def _guarded(action: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await action()
+    except (SystemExit, KeyboardInterrupt) as error:
+        return _Exit(error)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import builtins
 import concurrent.futures
+import contextvars
 import functools
 import os
 import queue
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -23,6 +25,7 @@ from sagakit.errors import (
     EngineClosedError,
     InputError,
     ResolutionError,
+    SagaError,
     UnknownExecutionError,
 )
 from sagakit.events import Event, ExecutionResolved, Resolution
@@ -32,6 +35,9 @@ from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
+
+# The engine whose action is running here.
+_inside: contextvars.ContextVar[Engine | None] = contextvars.ContextVar("_inside", default=None)
 
 
 class Engine:
@@ -70,10 +76,16 @@ class Engine:
             self._places.put(None)
         self._closed = False
         self._open: set[Future[Execution]] = set()
+        self._closing = threading.Lock()
+        self._process = os.getpid()
         self._background = BackgroundLoop("sagakit-engine")
         self._core = self._background.call(_make_core(self.journal))
-        for saga in sagas:
-            self.register(saga)
+        try:
+            for saga in sagas:
+                self.register(saga)
+        except BaseException:
+            self.close(drain=False)
+            raise
 
     # -- running ----------------------------------------------------------------------------
 
@@ -168,13 +180,19 @@ class Engine:
     ) -> Future[Execution]:
         """On the loop: make or find the execution, drive it, and tell the future."""
         self._background.refuse_inside()
-        self._places.get()  # waits for one; a queue is faster than a semaphore
+        # An action that runs another saga here must not wait for the place that its own one holds.
+        nested = _inside.get() is self
+        if not nested:
+            self._places.get()  # waits for one; a queue is faster than a semaphore
+        context = contextvars.copy_context()
+        context.run(_inside.set, self)
         answer: Future[Execution] = Future()
         answer.set_running_or_notify_cancel()
         self._open.add(answer)
 
         def finish(execution: Execution | None, error: BaseException | None) -> None:
-            self._places.put(None)
+            if not nested:
+                self._places.put(None)
             self._open.discard(answer)
             if error is None and execution is not None:
                 answer.set_result(execution)
@@ -192,7 +210,7 @@ class Engine:
             if isinstance(made, Execution):
                 finish(made, None)
                 return
-            future: Any = self._core.start(made) if isinstance(made, Run) else made
+            future: Any = self._core.start(made, context) if isinstance(made, Run) else made
             future.add_done_callback(
                 lambda done: finish(None if done.exception() else done.result(), done.exception())
             )
@@ -223,15 +241,46 @@ class Engine:
         wanted = {saga.fingerprint: saga for saga in sagas} or dict(self._sagas)
         self._check_versions(wanted)
         futures = []
-        for id, events in self.journal.unfinished(wanted):
-            if id in self._core.live:
-                continue
-            saga = wanted[first_event(events).fingerprint]
-            future = self._submit(functools.partial(_resume, saga, events))
-            if progress is not None:
-                future.add_done_callback(functools.partial(_tell, progress))
-            futures.append(future)
+        # What another thread begins while we read is not to be begun a second time.
+        watch: set[str] = set()
+        self._core.watches.append(watch)
+        watch.update(list(self._core.live))
+        try:
+            for id, events in self.journal.unfinished(wanted):
+                if id in self._core.live:
+                    continue
+                begin = functools.partial(self._resume, id, events, wanted, watch)
+                future = self._submit(begin)
+                if progress is not None:
+                    future.add_done_callback(functools.partial(_tell, progress))
+                futures.append(future)
+            concurrent.futures.wait(futures)
+        finally:
+            self._core.watches.remove(watch)
+        failures = [error for future in futures if (error := future.exception())]
+        if failures:
+            rest = len(futures) - len(failures)
+            failures[0].add_note(f"{len(failures)} could not be recovered, {rest} were")
+            raise failures[0]
         return [future.result() for future in futures]
+
+    def _resume(
+        self,
+        id: str,
+        events: builtins.list[Event] | None,
+        wanted: dict[str, Saga],
+        watch: set[str],
+    ) -> Run | Execution | Future[Execution]:
+        """On the loop: continue one execution, unless somebody else has meanwhile."""
+        live = self._core.live.get(id)
+        if live is not None:
+            return cast("Future[Execution]", live.future)
+        if events is None or id in watch:
+            events = self.journal.read(id)
+            execution = self._execution(events)
+            if execution.status != "running":
+                return execution
+        return Run.resume(wanted[first_event(events).fingerprint], events, time.time())
 
     def _check_versions(self, wanted: dict[str, Saga]) -> None:
         by_name = {saga.name: saga for saga in wanted.values()}
@@ -330,7 +379,12 @@ class Engine:
 
     # -- closing ----------------------------------------------------------------------------
 
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise EngineClosedError("an engine does not survive fork; open one in each process")
+
     def _check_open(self) -> None:
+        self._check_process()
         if self._closed:
             raise EngineClosedError("the engine is closed; open another one on its journal")
 
@@ -341,17 +395,21 @@ class Engine:
             drain: wait for the executions in flight; otherwise stop at once and leave them in
                 the journal, to be recovered.
         """
-        if self._closed and not self._background.alive:
-            return
+        self._check_process()
+        if _inside.get() is self:
+            raise SagaError("an action cannot close the engine that runs it")
         self._closed = True
-        try:
-            if drain:
-                while waiting := list(self._open):
-                    concurrent.futures.wait(waiting)
-        finally:
-            self._background.call(self._core.stop())
-            self._background.close()
-            self.journal.close()
+        with self._closing:
+            if not self._background.alive:
+                return
+            try:
+                if drain:
+                    while waiting := list(self._open):
+                        concurrent.futures.wait(waiting)
+            finally:
+                self._background.call(self._core.stop())
+                self._background.close()
+                self.journal.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -379,11 +437,7 @@ def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | 
         first = first_event(events)
         version, shape = journal.definition(first.fingerprint)
         saga = Saga.from_shape(first.saga, version, shape)
-    return Execution(saga, typed(saga, events))
-
-
-def _resume(saga: Saga, events: builtins.list[Event]) -> Run:
-    return Run.resume(saga, events, time.time())
+    return Execution(saga, typed(saga, events, strict=False))
 
 
 def _tell(progress: Callable[[int], object], _: Future[Execution]) -> None:

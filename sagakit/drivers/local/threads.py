@@ -7,6 +7,7 @@ place among a fixed number of workers.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -30,8 +31,8 @@ class Threads:
             if spare:
                 self._idle -= 1
             elif self._count < _MOST:
-                self._count += 1
                 threading.Thread(target=self._run, name="sagakit-action", daemon=True).start()
+                self._count += 1
         self._work.put(work)
 
     def _run(self) -> None:
@@ -41,7 +42,10 @@ class Threads:
                 self._idle += 1
 
     def close(self) -> None:
-        """Let idle threads end; a busy one ends after its work."""
+        """Drop what has not begun and let idle threads end; a busy one ends after its work."""
         with self._lock:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._work.get_nowait()
             for _ in range(self._count):
                 self._work.put(None)
