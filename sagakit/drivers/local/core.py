@@ -97,7 +97,11 @@ class Core:
             self._drop(live, error)
             return
         self._batch.append((live, attempts))
-        if not self._flush_due and self._committing is None:
+        if self._flush_due or self._committing is not None:
+            return
+        if len(self.live) == 1:
+            self._flush()  # nobody else to share a commit with
+        else:
             # At the end of this turn of the loop: outcomes that arrive together share a commit.
             self._flush_due = True
             self.loop.call_soon(self._flush)
@@ -212,10 +216,26 @@ class Core:
             attempt.timer = self.loop.call_later(attempt.timeout, self._time_out, live, attempt)
 
     def _spawn(self, live: Live, attempt: Attempt, action: Callable[[], Awaitable[Any]]) -> None:
-        task = self.loop.create_task(_guarded(action), context=live.context.copy())
+        acting = self._act(live, attempt, action)
+        task = self.loop.create_task(acting, context=live.context.copy())
         attempt.task = task
         live.tasks.add(task)
         task.add_done_callback(functools.partial(self._task_done, live, attempt))
+
+    async def _act(
+        self, live: Live, attempt: Attempt, action: Callable[[], Awaitable[Any]]
+    ) -> None:
+        """Await an action and report its outcome from within, a turn of the loop sooner than a
+        callback could. Nothing may escape: asyncio would end its loop with a SystemExit."""
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            value = await action()
+        except asyncio.CancelledError:
+            error = InDoubtError("the action was cancelled while it ran")
+        except BaseException as raised:  # noqa: BLE001  the user's code may raise anything
+            error = raised
+        self._settle(live, attempt, value, error)
 
     async def _delayed(self, live: Live, attempt: Attempt) -> Any:
         await asyncio.sleep(attempt.delay)
@@ -259,7 +279,8 @@ class Core:
 
     def _task_done(self, live: Live, attempt: Attempt, task: asyncio.Task[Any]) -> None:
         live.tasks.discard(task)
-        self._settle(live, attempt, *_outcome(task))
+        if task.cancelled():  # before it began
+            self._settle(live, attempt, None, InDoubtError("the action was cancelled"))
 
     def _time_out(self, live: Live, attempt: Attempt) -> None:
         if not attempt.closed and not live.future.done():
@@ -294,27 +315,3 @@ class Core:
             self._drop(live, error)
         else:
             self._advance(live)
-
-
-def _outcome(task: asyncio.Task[Any]) -> tuple[Any, BaseException | None]:
-    if task.cancelled():
-        return None, InDoubtError("the action was cancelled while it ran")
-    error = task.exception()
-    if error is not None:
-        return None, error
-    value = task.result()
-    return (None, value.error) if isinstance(value, _Exit) else (value, None)
-
-
-class _Exit:
-    """SystemExit or KeyboardInterrupt out of an action: asyncio would end its loop with them."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-async def _guarded(action: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return await action()
-    except (SystemExit, KeyboardInterrupt) as error:
-        return _Exit(error)
