@@ -601,3 +601,19 @@ def test_piped_output_is_plain_and_whole(folder: Path) -> None:
     out = process("run", "wide.yaml", env=environment).stdout
     assert name in out
     assert "\x1b" not in out
+
+
+def test_a_command_whose_extra_is_not_installed_says_how_to_get_it(
+    call: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "sqlalchemy" else find(name)
+    )
+    for name in [name for name in sys.modules if name.startswith("sagakit.services")]:
+        monkeypatch.delitem(sys.modules, name)
+    done = call("demo", "--limit", "1")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "sagakit: this needs sqlalchemy: pip install 'sagakit[services]'\n"

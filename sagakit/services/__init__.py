@@ -6,7 +6,9 @@ It needs SQLAlchemy: ``pip install "sagakit[services]"``. ``import sagakit`` nev
 import importlib.util
 
 if importlib.util.find_spec("sqlalchemy") is None:
-    raise ImportError("sagakit.services needs SQLAlchemy: pip install 'sagakit[services]'")
+    raise ModuleNotFoundError(
+        "sagakit.services needs SQLAlchemy: pip install 'sagakit[services]'", name="sqlalchemy"
+    )
 
 from sagakit.services.books import Books
 from sagakit.services.database import open_database
