@@ -90,11 +90,13 @@ def test_an_action_is_told_about_its_execution(drive):
 
     def undo(ctx):
         seen["undo"] = (ctx.result, ctx.idempotency_key, ctx.attempt)
+        seen["undone"] = ctx.action_key
 
     execution = drive(Saga("s", step(first, undo), step(second)), {"amount": 7})
     assert seen["first"] == ("first", 1, {}, f"{execution.id}/first/action")
     assert seen["second"] == ({"amount": 7}, {"first": {"paid": 42}}, None)
     assert seen["undo"] == ({"paid": 42}, f"{execution.id}/first/compensation", 1)
+    assert seen["undone"] == f"{execution.id}/first/action"
 
 
 class Charge:
