@@ -147,6 +147,8 @@ class State:
 
     def next_due(self) -> float | None:
         """When ``decide`` will have something new to say though nothing happens (seconds)."""
+        if not self.timers and self.deadline_at is None:
+            return None
         times = []
         if self.timers and self.phase in (_FORWARD, _BACKWARD):
             times.append(self.timers[0][0])

@@ -89,6 +89,6 @@ _STATUS: dict[type[Event], str] = {
 def status_after(event: Event) -> str | None:
     """The status an event puts its execution in; None when it changes none."""
     status = _STATUS.get(type(event))
-    if isinstance(event, ExecutionResolved) and event.resolution == "abandon":
+    if status == "running" and event.resolution == "abandon":  # type: ignore[attr-defined]
         return "abandoned"
     return status

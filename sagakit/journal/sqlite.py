@@ -33,9 +33,15 @@ from sagakit.journal.codec import decode_event, encode_event
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+# An event's key is its execution's number and its own in one integer: SQLite appends to a table
+# with such a key by writing one page, to one with a key of two columns by writing up to four.
+_SEQ_BITS = 24
+
 _CHUNK = 500  # executions read at once
-_ROWS = 32
-_INSERT_ROWS = "INSERT INTO events VALUES " + ", ".join(["(?, ?, ?)"] * _ROWS)
+_ROWS = 32  # inserted at once: each statement gives up the interpreter's lock once
+_INSERT_ROWS = [
+    "INSERT INTO events VALUES " + ", ".join(["(?, ?)"] * count) for count in range(_ROWS + 1)
+]
 
 APPLICATION_ID = 0x53414741  # "SAGA", in the file's header: tells our files from others
 
@@ -50,11 +56,11 @@ MIGRATIONS = (
         fingerprint TEXT NOT NULL, status TEXT NOT NULL,
         started_at REAL NOT NULL, changed_at REAL NOT NULL
     );
-    CREATE INDEX executions_by_status ON executions (status, no);
+    CREATE INDEX unfinished ON executions (no) WHERE status = 'running';
     CREATE TABLE events (
-        execution INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
-        PRIMARY KEY (execution, seq)
-    ) WITHOUT ROWID;
+        key INTEGER PRIMARY KEY, body BLOB NOT NULL,
+        execution INTEGER AS (key >> 24), seq INTEGER AS (key & 16777215)
+    );
     """,
 )
 
@@ -77,6 +83,7 @@ class SqliteJournal:
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.path = Path(path)
+        self._name = str(self.path)
         if self.path.name == ":memory:":
             raise JournalError("':memory:' is no file; for a journal in memory, leave it out")
         self.read_only = read_only
@@ -116,6 +123,8 @@ class SqliteJournal:
 
     def _prepare(self, writer: sqlite3.Connection, exists: bool) -> None:
         writer.execute("PRAGMA synchronous=FULL")
+        # Of a new file: a commit of a few small events then flushes half of what it would.
+        writer.execute("PRAGMA page_size=2048")
         if exists:
             self._check_version(writer)
         mode = writer.execute("PRAGMA journal_mode=WAL").fetchone()[0]
@@ -147,71 +156,73 @@ class SqliteJournal:
     # -- writing ----------------------------------------------------------------------------
 
     def define(self, fingerprint: str, saga: str, version: str | None, shape: Any) -> None:
-        with self._transaction() as writer:
+        with self._write_lock, self._errors():
+            writer = self._ready()
+            self._check_place()
             writer.execute(
                 "INSERT OR IGNORE INTO definitions VALUES (?, ?, ?, ?)",
                 (fingerprint, saga, version, msgspec.json.encode(shape)),
             )
 
     def append(self, batch: Batch) -> None:
-        fresh: list[str] = []
-        try:
-            with self._transaction() as writer:
-                ended = self._write(writer, batch, fresh)
-        except BaseException:
-            for execution_id in fresh:
+        if not batch:
+            return
+        with self._write_lock:
+            writer = self._ready()
+            fresh: list[str] = []
+            try:
+                started, changed, cells, ended = self._rows(batch, fresh)
+                if not started and not changed and len(cells) <= 2 * _ROWS:
+                    # A statement is a transaction of its own, and two calls less.
+                    writer.execute(_INSERT_ROWS[len(cells) // 2], cells)
+                else:
+                    if started:
+                        self._check_place()
+                    _insert(writer, started, changed, cells)
+            except BaseException as error:
+                for execution_id in fresh:
+                    self._numbers.pop(execution_id, None)
+                if isinstance(error, sqlite3.Error):
+                    raise _explain(self.path, error) from error
+                raise
+            self._next += len(fresh)
+            for execution_id in ended:
                 self._numbers.pop(execution_id, None)
-            raise
-        for execution_id in ended:
-            self._numbers.pop(execution_id, None)
 
-    def _write(self, writer: sqlite3.Connection, batch: Batch, fresh: list[str]) -> list[str]:
-        """Insert a batch; notes the executions that are new, returns those that ended."""
-        started, changed, rows, ended = [], [], [], []
+    def _rows(
+        self, batch: Batch, fresh: list[str]
+    ) -> tuple[list[tuple[Any, ...]], list[tuple[str, float, int]], list[Any], list[str]]:
+        """What to write: rows of executions that start, status, time and number of those whose
+        status changes, and the events' cells one after another; and the ids of those that end.
+        Notes in ``fresh`` which are new."""
+        started: list[tuple[Any, ...]] = []
+        changed: list[tuple[str, float, int]] = []
+        cells: list[Any] = []
+        ended: list[str] = []
         for execution_id, first, events in batch:
-            if not first:
+            if first:
+                number = self._number(execution_id)
+            else:
                 head = events[0]
                 assert isinstance(head, ExecutionStarted)
                 number = self._next + len(fresh)
                 self._numbers[execution_id] = number
                 fresh.append(execution_id)
-                started.append(
-                    (
-                        number,
-                        execution_id,
-                        head.saga,
-                        head.version,
-                        head.fingerprint,
-                        head.at,
-                        head.at,
-                    )
+                which = head.saga, head.version, head.fingerprint
+                started.append((number, execution_id, *which, head.at, head.at))
+            if first + len(events) > 1 << _SEQ_BITS:
+                raise JournalError(
+                    f"execution '{execution_id}' has more events than a journal numbers, "
+                    f"{1 << _SEQ_BITS:,}; begin another one"
                 )
-            else:
-                number = self._number(execution_id)
-            for seq, event in enumerate(events, first):
-                rows.append((number, seq, encode_event(event)))
+            for key, event in enumerate(events, (number << _SEQ_BITS) + first):
+                cells += (key, encode_event(event))
                 status = status_after(event)
                 if status is not None:
                     changed.append((status, event.at, number))  # type: ignore[attr-defined]
                     if status != "running":
                         ended.append(execution_id)
-        if started:
-            writer.executemany(
-                "INSERT INTO executions VALUES (?, ?, ?, ?, ?, 'running', ?, ?)", started
-            )
-        whole = len(rows) - len(rows) % _ROWS
-        for place in range(0, whole, _ROWS):
-            # Many rows in one statement: each statement gives up the interpreter's lock once.
-            writer.execute(
-                _INSERT_ROWS, [cell for row in rows[place : place + _ROWS] for cell in row]
-            )
-        writer.executemany("INSERT INTO events VALUES (?, ?, ?)", rows[whole:])
-        if changed:
-            writer.executemany(
-                "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed
-            )
-        self._next += len(fresh)
-        return ended
+        return started, changed, cells, ended
 
     def _number(self, execution_id: str) -> int:
         number = self._numbers.get(execution_id)
@@ -219,27 +230,17 @@ class SqliteJournal:
             number = self._numbers[execution_id] = self._lookup(execution_id)
         return number
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._write_lock, self._errors():
-            writer = self._writer
-            if writer is None:
-                why = "was opened for reading" if self.read_only else "is closed"
-                raise JournalError(f"journal '{self.path}' {why}")
-            self._check_place()
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield writer
-                writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
+    def _ready(self) -> sqlite3.Connection:
+        """The connection that writes."""
+        if self._writer is None:
+            why = "was opened for reading" if self.read_only else "is closed"
+            raise JournalError(f"journal '{self.path}' {why}")
+        return self._writer
 
     def _check_place(self) -> None:
-        """Refuse to write into a file that nobody will find again."""
+        """Refuse to begin an execution in a file that nobody will find again."""
         try:
-            there = os.stat(self.path)
+            there = os.stat(self._name)
         except OSError:
             there = None
         if there is None or (there.st_ino, there.st_dev) != self._place:
@@ -278,7 +279,8 @@ class SqliteJournal:
         number = self._lookup(execution_id)
         with self._reading() as reader:
             rows = reader.execute(
-                "SELECT seq, body FROM events WHERE execution = ? ORDER BY seq", (number,)
+                "SELECT seq, body FROM events WHERE key BETWEEN ? AND ? ORDER BY key",
+                (number << _SEQ_BITS, ((number + 1) << _SEQ_BITS) - 1),
             ).fetchall()
         return self._events(execution_id, rows)
 
@@ -335,8 +337,8 @@ class SqliteJournal:
             events: dict[int, list[tuple[int, bytes]]] = {number: [] for number, _ in chunk}
             with self._reading() as reader:
                 for number, seq, body in reader.execute(
-                    "SELECT execution, seq, body FROM events WHERE execution IN"
-                    " (SELECT value FROM json_each(?)) ORDER BY execution, seq",
+                    "SELECT execution, seq, body FROM json_each(?) CROSS JOIN events"
+                    " ON events.key BETWEEN value << 24 AND (value << 24) + 16777215",
                     (_json(events),),
                 ):
                     events[number].append((seq, body))
@@ -387,6 +389,33 @@ class SqliteJournal:
             yield
         except sqlite3.Error as error:
             raise _explain(self.path, error) from error
+
+
+def _insert(
+    writer: sqlite3.Connection,
+    started: list[tuple[Any, ...]],
+    changed: list[tuple[str, float, int]],
+    cells: list[Any],
+) -> None:
+    """Write a batch in one transaction."""
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        if started:
+            writer.executemany(
+                "INSERT INTO executions VALUES (?, ?, ?, ?, ?, 'running', ?, ?)", started
+            )
+        for place in range(0, len(cells), 2 * _ROWS):
+            part = cells[place : place + 2 * _ROWS]
+            writer.execute(_INSERT_ROWS[len(part) // 2], part)
+        if changed:
+            writer.executemany(
+                "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed
+            )
+        writer.execute("COMMIT")
+    except BaseException:
+        if writer.in_transaction:
+            writer.execute("ROLLBACK")
+        raise
 
 
 def _json(items: Iterable[object]) -> str:

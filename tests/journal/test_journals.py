@@ -349,3 +349,14 @@ def test_a_result_is_stored_as_plain_json_that_other_programs_can_read(path):
 def test_the_last_event_may_be_read_by_its_type(journal):
     journal.append([("one", 0, [start("one"), StepSucceeded("a", 1, 2.0, {"a": [1, None]})])])
     assert journal.read("one")[1].result == {"a": [1, None]}
+
+
+def test_an_execution_that_outgrows_its_numbers_is_refused_and_harms_no_other(path):
+    journal = SqliteJournal(path)
+    journal.append([("one", 0, [start("one")]), ("two", 0, [start("two")])])
+    with pytest.raises(JournalError, match=r"'one' has more events .* 16,777,216"):
+        journal.append([("one", 2**24, [StepStarted("a", 1, 2.0)])])
+    assert journal.read("two") == [start("two")]
+    journal.append([("one", 2**24 - 1, [StepStarted("a", 1, 2.0)])])
+    journal.append([])
+    journal.close()

@@ -12,6 +12,7 @@ import contextvars
 import functools
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import Any
 
 from sagakit.drivers.local.threads import Threads
@@ -25,23 +26,22 @@ from sagakit.transitions import ACTIVE
 class Live:
     """An execution that the loop is working on, in the context variables of its caller."""
 
-    __slots__ = ("context", "future", "run", "tasks", "timer")
+    __slots__ = ("answer", "context", "over", "run", "tasks", "timer")
 
-    def __init__(
-        self, run: Run, future: asyncio.Future[Execution], context: contextvars.Context
-    ) -> None:
+    def __init__(self, run: Run, answer: Future[Execution], context: contextvars.Context) -> None:
         self.run = run
-        self.future = future
+        self.answer = answer
+        self.over = False  # answered: whatever comes later is ignored
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
         self.timer: asyncio.TimerHandle | None = None
 
 
 class Core:
-    """Drives executions on the loop it was made in. Everything here runs on that loop."""
+    """Drives executions on a loop. Everything here runs on it."""
 
-    def __init__(self, journal: Journal) -> None:
-        self.loop = asyncio.get_running_loop()
+    def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self.journal = journal
         self.live: dict[str, Live] = {}
         self.watches: list[set[str]] = []  # each notes the ids that begin while it stands here
@@ -53,24 +53,20 @@ class Core:
         self._committing: asyncio.Future[None] | None = None
         self._writer = Threads()  # one commit at a time, so one thread: apart from the actions'
 
-    def start(
-        self, run: Run, context: contextvars.Context | None = None
-    ) -> asyncio.Future[Execution]:
-        """Drive a run to its end; the future gives the execution once its end is journalled.
+    def start(self, run: Run, answer: Future[Execution], context: contextvars.Context) -> None:
+        """Drive a run to its end; the answer is the execution once its end is journalled.
 
         Parameters:
-            context: the context variables that its actions see; the caller's when left out.
+            context: the context variables that its actions see.
         """
         execution_id = run.state.execution_id
         if execution_id in self.live:
             raise ConflictError(f"execution '{execution_id}' is running already")
-        context = contextvars.copy_context() if context is None else context
-        live = Live(run, self.loop.create_future(), context)
+        live = Live(run, answer, context)
         self.live[execution_id] = live
         for watch in self.watches:
             watch.add(execution_id)
         self._advance(live)
-        return live.future
 
     async def stop(self) -> None:
         """Stop at once; what is unfinished stays in the journal as it is, to be recovered."""
@@ -101,10 +97,10 @@ class Core:
             return
         if len(self.live) == 1:
             self._flush()  # nobody else to share a commit with
-        else:
-            # At the end of this turn of the loop: outcomes that arrive together share a commit.
-            self._flush_due = True
-            self.loop.call_soon(self._flush)
+            return
+        # At the end of this turn of the loop: outcomes that arrive together share a commit.
+        self._flush_due = True
+        self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flush_due = False
@@ -112,7 +108,7 @@ class Core:
         entries = []
         for live, _ in batch:
             run = live.run
-            if len(run.events) > run.written and not live.future.done():
+            if len(run.events) > run.written and not live.over:
                 entries.append((run.state.execution_id, run.written, run.events[run.written :]))
                 run.written = len(run.events)
         if not entries:
@@ -158,11 +154,10 @@ class Core:
         self, batch: list[tuple[Live, list[Attempt]]], failed: dict[str, Exception]
     ) -> None:
         for live, attempts in batch:
-            if live.future.done():
+            if live.over:
                 continue
-            error = failed.get(live.run.state.execution_id)
-            if error is not None:
-                self._drop(live, error)
+            if failed and live.run.state.execution_id in failed:
+                self._drop(live, failed[live.run.state.execution_id])
                 continue
             try:
                 for attempt in attempts:
@@ -179,7 +174,7 @@ class Core:
         state = run.state
         if state.phase not in ACTIVE:
             self._forget(live)
-            live.future.set_result(run.execution())
+            live.answer.set_result(run.execution())
             return
         due = state.next_due()
         if due is not None:
@@ -189,16 +184,17 @@ class Core:
 
     def _drop(self, live: Live, error: BaseException) -> None:
         """Stop working on an execution; the journal keeps what it has."""
+        if live.over:
+            return
         self._forget(live)
         if live.timer is not None:
             live.timer.cancel()
         for task in live.tasks:
             task.cancel()
-        if not live.future.done():
-            live.future.set_exception(error)
-            live.future.exception()  # seen: nobody may be waiting for it
+        live.answer.set_exception(error)
 
     def _forget(self, live: Live) -> None:
+        live.over = True
         execution_id = live.run.state.execution_id
         if self.live.get(execution_id) is live:
             del self.live[execution_id]
@@ -207,9 +203,10 @@ class Core:
 
     def _make(self, live: Live, attempt: Attempt) -> None:
         self._in_flight += 1
-        if attempt.call.is_async or attempt.delay:
-            delayed = functools.partial(self._delayed, live, attempt)
-            self._spawn(live, attempt, delayed if attempt.delay else attempt.invoke)
+        if attempt.delay:
+            self._spawn(live, attempt, functools.partial(self._delayed, live, attempt))
+        elif attempt.call.is_async:
+            self._spawn(live, attempt, attempt.invoke)
         else:
             self._on_thread(live, attempt, functools.partial(self._settle, live, attempt))
         if attempt.timeout is not None:
@@ -263,7 +260,7 @@ class Core:
         def work() -> None:
             value: Any = None
             error: BaseException | None = None
-            if attempt.closed or live.future.done():
+            if attempt.closed or live.over:
                 # It waited for a thread too long: beginning now would be a late action.
                 error = InDoubtError("it had not begun when it was given up")
             else:
@@ -283,7 +280,7 @@ class Core:
             self._settle(live, attempt, None, InDoubtError("the action was cancelled"))
 
     def _time_out(self, live: Live, attempt: Attempt) -> None:
-        if not attempt.closed and not live.future.done():
+        if not attempt.closed and not live.over:
             self._report(live, live.run.timed_out, attempt)
             if attempt.task is not None:
                 attempt.task.cancel()
@@ -292,7 +289,7 @@ class Core:
         self, live: Live, attempt: Attempt, value: Any, error: BaseException | None
     ) -> None:
         """An attempt has ended: record it, unless its timeout or the engine's end came first."""
-        if hasattr(value, "__await__") and not (attempt.closed or live.future.done()):
+        if hasattr(value, "__await__") and not (attempt.closed or live.over):
             # A plain function that returned a coroutine.
             self._spawn(live, attempt, lambda: value)
             return
@@ -300,7 +297,7 @@ class Core:
             attempt.timer.cancel()
         if attempt.closed:
             return
-        if live.future.done():
+        if live.over:
             self._in_flight -= 1
         elif error is None:
             self._report(live, live.run.returned, attempt, value)

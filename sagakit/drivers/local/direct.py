@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import time
 import uuid
+from concurrent.futures import Future
 from typing import Any
 
 from sagakit.drivers.local.core import Core
@@ -38,9 +41,12 @@ async def arun(
     execution_id = id or uuid.uuid4().hex
     seed = uuid.uuid4().int & 0xFFFFFFFF
     made = Run.begin(saga, kept, execution_id, time.time(), seed, scenario)
-    core = Core(MemoryJournal())
+    core = Core(MemoryJournal(), asyncio.get_running_loop())
+    answer: Future[Execution] = Future()
+    answer.set_running_or_notify_cancel()
     try:
-        return await core.start(made)
+        core.start(made, answer, contextvars.copy_context())
+        return await asyncio.wrap_future(answer)
     finally:
         await core.stop()
 

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from sagakit.drivers.local.background import BackgroundLoop
 from sagakit.drivers.local.core import Core
@@ -78,8 +78,8 @@ class Engine:
         self._open: set[Future[Execution]] = set()
         self._closing = threading.Lock()
         self._process = os.getpid()
-        self._background = BackgroundLoop("sagakit-engine")
-        self._core = self._background.call(_make_core(self.journal))
+        self._background = BackgroundLoop("sagakit-engine", lambda: bool(self._core.live))
+        self._core = Core(self.journal, self._background.loop)
         try:
             for saga in sagas:
                 self.register(saga)
@@ -104,7 +104,7 @@ class Engine:
         scenario: Scenario | None = None,
     ) -> Execution:
         """Start an execution and wait for its end. Parameters and errors as for ``start``."""
-        return self.start(saga, input, id=id, scenario=scenario).result()
+        return self._background.run(*self._enter(self._beginning(saga, input, id, scenario)))
 
     def start(
         self,
@@ -132,6 +132,12 @@ class Engine:
             ConflictError: through the future: the id belongs to another saga or input.
             JournalError: through the future: the journal failed; what it had is kept.
         """
+        return self._submit(self._beginning(saga, input, id, scenario))
+
+    def _beginning(
+        self, saga: Saga, input: Any, id: str | None, scenario: Scenario | None
+    ) -> Callable[[], Run | Execution | Future[Execution]]:
+        """What ``start`` was asked for, checked; it is to be called on the loop."""
         self._check_open()
         kept = accept_input(saga, input)
         if id is not None and not (isinstance(id, str) and id.isprintable() and id.strip()):
@@ -141,15 +147,16 @@ class Engine:
         self.register(saga)
 
         def begin() -> Run | Execution | Future[Execution]:
-            seed = uuid.uuid4().int & 0xFFFFFFFF
+            chosen = uuid.uuid4()
+            seed = chosen.int & 0xFFFFFFFF
             if id is not None:
                 known = self._known(id, saga, kept, seed, scenario)
                 if known is not None:
                     return known
-            execution_id = uuid.uuid4().hex if id is None else id
+            execution_id = chosen.hex if id is None else id
             return Run.begin(saga, kept, execution_id, time.time(), seed, scenario)
 
-        return self._submit(begin)
+        return begin
 
     def _known(
         self, id: str, saga: Saga, input: Any, seed: int, scenario: Scenario | None
@@ -168,7 +175,7 @@ class Engine:
                 "choose another id"
             )
         if live:
-            return cast("Future[Execution]", live.future)
+            return live.answer
         stored = self._execution(events)
         if stored.status != "running":
             return stored
@@ -178,7 +185,15 @@ class Engine:
     def _submit(
         self, begin: Callable[[], Run | Execution | Future[Execution]]
     ) -> Future[Execution]:
-        """On the loop: make or find the execution, drive it, and tell the future."""
+        work, answer = self._enter(begin)
+        self._background.submit(work, answer)
+        return answer
+
+    def _enter(
+        self, begin: Callable[[], Run | Execution | Future[Execution]]
+    ) -> tuple[Callable[[], None], Future[Execution]]:
+        """Wait for a place. What is to be done on the loop (make or find the execution, drive it),
+        and the answer to come."""
         self._background.refuse_inside()
         # An action that runs another saga here must not wait for the place that its own one holds.
         nested = _inside.get() is self
@@ -189,37 +204,29 @@ class Engine:
         answer: Future[Execution] = Future()
         answer.set_running_or_notify_cancel()
         self._open.add(answer)
-
-        def finish(execution: Execution | None, error: BaseException | None) -> None:
-            if not nested:
-                self._places.put(None)
-            self._open.discard(answer)
-            if error is None and execution is not None:
-                answer.set_result(execution)
-            else:
-                answer.set_exception(error)
+        answer.add_done_callback(self._open.discard if nested else self._leave)
 
         def on_loop() -> None:
             try:
                 if self._core.closed:
                     raise EngineClosedError("the engine is closed")
                 made = begin()
+                if isinstance(made, Run):
+                    self._core.start(made, answer, context)
+                    return
             except Exception as error:  # noqa: BLE001  it is raised again from the future
-                finish(None, error)
+                answer.set_exception(error)
                 return
             if isinstance(made, Execution):
-                finish(made, None)
-                return
-            future: Any = self._core.start(made, context) if isinstance(made, Run) else made
-            future.add_done_callback(
-                lambda done: finish(None if done.exception() else done.result(), done.exception())
-            )
+                answer.set_result(made)
+            else:
+                made.add_done_callback(functools.partial(_pass_on, answer))
 
-        try:
-            self._background.post(on_loop)
-        except RuntimeError:
-            finish(None, EngineClosedError("the engine is closed"))
-        return answer
+        return on_loop, answer
+
+    def _leave(self, answer: Future[Execution]) -> None:
+        self._places.put(None)
+        self._open.discard(answer)
 
     # -- recovery ---------------------------------------------------------------------------
 
@@ -274,7 +281,7 @@ class Engine:
         """On the loop: continue one execution, unless somebody else has meanwhile."""
         live = self._core.live.get(id)
         if live is not None:
-            return cast("Future[Execution]", live.future)
+            return live.answer
         if events is None or id in watch:
             events = self.journal.read(id)
             execution = self._execution(events)
@@ -352,7 +359,7 @@ class Engine:
             run.emit(ExecutionResolved(time.time(), resolution, by, why, steps))
             return run
 
-        return self._submit(begin).result()
+        return self._background.run(*self._enter(begin))
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -400,7 +407,7 @@ class Engine:
             raise SagaError("an action cannot close the engine that runs it")
         self._closed = True
         with self._closing:
-            if not self._background.alive:
+            if self._background.closed:
                 return
             try:
                 if drain:
@@ -440,9 +447,13 @@ def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | 
     return Execution(saga, typed(saga, events, strict=False))
 
 
+def _pass_on(answer: Future[Execution], done: Future[Execution]) -> None:
+    error = done.exception()
+    if error is None:
+        answer.set_result(done.result())
+    else:
+        answer.set_exception(error)
+
+
 def _tell(progress: Callable[[int], object], _: Future[Execution]) -> None:
     progress(1)
-
-
-async def _make_core(journal: Journal) -> Core:
-    return Core(journal)
