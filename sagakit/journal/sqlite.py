@@ -125,6 +125,7 @@ class SqliteJournal:
         writer.execute("PRAGMA synchronous=FULL")
         # Of a new file: a commit of a few small events then flushes half of what it would.
         writer.execute("PRAGMA page_size=2048")
+        writer.execute("PRAGMA wal_autocheckpoint=2000")  # the usual 4 MB
         if exists:
             self._check_version(writer)
         mode = writer.execute("PRAGMA journal_mode=WAL").fetchone()[0]

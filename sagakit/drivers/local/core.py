@@ -214,7 +214,7 @@ class Core:
 
     def _spawn(self, live: Live, attempt: Attempt, action: Callable[[], Awaitable[Any]]) -> None:
         acting = self._act(live, attempt, action)
-        task = self.loop.create_task(acting, context=live.context.copy())
+        task = asyncio.Task(acting, loop=self.loop, context=live.context.copy())
         attempt.task = task
         live.tasks.add(task)
         task.add_done_callback(functools.partial(self._task_done, live, attempt))
