@@ -14,9 +14,10 @@ from sagakit.errors import (
     TerminalError,
 )
 from sagakit.execution import Execution
-from sagakit.saga import Happened, Saga, Step, pivot, step
+from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 from sagakit.spec import Retry, Simulated
+from sagakit.steps import Happened, Step, await_event, pivot, step, timer
 
 if TYPE_CHECKING:
     from sagakit.drivers.local import Engine, arun, run
@@ -41,10 +42,12 @@ __all__ = [
     "StepContext",
     "TerminalError",
     "arun",
+    "await_event",
     "pivot",
     "run",
     "simulate",
     "step",
+    "timer",
 ]
 
 

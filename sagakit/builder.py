@@ -12,8 +12,9 @@ import msgspec
 
 from sagakit.errors import DefinitionError
 from sagakit.execution import Execution
-from sagakit.saga import Action, Saga, Step, callable_name, step
+from sagakit.saga import Saga
 from sagakit.scenario import Scenario
+from sagakit.steps import Action, Step, callable_name, step
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,10 +36,17 @@ class SagaBuilder:
         self._steps: dict[str, Step] = {}
 
     def add_step(
-        self, action: Action, compensation: Action | None = None, **options: Any
+        self, action: Action | Step, compensation: Action | None = None, **options: Any
     ) -> SagaBuilder:
-        """Add a step; options as for ``sagakit.step``. Returns the builder, to go on from."""
-        self._add(action, compensation, options)
+        """Add a step: an action with options as for ``sagakit.step``, or a step that is declared
+        already (``await_event(…)`` for instance). Returns the builder, to go on from."""
+        if not isinstance(action, Step):
+            self._add(action, compensation, options)
+        elif compensation is not None or options:
+            cure = f"step '{action.name}' is declared already; give its options there"
+            raise DefinitionError(f"saga '{self.name}'", [cure])
+        else:
+            self._steps[action.name] = action
         return self
 
     def _add(self, action: Action, compensation: Action | None, options: dict[str, Any]) -> Step:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import re
 import sys
 import time
 import traceback
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from sagakit.saga import Saga
     from sagakit.scenario import Scenario
 
-EXIT = {"completed": 0, "running": 0, "compensated": 2, "stuck": 3, "abandoned": 3}
+EXIT = {"completed": 0, "running": 0, "waiting": 0, "compensated": 2, "stuck": 3, "abandoned": 3}
 
 
 def text(value: str) -> str:
@@ -40,7 +42,7 @@ _journal = click.argument("journal", type=click.Path(path_type=Path))
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 completed, 1 error, 2 compensated, 3 stuck.",
+    epilog="Exit codes: 0 completed (or waiting), 1 error, 2 compensated, 3 stuck.",
 )
 @click.version_option(package_name="sagakit")
 def cli() -> None:
@@ -63,6 +65,17 @@ def cli() -> None:
     metavar="STEP[@ATTEMPT]",
     help="Fail a step for good (STEP) or at one attempt (STEP@1); repeatable.",
 )
+@click.option(
+    "--signal",
+    "signals",
+    type=text,
+    multiple=True,
+    metavar="EVENT[=JSON][@SECONDS]",
+    help="An event arrives from outside, so long after the start; repeatable.",
+)
+@click.option(
+    "--cancel", type=click.FloatRange(min=0), metavar="SECONDS", help="Call it off after so long."
+)
 @click.option("--seed", type=int, default=0, help="Seed of the simulation (default 0).")
 @click.option("--real", is_flag=True, help="Run in real time instead of virtual time.")
 @click.option(
@@ -79,6 +92,8 @@ def run(
     saga: str,
     input_text: str | None,
     fails: Sequence[str],
+    signals: Sequence[str],
+    cancel: float | None,
     seed: int,
     real: bool,
     journal: Path | None,
@@ -96,7 +111,7 @@ def run(
         raise SagaError("--id is empty; give the execution an id, or leave --id out")
     definition = load_saga(saga)
     value = _read_input(input_text)
-    scenario = _scenario(fails, definition)
+    scenario = _scenario(fails, signals, cancel, definition)
     if journal is not None:
         from sagakit.drivers.local import Engine
 
@@ -437,7 +452,9 @@ def _read_input(text: str | None) -> Any:
         raise SagaError(f"{source} is not JSON: {error}") from None
 
 
-def _scenario(fails: Iterable[str], saga: Saga) -> Scenario | None:
+def _scenario(
+    fails: Iterable[str], signals: Iterable[str], cancel: float | None, saga: Saga
+) -> Scenario | None:
     from sagakit.scenario import Scenario
 
     scenario = Scenario()
@@ -448,7 +465,20 @@ def _scenario(fails: Iterable[str], saga: Saga) -> Scenario | None:
         if at and not attempt.isdecimal():
             raise SagaError(f"--fail {item}: '{attempt}' is not an attempt's number")
         scenario = scenario.fail(step, int(attempt) if at else None)
-    return scenario if scenario.faults else None
+    for item in signals:
+        event, _, payload = item.partition("=")
+        at = "0"
+        if found := re.fullmatch(r"(.*)@(\d+(?:\.\d+)?)", payload or event, re.DOTALL):
+            rest, at = found.groups()
+            event, payload = (event, rest) if payload else (rest, "")
+        try:
+            value = json.loads(payload) if payload else None
+        except json.JSONDecodeError as error:
+            raise SagaError(f"--signal {item}: '{payload}' is not JSON: {error}") from None
+        scenario = scenario.signal(event, value, at=float(at))
+    if cancel is not None:
+        scenario = scenario.cancel(cancel, why="--cancel")
+    return scenario if scenario != Scenario() else None
 
 
 def _must_exist(journal: Path) -> None:

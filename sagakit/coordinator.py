@@ -18,6 +18,7 @@ from sagakit.errors import IllegalEventError
 from sagakit.events import (
     AskReconcile,
     AttemptLost,
+    CancellationRequested,
     Command,
     CompensationAttemptFailed,
     CompensationFailed,
@@ -25,6 +26,7 @@ from sagakit.events import (
     CompensationSucceeded,
     DeadlinePassed,
     EndExecution,
+    EndWait,
     ErrorInfo,
     Event,
     ExecutionCompensated,
@@ -37,12 +39,14 @@ from sagakit.events import (
     ReconcileStarted,
     RunAction,
     RunCompensation,
+    SignalReceived,
     StepAttemptFailed,
     StepFailed,
     StepInDoubt,
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    WaitStarted,
 )
 from sagakit.plan import Plan
 from sagakit.transitions import (
@@ -62,6 +66,7 @@ _RUNNING = StepState.RUNNING
 _RETRYING = StepState.RETRYING
 _RECONCILE_DUE = StepState.RECONCILE_DUE
 _RECONCILING = StepState.RECONCILING
+_WAITING = StepState.WAITING
 _SUCCEEDED = StepState.SUCCEEDED
 _IN_DOUBT = StepState.IN_DOUBT
 _FORWARD = Phase.FORWARD
@@ -87,6 +92,7 @@ class State:
         "execution_id",
         "failures",
         "input",
+        "mail",
         "missing",
         "phase",
         "plan",
@@ -94,12 +100,14 @@ class State:
         "remaining",
         "results",
         "running",
+        "signals",
         "steps",
         "stuck",
         "timers",
         "turned_back",
         "undo_attempts",
         "unsettled",
+        "waiting",
         "waits",
     )
 
@@ -122,6 +130,9 @@ class State:
         self.timers: list[tuple[float, int]] = []  # a heap; an entry counts while `due` agrees
         self.enabled: list[int] = []  # in the order in which they became ready
         self.running = 0
+        self.waiting: dict[int, WaitStarted] = {}
+        self.mail: list[SignalReceived] = []  # what nobody has taken yet, in order
+        self.signals: set[str] = set()  # the ids of all that came
         self.remaining = size
         self.stuck: dict[int, None] = {}
         self.turned_back = False
@@ -130,8 +141,20 @@ class State:
 
     @property
     def status(self) -> str:
-        """``running``, ``completed``, ``compensated``, ``stuck`` or ``abandoned``."""
-        return STATUS[self.phase]
+        """``running``, ``waiting``, ``completed``, ``compensated``, ``stuck`` or ``abandoned``."""
+        resting = self.phase is _FORWARD and self.resting and not self.stuck
+        return "waiting" if resting else STATUS[self.phase]
+
+    @property
+    def resting(self) -> bool:
+        """Nothing is done and nothing will be before the world says so, or a time has come."""
+        waiting = self.waiting
+        return (
+            bool(waiting)
+            and not self.running
+            and not self.ready
+            and all(number in waiting for number in self.due)
+        )
 
     def copy(self) -> State:
         """An independent copy: O(steps)."""
@@ -183,7 +206,9 @@ def decide(state: State, now: float) -> list[Command]:
     if deadline is not None and deadline <= now and phase is _FORWARD and state.remaining:
         return [PassDeadline()]
     if not state.ready and not state.timers:
-        return [] if state.running else _end(state)
+        if state.running or (state.waiting and not state.stuck):
+            return []
+        return _end(state)
     commands: list[Command] = []
     for number in state.ready:
         if state.steps[number] is _READY:  # the usual case, in line
@@ -191,7 +216,10 @@ def decide(state: State, now: float) -> list[Command]:
         else:
             commands.append(_command(state, number))
     if state.timers and state.timers[0][0] <= now:
-        commands += [_command(state, number) for number in _ripe(state, now)]
+        ripe = (number for number in _ripe(state, now) if number not in state.ready)
+        commands += [_command(state, number) for number in ripe]
+    if not commands and state.stuck and state.resting:
+        return _end(state)  # an operator is needed already, whatever the others wait for
     return commands
 
 
@@ -202,6 +230,8 @@ def _command(state: State, number: int) -> Command:
         return RunAction(name, state.attempts[number] + 1)
     if current is _RECONCILE_DUE:
         return AskReconcile(name)
+    if current is _WAITING:
+        return EndWait(name)
     return RunCompensation(name, state.undo_attempts.get(number, 0) + 1)
 
 
@@ -418,7 +448,13 @@ def _step_succeeded(state: State, event: StepSucceeded) -> None:
         or event.attempt != state.attempts[number]
     ):
         number = _find(state, event)
+        waited = state.steps[number] is _WAITING
         _enter(state, event, number, state.attempts[number])
+        if waited:
+            letter = letters(state).get(number)
+            if letter is not None:
+                state.mail.remove(letter)
+            _stop_waiting(state, number)
     state.steps[number] = _SUCCEEDED
     state.running -= 1
     state.results[event.step] = event.result
@@ -463,7 +499,10 @@ def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
 
 def _step_failed(state: State, event: StepFailed) -> None:
     number = _find(state, event)
+    waited = state.steps[number] is _WAITING
     _enter(state, event, number, state.attempts[number])
+    if waited:
+        _stop_waiting(state, number)
     if state.ready.pop(number, False) is False:
         state.running -= 1
     if state.plan.kinds[number] == "retriable":
@@ -536,6 +575,75 @@ def _fail(state: State, event: Event) -> None:
         _settled_while_turning(state)
 
 
+# -- waiting for the world ------------------------------------------------------------------
+
+
+def _wait_started(state: State, event: WaitStarted) -> None:
+    number = _find(state, event)
+    _forward(state, event)
+    state.steps[number] = _target(state, event, number)
+    state.attempts[number] += 1
+    state.waiting[number] = event
+    del state.ready[number]
+    if event.expires_at is not None:
+        _start_timer(state, number, event.expires_at)
+    state.ready |= dict.fromkeys(letters(state))
+
+
+def letters(state: State) -> dict[int, SignalReceived]:
+    """Which signals end which waits: who has waited longest takes what came first."""
+    left = list(state.mail)
+    found: dict[int, SignalReceived] = {}
+    for number, wait in state.waiting.items() if left else ():
+        for letter in left:
+            if letter.event == wait.event and letter.correlation in (None, wait.correlation):
+                found[number] = letter
+                left.remove(letter)
+                break
+    return found
+
+
+def _signal_received(state: State, event: SignalReceived) -> None:
+    if state.phase is not Phase.STUCK:
+        _active(state, event)
+    if event.id in state.signals:
+        raise _refuse(state, event, f"has the signal '{event.id}' already")
+    state.signals.add(event.id)
+    state.mail.append(event)
+    state.ready |= dict.fromkeys(letters(state))
+
+
+def _stop_waiting(state: State, number: int) -> None:
+    """The wait is over; what follows counts it among those that run until it is settled."""
+    del state.waiting[number]
+    state.ready.pop(number, None)
+    _stop_timer(state, number)
+    state.running += 1
+
+
+def why_not_cancel(state: State) -> str:
+    """Why an execution can no longer be called off; empty if it can."""
+    pivot = state.plan.pivot
+    if state.phase is _BACKWARD:
+        return "it is being compensated already"
+    if state.phase is not _FORWARD:
+        return f"it is {state.status}"
+    if pivot is not None:
+        current = state.steps[pivot]
+        untried = current is _READY and not state.attempts[pivot]
+        if not untried and current is not _PENDING and current is not _WAITING:
+            name = state.plan.names[pivot]
+            return f"its pivot '{name}' is {current}: there is no way back"
+    return ""
+
+
+def _cancellation_requested(state: State, event: CancellationRequested) -> None:
+    why = why_not_cancel(state)
+    if why:
+        raise _refuse(state, event, f"cannot be cancelled: {why}")
+    _turn_back(state, _phase(state, event, CancellationRequested))
+
+
 def _deadline_passed(state: State, event: DeadlinePassed) -> None:
     _turn_back(state, _phase(state, event, DeadlinePassed))
 
@@ -544,11 +652,12 @@ def _turn_back(state: State, phase: Phase) -> None:
     """Nothing new starts; what waits is halted; what runs settles first."""
     state.phase = phase
     state.turned_back = True
-    for number in [*state.ready, *state.due]:
+    for number in {**state.ready, **state.due, **state.waiting}:
         if state.steps[number] is not _RECONCILE_DUE:
             in_doubt = number in state.doubtful
             _cause(state, number, Cause.HALTED_IN_DOUBT if in_doubt else Cause.HALTED)
             state.ready.pop(number, None)
+    state.waiting.clear()
     state.due.clear()
     state.timers.clear()
     _settled_while_turning(state)
@@ -648,10 +757,13 @@ def _get_stuck(state: State, number: int) -> None:
 
 def _ended(state: State, event: Event) -> None:
     target = _phase(state, event, type(event))
-    if state.running or state.ready or state.due:
+    stuck = isinstance(event, ExecutionStuck)
+    if (state.running or state.ready or state.due or state.waiting) and not (
+        stuck and state.resting
+    ):
         raise _refuse(state, event, "has steps under way")
     finished = state.unsettled == 0 if state.turned_back else state.remaining == 0
-    if finished == isinstance(event, ExecutionStuck):
+    if finished == stuck:
         raise _refuse(state, event, "has steps that wait" if not finished else "is not stuck")
     state.phase = target
 
@@ -711,6 +823,9 @@ APPLY: dict[type[Event], Callable[[State, Any], None]] = {
     CompensationAttemptFailed: _compensation_attempt_failed,
     CompensationFailed: _compensation_failed,
     DeadlinePassed: _deadline_passed,
+    WaitStarted: _wait_started,
+    SignalReceived: _signal_received,
+    CancellationRequested: _cancellation_requested,
     ExecutionCompleted: _ended,
     ExecutionCompensated: _ended,
     ExecutionStuck: _ended,

@@ -84,6 +84,14 @@ class ResolutionError(SagaError):
     """A resolution that does not fit the execution, such as one that is not stuck."""
 
 
+class CancellationError(SagaError):
+    """An execution can no longer be called off; the text says why."""
+
+
+class SignalError(SagaError):
+    """A signal that cannot be delivered; the text says why. Nothing was recorded."""
+
+
 class SimulationError(SagaError):
     """A simulation that would never end."""
 

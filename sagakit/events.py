@@ -172,6 +172,34 @@ class AttemptLost(Event, frozen=True, gc=False):
     at: float
 
 
+class WaitStarted(Event, frozen=True, gc=False):
+    """The step waits for the world: for an event from outside, for a time, or for either."""
+
+    step: str
+    at: float
+    event: str | None = None  # None: only for the time
+    correlation: str | None = None
+    expires_at: float | None = None
+
+
+class SignalReceived(Event, frozen=True, gc=False):
+    """An event from outside arrived; a step that waits for it, now or later, takes it."""
+
+    at: float
+    event: str
+    id: str  # a signal delivered again has the same
+    payload: Any = None
+    correlation: str | None = None  # only a wait with the same one takes it; None: any
+
+
+class CancellationRequested(Event, frozen=True, gc=False):
+    """An operator called the execution off before its pivot: backward recovery begins."""
+
+    at: float
+    by: str
+    why: str
+
+
 class ReconcileStarted(Event, frozen=True, gc=False):
     """The participant is asked whether the step's effect happened."""
 
@@ -259,6 +287,9 @@ AnyEvent = (
     | StepFailed
     | StepInDoubt
     | AttemptLost
+    | WaitStarted
+    | SignalReceived
+    | CancellationRequested
     | ReconcileStarted
     | ReconcileFailed
     | CompensationStarted
@@ -288,6 +319,12 @@ class RunCompensation(Command, frozen=True, gc=False):
 
 
 class AskReconcile(Command, frozen=True, gc=False):
+    step: str
+
+
+class EndWait(Command, frozen=True, gc=False):
+    """The step's wait is over: its event is here, or its time has come."""
+
     step: str
 
 

@@ -12,6 +12,7 @@ from sagakit.coordinator import State, evolve, replay
 from sagakit.errors import CodecError
 from sagakit.events import (
     AttemptLost,
+    CancellationRequested,
     CompensationAttemptFailed,
     CompensationFailed,
     CompensationStarted,
@@ -22,15 +23,18 @@ from sagakit.events import (
     ExecutionResolved,
     ExecutionStarted,
     ReconcileFailed,
+    SignalReceived,
     StepAttemptFailed,
     StepFailed,
     StepInDoubt,
     StepStarted,
     StepSucceeded,
+    WaitStarted,
 )
 from sagakit.journal import codec
-from sagakit.saga import Saga, callable_name
+from sagakit.saga import Saga
 from sagakit.scenario import INJECTED, FaultKind
+from sagakit.steps import callable_name
 
 if TYPE_CHECKING:
     from sagakit.views import Bar, Mark, Mermaid, Message, Picture
@@ -59,7 +63,7 @@ class Execution:
 
     @property
     def status(self) -> str:
-        """``completed``, ``compensated``, ``stuck``; ``running`` or ``abandoned``."""
+        """``completed``, ``compensated``, ``stuck``; ``running``, ``waiting`` or ``abandoned``."""
         return self._state.status
 
     @property
@@ -130,6 +134,18 @@ class Execution:
         return tuple(event for event in self.events if isinstance(event, ExecutionResolved))
 
     @property
+    def cancellation(self) -> CancellationRequested | None:
+        """Who called the execution off, and why; None if nobody did."""
+        found = (event for event in self.events if isinstance(event, CancellationRequested))
+        return next(found, None)
+
+    @property
+    def waiting_for(self) -> Mapping[str, WaitStarted]:
+        """What each waiting step waits for: ``event``, ``correlation`` and ``expires_at``."""
+        names = self.saga.plan.names
+        return {names[number]: wait for number, wait in self._state.waiting.items()}
+
+    @property
     def started_at(self) -> float:
         """Seconds since the epoch (in virtual time: since its beginning)."""
         return _at(self.events[0])
@@ -190,6 +206,8 @@ class Execution:
         failure = self._failure
         if any(isinstance(event, DeadlinePassed) for event in self.events):
             parts.append("its deadline passed")
+        if self.cancellation is not None:
+            parts.append(f"cancelled by {self.cancellation.by}")
         if failure is not None:
             word = "was in doubt" if isinstance(failure, StepInDoubt) else "failed"
             parts.append(f"'{failure.step}' {word} ({failure.error.name})")
@@ -215,9 +233,10 @@ def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[E
     for event in events:
         if type(event) is StepSucceeded and event.result is not None:
             number = plan.index.get(event.step)
-            if number is not None:
+            call = None if number is None else plan.actions[number]
+            if call is not None:
                 try:
-                    result = codec.restore(event.result, plan.actions[number])
+                    result = codec.restore(event.result, call)
                 except msgspec.ValidationError as error:
                     if strict:
                         raise CodecError(
@@ -238,12 +257,30 @@ def tell(event: Event) -> tuple[str, str, str]:
         details.append(f"attempt {event.attempt}")  # type: ignore[attr-defined]
     if getattr(event, "in_doubt", False):
         details.append("in doubt")
+    if isinstance(event, WaitStarted):
+        details.append(_wait_words(event))
+    if isinstance(event, SignalReceived):
+        whom = "" if event.correlation is None else f" for {event.correlation}"
+        details.append(f"'{event.event}'{whom}")
+    if isinstance(event, CancellationRequested):
+        details.append(f"by {event.by}: {event.why}")
     if isinstance(event, ExecutionResolved):
         details.append(f"{event.resolution} {', '.join(event.steps)} by {event.by}: {event.why}")
     error = getattr(event, "error", None)
     if error is not None:
         details.append(f"{error.name}: {error.message}" if error.message else error.name)
     return what, getattr(event, "step", ""), ", ".join(details)
+
+
+def _wait_words(event: WaitStarted) -> str:
+    words = []
+    if event.event is not None:
+        words.append(f"for '{event.event}'")
+    if event.correlation is not None:
+        words.append(f"of {event.correlation}")
+    if event.expires_at is not None:
+        words.append(f"for {event.expires_at - event.at:g} s at most")
+    return " ".join(words)
 
 
 def _at(event: Event) -> float:
@@ -296,10 +333,21 @@ class _Bars:
                 case CompensationFailed(step=step, error=error):
                     label = _error_label(error)
                     self._close(step, "compensation", at, "compensation failed", label)
+                case WaitStarted(step=step):
+                    self.open[step, "action"] = (1, at)
+                case SignalReceived(event=name):
+                    self.marks.append(Mark(at=at, text=f"signal {name}", kind="signal"))
+                case CancellationRequested(by=by):
+                    self.marks.append(Mark(at=at, text=f"cancelled by {by}", kind="cancelled"))
                 case ExecutionResolved(resolution=resolution, by=by):
                     self.marks.append(Mark(at=at, text=f"{resolution} by {by}", kind="resolved"))
+        states = self.execution.states
         for step, side in list(self.open):
-            self._close(step, side, None, "running", "")
+            state = states[step]
+            if state == "pending":  # a wait that backward recovery cut short
+                self._close(step, side, at, "skipped", "called off")
+            else:
+                self._close(step, side, None, "waiting" if state == "waiting" else "running", "")
         return self.bars, self.marks
 
     def _close(self, step: str, side: str, end: float | None, outcome: str, label: str) -> None:

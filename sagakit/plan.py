@@ -15,9 +15,10 @@ from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable,
 from typing import TYPE_CHECKING, Any, Literal
 
 from sagakit.spec import Retry, Simulated, is_seconds, nearest
+from sagakit.steps import OnTimeout, Wait
 
 if TYPE_CHECKING:
-    from sagakit.saga import Step
+    from sagakit.steps import Step
 
 Kind = Literal["compensatable", "pivot", "retriable"]
 
@@ -48,6 +49,15 @@ class Call:
         return self._result_type
 
 
+class WaitCall(typing.NamedTuple):
+    """What a step waits for; a callable gives its seconds or correlation when it begins."""
+
+    event: str | None
+    correlate: Call | None
+    timeout: float | Call | None
+    on_timeout: OnTimeout
+
+
 class Plan:
     """The compiled form of a saga's steps. Every list is indexed by the step's number."""
 
@@ -68,6 +78,7 @@ class Plan:
         "retry",
         "roots",
         "timeout",
+        "waits",
         "whens",
     )
 
@@ -94,7 +105,19 @@ class Plan:
         self.roots = [number for number in range(size) if not self.after[number]]
         self.pivot = next((number for number in range(size) if steps[number].pivot), None)
         self.kinds = self._derive_kinds(size)
-        self.actions = [typing.cast(Call, call(step.action)) for step in steps]
+        self.actions = [
+            None if isinstance(step.action, Wait) else call(step.action) for step in steps
+        ]
+        self.waits = {
+            number: WaitCall(
+                step.action.event,
+                call(step.action.correlate),
+                call(step.action.timeout) if callable(step.action.timeout) else step.action.timeout,
+                step.action.on_timeout,
+            )
+            for number, step in enumerate(steps)
+            if isinstance(step.action, Wait)
+        }
         self.compensations = [call(step.compensation) for step in steps]
         self.reconciles = [call(step.reconcile) for step in steps]
         self.whens = [
@@ -210,8 +233,15 @@ def _options(step: Step) -> list[str]:
         value = getattr(step, option)
         if not isinstance(value, kind):
             found.append(f"{place}: {option} is {value!r}; give {cure}")
-    for role in ("action", "compensation", "reconcile", "when"):
-        function = getattr(step, role)
+    functions = {
+        role: getattr(step, role) for role in ("action", "compensation", "reconcile", "when")
+    }
+    if isinstance(step.action, Wait):
+        found += _wait(step, step.action)
+        functions |= {"action": None, "correlate": step.action.correlate}
+        if callable(step.action.timeout):
+            functions["timeout"] = step.action.timeout
+    for role, function in functions.items():
         if function is None or isinstance(function, bool):
             continue
         if not callable(function):
@@ -229,12 +259,35 @@ def _options(step: Step) -> list[str]:
             found.append(
                 f"{place}: {label}() needs more than one argument; take nothing or one, the context"
             )
-        elif role == "when" and _is_async(function):
-            found.append(f"{place}: its when is a coroutine; make it a plain function")
+        elif role in ("when", "correlate", "timeout") and _is_async(function):
+            found.append(f"{place}: its {role} is a coroutine; make it a plain function")
     if step.compensation is None:
         for option in ("compensation_retry", "compensation_timeout"):
             if getattr(step, option) is not None:
                 found.append(f"{place}: {option} without a compensation; add one or drop {option}")
+    return found
+
+
+def _wait(step: Step, wait: Wait) -> list[str]:
+    """What is wrong with a step that waits."""
+    place = f"step '{step.name}'"
+    found = []
+    if wait.event is None and wait.timeout is None:
+        found.append(f"{place} waits for nothing; give an event or a timeout")
+    elif wait.event is not None and not (
+        isinstance(wait.event, str) and wait.event.strip() and wait.event.isprintable()
+    ):
+        found.append(f"{place} waits for the event {wait.event!r}; give printable text")
+    seconds = wait.timeout
+    if not (seconds is None or callable(seconds) or (is_seconds(seconds) and seconds > 0)):
+        found.append(f"{place}: timeout is {seconds!r}; give seconds above 0, or a function")
+    if wait.on_timeout not in typing.get_args(OnTimeout):
+        found.append(f"{place}: on_timeout is {wait.on_timeout!r}; give 'fail' or 'continue'")
+    elif wait.event is None and wait.on_timeout == "fail":
+        found.append(f"{place} waits only for a time; give on_timeout='continue'")
+    for option in ("retry", "timeout", "reconcile", "idempotent"):
+        if getattr(step, option):
+            found.append(f"{place} waits and calls nothing; drop its {option}")
     return found
 
 
@@ -292,12 +345,22 @@ def _places(steps: Sequence[Step]) -> list[str]:
     for number, step in enumerate(steps):
         if number in behind and step.compensation is not None:
             found.append(f"step '{step.name}' stands after the pivot; drop its compensation")
+        elif number in behind and _may_expire(step):
+            found.append(
+                f"step '{step.name}' stands after the pivot, where no step may fail; "
+                "give on_timeout='continue', or drop its timeout"
+            )
         elif sound and number not in behind and number not in before and number != pivots[0]:
             found.append(
                 f"step '{step.name}' runs beside the pivot '{pivot.name}'; "
                 f"place it before (pivot after '{step.name}') or after it"
             )
     return found
+
+
+def _may_expire(step: Step) -> bool:
+    wait = step.action
+    return isinstance(wait, Wait) and wait.timeout is not None and wait.on_timeout == "fail"
 
 
 # -- what a callable takes and gives --------------------------------------------------------

@@ -6,7 +6,7 @@ import copy
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,109 +15,14 @@ import msgspec
 from sagakit import spec as _spec
 from sagakit.errors import DefinitionError, InputError
 from sagakit.plan import Kind, Plan, problems
-from sagakit.spec import Retry, Simulated
+from sagakit.spec import Simulated
+from sagakit.steps import Action, Step, Wait, callable_name, step
 
 if TYPE_CHECKING:
     import graphviz
     import networkx
 
     from sagakit.views import FlowEngine, FlowNode, Picture
-
-Action = Callable[..., Any]
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One local transaction: an action and, usually, a compensation. Made by ``step``."""
-
-    name: str
-    action: Action
-    compensation: Action | None = None
-    after: tuple[str, ...] | None = None
-    when: Action | bool | None = None
-    pivot: bool = False
-    retry: Retry | None = None
-    timeout: float | None = None
-    compensation_retry: Retry | None = None
-    compensation_timeout: float | None = None
-    reconcile: Action | None = None
-    idempotent: bool = False
-    service: str | None = None
-    description: str = ""
-
-
-def step(
-    action: Action,
-    compensation: Action | None = None,
-    *,
-    name: str | None = None,
-    after: str | Iterable[str] | None = None,
-    when: Action | bool | None = None,
-    pivot: bool = False,
-    retry: Retry | None = None,
-    timeout: float | None = None,
-    compensation_retry: Retry | None = None,
-    compensation_timeout: float | None = None,
-    reconcile: Action | None = None,
-    idempotent: bool = False,
-    service: str | None = None,
-    description: str = "",
-) -> Step:
-    """Declare a step.
-
-    Parameters:
-        action: a callable, sync or async, of nothing or one argument, the ``StepContext``.
-        compensation: undoes the action; it must accept that the action never ran.
-        name: defaults to the action's name.
-        after: names of the steps it waits for; left out: the step above it; ``()``: none.
-        when: a plain function (or a bool); if it is false the step is skipped.
-        pivot: the point of no return; see ``pivot``.
-        retry: the policy for the action; without it one attempt (after the pivot: until it
-            succeeds, waiting 1 s, 2 s … 60 s).
-        timeout: seconds after which an attempt counts as in doubt.
-        compensation_retry: the policy for the compensation; three attempts by default.
-        compensation_timeout: seconds after which an attempt to compensate counts as failed.
-        reconcile: asked when the step is in doubt, whether its effect happened. It returns
-            ``True``, ``False`` (a promise that it never will), or ``Happened(result)``.
-        idempotent: a declaration that the action may be repeated with the same key.
-        service: who owns the step.
-        description: one sentence for people.
-
-    Raises:
-        DefinitionError: the action has no name of its own and none was given.
-    """
-    if name is None:
-        name = callable_name(action)
-        if name is None:
-            raise DefinitionError(f"step {action!r}", ["has no name of its own; give name="])
-    if isinstance(after, str) or not isinstance(after, Iterable | None):
-        after = (after,)
-    return Step(
-        name=name,
-        action=action,
-        compensation=compensation,
-        after=None if after is None else tuple(after),
-        when=when,
-        pivot=pivot,
-        retry=retry,
-        timeout=_spec.number(timeout),
-        compensation_retry=compensation_retry,
-        compensation_timeout=_spec.number(compensation_timeout),
-        reconcile=reconcile,
-        idempotent=idempotent,
-        service=service,
-        description=description,
-    )
-
-
-def pivot(action: Action, **options: Any) -> Step:
-    """Declare the pivot: once it has succeeded nothing is undone. Options as for ``step``."""
-    return step(action, pivot=True, **options)
-
-
-class Happened(msgspec.Struct, frozen=True):
-    """A reconcile's answer: the effect happened, and this is what the action returned."""
-
-    result: Any = None
 
 
 class Saga:
@@ -257,8 +162,7 @@ class Saga:
 
     def to_spec(self) -> _spec.SagaSpec:
         """The plain data behind the YAML form."""
-        functions = [f for s in self.steps for f in (s.action, s.compensation, s.reconcile) if f]
-        functions += [s.when for s in self.steps if callable(s.when)]
+        functions = [f for s in self.steps for f in _callables(s)]
         _spec_names(self.name, functions)
         mixed = not all(isinstance(function, Simulated) for function in functions)
         return _spec.SagaSpec(
@@ -291,6 +195,7 @@ class Saga:
                     "compensation": item.compensation is not None,
                     "reconcile": item.reconcile is not None,
                     "simulated": isinstance(item.action, Simulated),
+                    **_wait_shape(item.action),
                 }
                 for item in self.steps
             }
@@ -307,7 +212,7 @@ class Saga:
             *(
                 Step(
                     name=label,
-                    action=Simulated(label),
+                    action=_remembered_action(label, part),
                     compensation=Simulated(f"undo {label}") if part["compensation"] else None,
                     reconcile=Simulated(f"reconcile {label}") if part["reconcile"] else None,
                     after=tuple(part["after"]),
@@ -426,16 +331,6 @@ class Saga:
             raise InputError(f"saga '{self.name}': its input{none} does not fit the schema: {text}")
 
 
-def callable_name(function: Any) -> str | None:
-    """The name a callable is known by; None for a lambda or a nameless object."""
-    if isinstance(function, Simulated):
-        return function.name or None
-    while isinstance(function, functools.partial):
-        function = function.func
-    name = getattr(function, "__name__", None)
-    return None if name is None or name == "<lambda>" else str(name)
-
-
 def _quoted(version: str | None) -> str:
     return "not given" if version is None else f"'{version}'"
 
@@ -446,6 +341,31 @@ def _label(item: object) -> str:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
+
+
+def _callables(item: Step) -> list[Action]:
+    """Every callable of a step."""
+    found: list[Any] = [item.compensation, item.reconcile, item.when]
+    if isinstance(item.action, Wait):
+        found += [item.action.correlate, item.action.timeout]
+    else:
+        found.append(item.action)
+    return [function for function in found if callable(function)]
+
+
+def _wait_shape(action: Action | Wait) -> dict[str, Any]:
+    if not isinstance(action, Wait):
+        return {}
+    return {"event": action.event, "on_timeout": action.on_timeout}
+
+
+def _remembered_action(name: str, part: Mapping[str, Any]) -> Action | Wait:
+    if "on_timeout" not in part:
+        return Simulated(name)
+    only_time = part["event"] is None
+    return Wait(
+        event=part["event"], timeout=1.0 if only_time else None, on_timeout=part["on_timeout"]
+    )
 
 
 def _rebuilt(given: tuple[Any, ...], options: dict[str, Any]) -> Saga:
@@ -487,6 +407,8 @@ def _undo_label(item: Step) -> str | None:
 
 def _notes(item: Step) -> tuple[str, ...]:
     notes = []
+    if isinstance(item.action, Wait):
+        notes += _wait_notes(item.action)
     if item.when is not None:
         condition = item.when if isinstance(item.when, bool) else callable_name(item.when)
         notes.append(f"when {condition or '…'}")
@@ -495,6 +417,19 @@ def _notes(item: Step) -> tuple[str, ...]:
     if item.timeout is not None:
         notes.append(f"timeout {item.timeout:g} s")
     return tuple(notes)
+
+
+def _wait_notes(wait: Wait) -> list[str]:
+    notes = [] if wait.event is None else [f"waits for {wait.event}"]
+    if callable(wait.timeout):
+        seconds = callable_name(wait.timeout) or "…"
+    elif wait.timeout is not None:
+        seconds = f"{wait.timeout:g} s"
+    else:
+        return notes
+    if wait.event is None:
+        return [f"waits {seconds}"]
+    return [*notes, f"at most {seconds}" + (", then on" if wait.on_timeout == "continue" else "")]
 
 
 # -- between Saga and its YAML form ---------------------------------------------------------
@@ -536,7 +471,21 @@ def _from_spec(
 
     steps = []
     for item in document.steps:
-        action = resolve(item.action or item.name, "action", item.name)
+        action: Any
+        if item.wait is None:
+            action = resolve(item.action or item.name, "action", item.name)
+        else:
+            if item.action is not None:
+                found.append(f"step '{item.name}' has an action and a wait; keep one")
+            timeout = item.wait.timeout
+            action = Wait(
+                event=item.wait.event,
+                correlate=resolve(item.wait.correlate, "correlate", item.name),
+                timeout=_spec.number(timeout)
+                if isinstance(timeout, int | float)
+                else resolve(timeout, "timeout", item.name, result=1.0),
+                on_timeout=item.wait.on_timeout,
+            )
         steps.append(
             step(
                 Simulated(item.name) if action is None else action,
@@ -609,12 +558,23 @@ def _step_spec(item: Step, above: Step | None, mixed: bool) -> _spec.StepSpec:
             raise DefinitionError(f"step '{item.name}'", [cure])
         return label
 
-    action = name(item.action)
+    action = wait = None
+    if isinstance(item.action, Wait):
+        seconds = item.action.timeout
+        wait = _spec.WaitSpec(
+            event=item.action.event,
+            correlate=name(item.action.correlate),
+            timeout=name(seconds, 1.0) if callable(seconds) else seconds,
+            on_timeout=item.action.on_timeout,
+        )
+    else:
+        action = name(item.action)
     default = () if above is None else (above.name,)
     after = item.after or ()
     return _spec.StepSpec(
         name=item.name,
         action=None if action == item.name else action,
+        wait=wait,
         compensation=name(item.compensation),
         after=None if after == default else after[0] if len(after) == 1 else after,
         when=name(item.when, True),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from sagakit.errors import InDoubtError, SagaError, ScenarioError, TerminalError
+from sagakit.journal import codec
 from sagakit.plan import Call
-from sagakit.spec import nearest
+from sagakit.spec import is_seconds, nearest, number
 
 if TYPE_CHECKING:
     from sagakit.saga import Saga
@@ -55,18 +56,72 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.kind} {where}{when}{extra}"
 
 
-class Scenario(msgspec.Struct, frozen=True):
-    """A named list of faults. Every method returns a new scenario with one fault more."""
+class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
+    """An event that arrives from outside.
+
+    Parameters:
+        at: seconds after the execution's start.
+        correlation: only a wait with the same correlation takes it; None: any wait for the event.
+    """
+
+    event: str
+    payload: Any = None
+    at: float = 0.0
+    correlation: str | None = None
+
+    def __str__(self) -> str:
+        whom = f" for {self.correlation}" if self.correlation is not None else ""
+        return f"signal {self.event}{whom} at {self.at:g} s"
+
+
+class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, tag="cancellation"):
+    """An operator calls the execution off, ``at`` so many seconds after its start."""
+
+    at: float = 0.0
+    by: str = "operator"
+    why: str = "as the scenario says"
+
+    def __str__(self) -> str:
+        return f"cancel at {self.at:g} s"
+
+
+class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A named list of faults, and of what comes from outside meanwhile. Every method returns a
+    new scenario with one more."""
 
     faults: tuple[Fault, ...] = ()
     name: str = ""
+    interventions: tuple[Signal | Cancellation, ...] = ()
 
     def _with(self, fault: Fault) -> Scenario:
         if fault.attempt is not None and fault.attempt < 1:
             raise ScenarioError(f"{fault.kind} '{fault.step}': attempts are counted from 1")
         if not fault.seconds >= 0:
             raise ScenarioError(f"{fault.kind} '{fault.step}': give seconds, 0 or more")
-        return Scenario((*self.faults, fault), self.name)
+        return msgspec.structs.replace(self, faults=(*self.faults, fault))
+
+    def _meanwhile(self, what: Signal | Cancellation) -> Scenario:
+        if not (is_seconds(what.at)):
+            raise ScenarioError(f"{what}: give the seconds after the start, 0 or more")
+        return msgspec.structs.replace(self, interventions=(*self.interventions, what))
+
+    def signal(
+        self, event: str, payload: Any = None, *, at: float = 0.0, correlation: str | None = None
+    ) -> Scenario:
+        """The event arrives from outside, ``at`` seconds after the start.
+
+        Raises:
+            CodecError: the payload is not plain data.
+        """
+        kept = codec.plain(payload, f"the signal '{event}': its payload")
+        return self._meanwhile(Signal(event, kept, number(at), correlation))
+
+    def cancel(
+        self, at: float = 0.0, *, by: str = "operator", why: str = "as the scenario says"
+    ) -> Scenario:
+        """An operator calls the execution off, ``at`` seconds after its start. After the pivot
+        that is refused, and changes nothing."""
+        return self._meanwhile(Cancellation(number(at), by, why))
 
     def fail(self, step: str, attempt: int | None = None) -> Scenario:
         """The action fails before its effect: for good, or at one attempt only."""
@@ -97,9 +152,23 @@ class Scenario(msgspec.Struct, frozen=True):
                 raise ScenarioError(
                     f"saga '{saga.name}' has no step '{fault.step}' to {fault.kind}{near}"
                 )
+            if fault.side == "action" and saga.plan.actions[number] is None:
+                raise ScenarioError(
+                    f"saga '{saga.name}': step '{fault.step}' waits and calls nothing that could "
+                    f"{fault.kind}; send it a signal, or none"
+                )
             if fault.side == "compensation" and saga.plan.compensations[number] is None:
                 raise ScenarioError(
                     f"saga '{saga.name}': step '{fault.step}' has no compensation to {fault.kind}"
+                )
+
+        awaited = {wait.event for wait in saga.plan.waits.values()} - {None}
+        for what in self.interventions:
+            if isinstance(what, Signal) and what.event not in awaited:
+                names = ", ".join(f"'{event}'" for event in sorted(map(str, awaited)))
+                raise ScenarioError(
+                    f"saga '{saga.name}' never waits for the event '{what.event}'; "
+                    + (f"it waits for {names}" if names else "it waits for none")
                 )
 
     def find(self, step: str, side: Side, attempt: int) -> Fault | None:
@@ -110,7 +179,7 @@ class Scenario(msgspec.Struct, frozen=True):
         return None
 
     def __str__(self) -> str:
-        return ", ".join(str(fault) for fault in self.faults) or "no faults"
+        return ", ".join(map(str, (*self.faults, *self.interventions))) or "no faults"
 
 
 def inject(call: Call, fault: Fault, timeout: float | None) -> tuple[Call, float]:

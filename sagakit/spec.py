@@ -12,7 +12,7 @@ import math
 import numbers
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -122,6 +122,17 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return self.result
 
 
+class WaitSpec(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """What a step waits for: an event from outside, a time in seconds, or either."""
+
+    event: str | None = None
+    correlate: str | Simulated | None = None
+    timeout: float | str | Simulated | None = None
+    on_timeout: Literal["fail", "continue"] = "fail"
+
+
 class StepSpec(
     msgspec.Struct,
     frozen=True,
@@ -134,6 +145,7 @@ class StepSpec(
 
     name: str
     action: str | Simulated | None = None
+    wait: WaitSpec | None = None
     compensation: str | Simulated | None = None
     after: str | tuple[str, ...] | None = None
     when: bool | str | Simulated | None = None
@@ -382,6 +394,7 @@ _INNER: dict[str, type[msgspec.Struct]] = {
     "compensation": Simulated,
     "when": Simulated,
     "reconcile": Simulated,
+    "wait": WaitSpec,
 }
 
 

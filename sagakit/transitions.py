@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sagakit.events import (
     AttemptLost,
+    CancellationRequested,
     CompensationAttemptFailed,
     CompensationFailed,
     CompensationStarted,
@@ -27,6 +28,7 @@ from sagakit.events import (
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    WaitStarted,
 )
 
 
@@ -37,6 +39,7 @@ class StepState(StrEnum):
     READY = "ready"
     RUNNING = "running"
     RETRYING = "retrying"
+    WAITING = "waiting"
     SUCCEEDED = "succeeded"
     SKIPPED = "skipped"
     FAILED = "failed"
@@ -90,8 +93,9 @@ STEP_TRANSITIONS: dict[StepState, dict[Key, StepState]] = {
     _S.PENDING: {_C.ENABLED: _S.READY},
     _S.READY: {
         StepStarted: _S.RUNNING,
+        WaitStarted: _S.WAITING,
         StepSkipped: _S.SKIPPED,
-        StepFailed: _S.FAILED,  # its `when` raised
+        StepFailed: _S.FAILED,  # a callable that is asked beforehand raised, its `when` say
         _C.HALTED: _S.PENDING,
         _C.HALTED_IN_DOUBT: _S.IN_DOUBT,
     },
@@ -106,6 +110,11 @@ STEP_TRANSITIONS: dict[StepState, dict[Key, StepState]] = {
         StepStarted: _S.RUNNING,
         _C.HALTED: _S.FAILED,
         _C.HALTED_IN_DOUBT: _S.IN_DOUBT,
+    },
+    _S.WAITING: {
+        StepSucceeded: _S.SUCCEEDED,
+        StepFailed: _S.FAILED,
+        _C.HALTED: _S.PENDING,
     },
     _S.SUCCEEDED: {_C.UNDO: _S.COMPENSATION_DUE, _C.NOTHING_TO_UNDO: _S.KEPT},
     _S.SKIPPED: {},
@@ -145,6 +154,7 @@ PHASE_TRANSITIONS: dict[Phase, dict[Key, Phase]] = {
         ExecutionStuck: Phase.STUCK,
         _C.TURN_BACK: Phase.BACKWARD,
         DeadlinePassed: Phase.BACKWARD,
+        CancellationRequested: Phase.BACKWARD,
     },
     Phase.BACKWARD: {ExecutionCompensated: Phase.COMPENSATED, ExecutionStuck: Phase.STUCK},
     Phase.COMPLETED: {},

@@ -8,14 +8,24 @@ from typing import Any
 from hypothesis import strategies as st
 
 from sagakit import Retry, Saga, Simulated, Step
-from sagakit.coordinator import State, action_failed, compensation_failed, decide, evolve
+from sagakit.coordinator import (
+    State,
+    action_failed,
+    compensation_failed,
+    decide,
+    evolve,
+    letters,
+    why_not_cancel,
+)
 from sagakit.events import (
     AskReconcile,
     AttemptLost,
+    CancellationRequested,
     CompensationStarted,
     CompensationSucceeded,
     DeadlinePassed,
     EndExecution,
+    EndWait,
     ErrorInfo,
     Event,
     ExecutionCompensated,
@@ -28,12 +38,16 @@ from sagakit.events import (
     ReconcileStarted,
     RunAction,
     RunCompensation,
+    SignalReceived,
     StepFailed,
     StepInDoubt,
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    WaitStarted,
 )
+from sagakit.steps import Wait
+from sagakit.transitions import ACTIVE
 
 ERROR = ErrorInfo("Boom", "boom")
 
@@ -55,12 +69,22 @@ def sagas(draw: st.DrawFn, most: int = 7) -> Saga:
         steps.append(_step(draw, before, tuple(sinks), False, pivot=True))
     for number in range(before + 1, before + 1 + behind):
         above = draw(st.sets(st.integers(before, number - 1), min_size=1, max_size=3))
-        steps.append(_step(draw, number, tuple(f"s{other}" for other in above), False))
+        above_names = tuple(f"s{other}" for other in above)
+        steps.append(_step(draw, number, above_names, False, late=True))
     deadline = draw(st.sampled_from([None, None, 0.5, 5.0]))
     return Saga("generated", *steps, deadline=deadline)
 
 
-def _step(draw: Any, number: int, after: tuple[str, ...], undo: bool, pivot: bool = False) -> Step:
+def _step(
+    draw: Any,
+    number: int,
+    after: tuple[str, ...],
+    undo: bool,
+    pivot: bool = False,
+    late: bool = False,
+) -> Step:
+    if draw(st.integers(0, 4)) == 0:
+        return _wait(draw, number, after, undo, pivot, late)
     return Step(
         name=f"s{number}",
         action=Simulated("act"),
@@ -70,6 +94,24 @@ def _step(draw: Any, number: int, after: tuple[str, ...], undo: bool, pivot: boo
         reconcile=Simulated("ask") if draw(st.booleans()) else None,
         retry=draw(st.sampled_from([None, Retry(2), Retry(3, wait=0.5, jitter=0.5)])),
         compensation_retry=Retry(2, wait=0.1) if undo else None,
+    )
+
+
+def _wait(
+    draw: Any, number: int, after: tuple[str, ...], undo: bool, pivot: bool, late: bool
+) -> Step:
+    event = draw(st.sampled_from([None, "e", "e", "f"]))
+    may_fail = event is not None and not late
+    return Step(
+        name=f"s{number}",
+        action=Wait(
+            event=event,
+            timeout=2.0 if event is None else draw(st.sampled_from([None, 1.0, 3.0])),
+            on_timeout=draw(st.sampled_from(["fail", "continue"])) if may_fail else "continue",
+        ),
+        compensation=Simulated("undo") if undo else None,
+        after=after,
+        pivot=pivot,
     )
 
 
@@ -92,12 +134,16 @@ class PureDriver:
 
     def turn(self) -> bool:
         """One step of the world; False when the execution has ended."""
-        if self.state.status != "running":
+        if self.state.phase not in ACTIVE:
             return False
+        self._meddle()
         commands = decide(self.state, self.now)
         if commands:
+            phase = self.state.phase
             for command in commands:
                 self._take_up(command)
+                if self.state.phase is not phase:
+                    break  # what was decided before no longer holds
         elif self.in_flight:
             if self.choose("crash", [False, False, False, False, True]):
                 self.crash()
@@ -106,9 +152,27 @@ class PureDriver:
                 self._settle(self.in_flight.pop(index))
         else:
             due = self.state.next_due()
-            assert due is not None, "nothing to do, nothing to wait for, and not ended"
+            if due is None:
+                assert self.state.resting, "nothing to do, nothing to wait for, and not ended"
+                self._send("e" if self.choose("event", [True, False]) else "f")
+                return True
             self.now = max(self.now, due)
         return True
+
+    def _meddle(self) -> None:
+        """Now and then a signal comes, or an operator calls the execution off."""
+        match self.choose("meddle", [None] * 12 + ["e", "f", "cancel"]):
+            case None:
+                pass
+            case "cancel":
+                if not why_not_cancel(self.state):
+                    self.emit(CancellationRequested(self.now, "operator", "test"))
+            case event:
+                self._send(event)
+
+    def _send(self, event: str) -> None:
+        number = len(self.state.signals)
+        self.emit(SignalReceived(self.now, event, f"signal-{number}", number))
 
     def crash(self) -> None:
         self.in_flight.clear()
@@ -125,7 +189,23 @@ class PureDriver:
                 if attempt == 1 and self.choose("skip", [False, False, False, True]):
                     self.emit(StepSkipped(step, self.now))
                     return
+                wait = self.saga[step].action
+                if isinstance(wait, Wait):
+                    expires = None if wait.timeout is None else self.now + wait.timeout
+                    self.emit(WaitStarted(step, self.now, wait.event, None, expires))
+                    return
                 self.emit(StepStarted(step, attempt, self.now))
+            case EndWait(step=step):
+                number = self.state.plan.index[step]
+                tries = self.state.attempts[number]
+                letter = letters(self.state).get(number)
+                if letter is not None:
+                    self.emit(StepSucceeded(step, tries, self.now, letter.payload))
+                elif self.saga[step].action.on_timeout == "continue":
+                    self.emit(StepSucceeded(step, tries, self.now))
+                else:
+                    self.emit(StepFailed(step, tries, self.now, ERROR))
+                return
             case RunCompensation(step=step, attempt=attempt):
                 self.emit(CompensationStarted(step, attempt, self.now))
             case AskReconcile(step=step):

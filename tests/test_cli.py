@@ -164,6 +164,37 @@ def test_run_tells_every_event_in_plain_rows(call: Callable[..., Done]) -> None:
     assert "\x1b" not in done.err
 
 
+WAITS = """
+saga: approval
+steps:
+- step: reserve
+  compensation: release
+- step: approved
+  wait: {event: approved, timeout: 100}
+- step: pay
+  wait: {event: paid}
+"""
+
+
+def test_run_sends_signals_and_calls_off(folder: Path, call: Callable[..., Done]) -> None:
+    (folder / "waits.yaml").write_text(WAITS)
+    done = call("run", "waits.yaml")
+    assert (done.code, "approved failed" in done.out or "TimeoutError" in done.out) == (2, True)
+    done = call("run", "waits.yaml", "--signal", "approved@5.5")
+    assert (done.code, "waiting, 3 steps" in done.out) == (0, True)
+    done = call(
+        "run", "waits.yaml", "--signal", "approved", "--signal", 'paid={"to": "a@7"}@9', "--json"
+    )
+    assert done.json["status"] == "completed"
+    assert done.json["results"]["pay"] == {"to": "a@7"}
+    done = call("run", "waits.yaml", "--cancel", "3")
+    assert (done.code, "cancelled by operator" in done.out) == (2, True)
+    done = call("run", "waits.yaml", "--signal", "paid={x")
+    assert (done.code, "'{x' is not JSON" in done.err) == (1, True)
+    done = call("run", "waits.yaml", "--signal", "payed")
+    assert (done.code, "never waits for the event 'payed'" in done.err) == (1, True)
+
+
 def test_run_gives_the_input(call: Callable[..., Done], folder: Path) -> None:
     (folder / "in.json").write_text('{"n": "é"}', "utf-8")
     for given in ('{"n": "é"}', "@in.json"):

@@ -21,6 +21,7 @@ from sagakit import (
     simulate,
     step,
 )
+from sagakit.steps import Wait
 
 
 def charge() -> str:
@@ -142,6 +143,10 @@ def test_the_conversation_names_the_services() -> None:
 def test_no_picture_or_repr_ever_raises(saga: Saga, data: st.DataObject) -> None:
     scenario = Scenario()
     for item in saga.steps:
+        if isinstance(item.action, Wait):
+            if item.action.event and data.draw(st.booleans()):
+                scenario = scenario.signal(item.action.event, at=data.draw(st.sampled_from([0, 2])))
+            continue
         fault = data.draw(st.sampled_from(["", "", "fail", "once", "lose", "time out", "undo"]))
         match fault:
             case "fail":
@@ -154,6 +159,8 @@ def test_no_picture_or_repr_ever_raises(saga: Saga, data: st.DataObject) -> None
                 scenario = scenario.time_out(item.name, 1)
             case "undo" if item.compensation is not None:
                 scenario = scenario.fail_compensation(item.name)
+    if data.draw(st.integers(0, 3)) == 0:
+        scenario = scenario.cancel(at=1)
     execution = simulate(saga, scenario=scenario, seed=1)
     assert repr(execution).startswith("<Execution of 'generated': ")
     assert " at 0x" not in repr(execution)

@@ -6,13 +6,25 @@ call in its own way, and reports ``returned``, ``raised`` or ``timed_out``.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sagakit.coordinator import APPLY, State, action_failed, compensation_failed, decide, replay
+from sagakit.coordinator import (
+    APPLY,
+    State,
+    action_failed,
+    compensation_failed,
+    decide,
+    letters,
+    replay,
+    why_not_cancel,
+)
 from sagakit.errors import (
+    CancellationError,
     CodecError,
     DefinitionError,
     InDoubtError,
@@ -22,11 +34,13 @@ from sagakit.errors import (
 from sagakit.events import (
     AskReconcile,
     AttemptLost,
+    CancellationRequested,
     Command,
     CompensationStarted,
     CompensationSucceeded,
     DeadlinePassed,
     EndExecution,
+    EndWait,
     ErrorInfo,
     Event,
     ExecutionCompensated,
@@ -38,16 +52,20 @@ from sagakit.events import (
     ReconcileStarted,
     RunAction,
     RunCompensation,
+    SignalReceived,
     StepFailed,
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    WaitStarted,
 )
 from sagakit.execution import Execution, typed
 from sagakit.journal import codec
-from sagakit.plan import Call
-from sagakit.saga import Happened, Saga
-from sagakit.scenario import Scenario, Side, inject
+from sagakit.plan import Call, WaitCall
+from sagakit.saga import Saga
+from sagakit.scenario import Cancellation, Scenario, Side, Signal, inject
+from sagakit.steps import Happened
+from sagakit.transitions import ACTIVE
 
 if TYPE_CHECKING:
     import structlog.typing
@@ -179,7 +197,7 @@ class Attempt:
 class Run:
     """An execution in progress."""
 
-    __slots__ = ("events", "plan", "saga", "scenario", "seed", "state", "written")
+    __slots__ = ("events", "meanwhile", "plan", "saga", "scenario", "seed", "state", "written")
 
     def __init__(self, saga: Saga, state: State, seed: int, scenario: Scenario | None) -> None:
         self.saga = saga
@@ -189,8 +207,14 @@ class Run:
         self.scenario = scenario if scenario and scenario.faults else None
         self.events: list[Event] = []
         self.written = 0  # how many events the journal has
-        if self.scenario:
-            self.scenario.check(saga)
+        self.meanwhile: list[tuple[float, int, Signal | Cancellation]] = []  # the latest first
+        if scenario is not None:
+            scenario.check(saga)
+            self.meanwhile = sorted(
+                ((what.at, number, what) for number, what in enumerate(scenario.interventions)),
+                key=lambda entry: entry[:2],
+                reverse=True,
+            )
 
     @classmethod
     def begin(
@@ -233,12 +257,19 @@ class Run:
         self.events.append(event)
 
     def execution(self) -> Execution:
+        """What has happened, once nothing more will."""
         return Execution(self.saga, self.events, self.state)
+
+    def snapshot(self) -> Execution:
+        """What has happened so far."""
+        return Execution(self.saga, self.events, self.state.copy())
 
     # -- commands ---------------------------------------------------------------------------
 
     def take_up_all(self, now: float) -> list[Attempt]:
         """Take up everything that can be done now; the calls to make, concurrent ones together."""
+        if self.meanwhile:
+            self.intervene(now)
         state = self.state
         attempts = []
         while commands := decide(state, now):
@@ -260,8 +291,11 @@ class Run:
                 when = plan.whens[number]
                 if when is not None and attempt == 1 and not self._wanted(when, name, now):
                     return None
-                self.emit(StepStarted(name, attempt, now))
                 call = plan.actions[number]
+                if call is None:
+                    self._begin_wait(name, plan.waits[number], now)
+                    return None
+                self.emit(StepStarted(name, attempt, now))
                 made = Attempt(self, command, call, "action", attempt, plan.timeout[number])
                 return made if self.scenario is None else self._under_fault(made)
             case RunCompensation(step=name, attempt=attempt):
@@ -278,6 +312,8 @@ class Run:
                 ask = plan.reconciles[number]
                 assert ask is not None
                 return Attempt(self, command, ask, "action", 1, plan.timeout[number])
+            case EndWait(step=name):
+                self._end_wait(name, now)
             case EndExecution(status="stuck", steps=steps):
                 self.emit(ExecutionStuck(now, steps))
             case EndExecution(status=status):
@@ -299,14 +335,95 @@ class Run:
         """Whether the step's ``when`` holds; if not, that is recorded."""
         if isinstance(when, Call):
             try:
-                context = StepContext(self, name, "action", 1)
-                when = bool(when.function(context) if when.takes_context else when.function())
+                when = bool(self._ask(when, name))
             except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
                 self.emit(StepFailed(name, 0, now, ErrorInfo.of(error)))
                 return False
         if not when:
             self.emit(StepSkipped(name, now))
         return when
+
+    def _ask(self, call: Call, name: str) -> Any:
+        """What a plain function of the definition says; it has no effect."""
+        return (
+            call.function(StepContext(self, name, "action", 1))
+            if call.takes_context
+            else (call.function())
+        )
+
+    # -- waiting for the world --------------------------------------------------------------
+
+    def _begin_wait(self, name: str, wait: WaitCall, now: float) -> None:
+        correlation = None
+        seconds = wait.timeout
+        try:
+            if wait.correlate is not None:
+                found = self._ask(wait.correlate, name)
+                correlation = None if found is None else str(found)
+            if isinstance(seconds, Call):
+                seconds = float(self._ask(seconds, name))
+                if not math.isfinite(seconds):
+                    raise ValueError(f"step '{name}' would wait {seconds} seconds")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+            self.emit(StepFailed(name, 0, now, ErrorInfo.of(error)))
+            return
+        expires_at = None if seconds is None else now + max(0.0, seconds)
+        self.emit(WaitStarted(name, now, wait.event, correlation, expires_at))
+
+    def _end_wait(self, name: str, now: float) -> None:
+        state = self.state
+        number = self.plan.index[name]
+        wait = state.waiting[number]
+        letter = letters(state).get(number)
+        if letter is not None:
+            self.emit(StepSucceeded(name, state.attempts[number], now, letter.payload))
+        elif self.plan.waits[number].on_timeout == "continue":
+            self.emit(StepSucceeded(name, state.attempts[number], now))
+        else:
+            assert wait.expires_at is not None
+            begun = self.plan.waits[number].event
+            info = ErrorInfo("TimeoutError", f"no event '{begun}' came in time")
+            self.emit(StepFailed(name, state.attempts[number], now, info))
+
+    def signal(self, signal: Signal, id: str, now: float) -> None:
+        """Record a signal; which step takes it, if any, follows. One that came before is not
+        taken again."""
+        if id not in self.state.signals:
+            self.emit(SignalReceived(now, signal.event, id, signal.payload, signal.correlation))
+
+    def cancel(self, by: str, why: str, now: float) -> None:
+        """Record that an operator calls the execution off.
+
+        Raises:
+            CancellationError: it is too late; says why.
+        """
+        reason = why_not_cancel(self.state)
+        if reason:
+            raise CancellationError(
+                f"execution '{self.state.execution_id}' cannot be cancelled: {reason}"
+            )
+        self.emit(CancellationRequested(now, by, why))
+
+    def next_due(self) -> float | None:
+        """When there will be something to do though no attempt ends (seconds)."""
+        due = self.state.next_due()
+        if not self.meanwhile:
+            return due
+        at: float = self.events[0].at + self.meanwhile[-1][0]  # type: ignore[attr-defined]
+        return at if due is None else min(due, at)
+
+    def intervene(self, now: float) -> None:
+        """Do what the scenario has from outside by now. What comes too late changes nothing."""
+        began: float = self.events[0].at  # type: ignore[attr-defined]
+        while self.meanwhile and began + self.meanwhile[-1][0] <= now:
+            _, number, what = self.meanwhile.pop()
+            if self.state.phase not in ACTIVE:
+                continue
+            if isinstance(what, Signal):
+                self.signal(what, f"scenario-{number}", now)
+            else:
+                with contextlib.suppress(CancellationError):
+                    self.cancel(what.by, what.why, now)
 
     # -- outcomes ---------------------------------------------------------------------------
 
@@ -388,7 +505,9 @@ class Run:
             if answer is not True and not isinstance(answer, Happened):
                 raise TypeError(f"{place} returned {answer!r}; return True, False or Happened(…)")
             value = answer.result if isinstance(answer, Happened) else None
-            value = self._keep(self.plan.actions[number], value, name)
+            call = self.plan.actions[number]
+            assert call is not None  # a wait cannot be reconciled
+            value = self._keep(call, value, name)
         except (TypeError, CodecError) as error:
             self.emit(ReconcileFailed(name, now, ErrorInfo.of(error)))
         else:

@@ -35,7 +35,8 @@ def simulate(
     """Run a saga in virtual time: its actions are really called, only the clock is not real.
 
     The same saga, input, scenario and seed give the same events, byte for byte, as long as the
-    actions themselves are deterministic.
+    actions themselves are deterministic. It ends when the execution ends or waits for what
+    nobody sends.
 
     Parameters:
         input: plain data, handed to every action as ``ctx.input``.
@@ -79,6 +80,8 @@ def _identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> s
     text = b"%d %s " % (seed, msgspec.json.encode(input))
     if scenario is not None:
         text += msgspec.json.encode(scenario.faults)
+        if scenario.interventions:
+            text += msgspec.json.encode(scenario.interventions)
     return f"{saga.name}-{zlib.crc32(text):08x}"
 
 
@@ -98,8 +101,10 @@ class Simulation:
         state = run.state
         self.pump()
         while state.phase in ACTIVE and not self.pending:
-            due = state.next_due()
-            assert due is not None, "an execution under way waits for nothing"
+            due = run.next_due()
+            if due is None:
+                assert state.resting, "an execution under way waits for nothing"
+                break
             self.now = max(self.now, due)
             self.pump()
         if self.pending:

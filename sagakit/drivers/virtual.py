@@ -136,9 +136,11 @@ class _OnLoop:
         if self.run.state.phase not in ACTIVE:
             self.over.set_result(None)
             return
-        due = self.run.state.next_due()
+        due = self.run.next_due()
         if due is not None:
             self.timer = self.loop.call_at(due, self._wake, due)
+        elif self.run.state.resting:
+            self.over.set_result(None)  # it waits for what nobody sends
 
     def _wake(self, due: float) -> None:
         self.simulation.now = max(self.simulation.now, due)  # a timer may fire a hair early

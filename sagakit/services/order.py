@@ -21,10 +21,10 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from sagakit.errors import TerminalError
-from sagakit.saga import Happened
 from sagakit.services.call import Call, Cents, Line, Name, read
 from sagakit.services.database import open_database
 from sagakit.services.participant import Participant
+from sagakit.steps import Happened
 
 tables = MetaData()
 orders = Table(

@@ -50,7 +50,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from sagakit.errors import TerminalError
-from sagakit.saga import Happened
+from sagakit.steps import Happened
 
 Effect = Callable[[Connection], Any]
 Undo = Callable[[Connection, Any], Any]

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
-from sagakit.saga import Saga, pivot, step
+from sagakit.saga import Saga
 from sagakit.services import northwind
 from sagakit.services.books import Books, read_books
 from sagakit.services.inventory import InventoryService
@@ -15,6 +15,7 @@ from sagakit.services.order import OrderService
 from sagakit.services.payment import PaymentService
 from sagakit.services.shipping import ShippingService
 from sagakit.spec import Retry
+from sagakit.steps import pivot, step
 
 DATABASES = ("order.db", "payment.db", "inventory.db", "shipping.db")
 

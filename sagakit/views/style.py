@@ -83,6 +83,7 @@ STATES: dict[str, Look] = {
     "pending": _look("○", GREY, 0.02, dash="2 3"),
     "ready": _look("◔", BLUE, 0.06),
     "running": _look("►", SKY, 0.45),
+    "waiting": _look("◷", YELLOW, 0.20, dash="2 2"),
     "retrying": _look("↻", ORANGE, 0.40, dash="7 3"),
     "succeeded": _look("✓", GREEN, 0.30),
     "skipped": _look("⊘", GREY, 0.18, dash="1 3"),
@@ -113,6 +114,7 @@ COMPENSATION_STATES = frozenset(
 
 STATUSES: dict[str, Look] = {
     "running": STATES["running"],
+    "waiting": STATES["waiting"],
     "completed": STATES["succeeded"],
     "compensated": STATES["compensated"],
     "stuck": STATES["stuck"],
@@ -123,6 +125,8 @@ MARKS: dict[str, Look] = {
     "pivot": _look("◆", BLUE, 0.10),
     "fault": _look("✶", VERMILLION, 0.20, dash="3 2"),
     "resolved": _look("✎", GREEN, 0.20, dash="6 2"),
+    "signal": _look("▽", ORANGE, 0.20),
+    "cancelled": _look("⊟", GREY, 0.30, dash="4 2"),
     "crash": _look("╳", BLACK, 0.30, dash="1 2"),
     "end": _look("◉", GREY, 0.30, dash="2 4"),
 }

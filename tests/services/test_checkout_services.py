@@ -10,8 +10,8 @@ from checkout_by_hand import ORDER, STOCK, call, check_out, order, undo
 from sqlalchemy import text
 
 from sagakit.errors import TerminalError
-from sagakit.saga import Happened
 from sagakit.services import CheckoutWorld
+from sagakit.steps import Happened
 
 
 @pytest.fixture(params=[False, True], ids=["in memory", "on disk"])

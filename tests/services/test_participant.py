@@ -7,8 +7,8 @@ from sqlalchemy import func, insert, select
 from till import ACTION, Till, effects
 
 from sagakit.errors import TerminalError
-from sagakit.saga import Happened
 from sagakit.services import KeyReusedError
+from sagakit.steps import Happened
 
 
 @pytest.fixture

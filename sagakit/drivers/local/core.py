@@ -26,11 +26,19 @@ from sagakit.transitions import ACTIVE
 class Live:
     """An execution that the loop is working on, in the context variables of its caller."""
 
-    __slots__ = ("answer", "context", "over", "run", "tasks", "timer")
+    __slots__ = ("acks", "answer", "context", "over", "run", "tasks", "timer", "until_rest")
 
-    def __init__(self, run: Run, answer: Future[Execution], context: contextvars.Context) -> None:
+    def __init__(
+        self,
+        run: Run,
+        answer: Future[Execution],
+        context: contextvars.Context,
+        until_rest: bool,
+    ) -> None:
         self.run = run
         self.answer = answer
+        self.until_rest = until_rest  # it is enough if it waits for the world
+        self.acks: list[tuple[int, Future[Execution]]] = []  # told when so many events are safe
         self.over = False  # answered: whatever comes later is ignored
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -40,8 +48,19 @@ class Live:
 class Core:
     """Drives executions on a loop. Everything here runs on it."""
 
-    def __init__(self, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        loop: asyncio.AbstractEventLoop,
+        rests: Callable[[Future[Execution]], None] | None = None,
+    ) -> None:
+        """
+        Parameters:
+            rests: told the answer of an execution that waits for the world. Without it nobody
+                can send a signal, and an execution that waits for one ends there.
+        """
         self.loop = loop
+        self._rests = rests
         self.journal = journal
         self.live: dict[str, Live] = {}
         self.watches: list[set[str]] = []  # each notes the ids that begin while it stands here
@@ -53,16 +72,24 @@ class Core:
         self._committing: asyncio.Future[None] | None = None
         self._writer = Threads()  # one commit at a time, so one thread: apart from the actions'
 
-    def start(self, run: Run, answer: Future[Execution], context: contextvars.Context) -> None:
+    def start(
+        self,
+        run: Run,
+        answer: Future[Execution],
+        context: contextvars.Context,
+        *,
+        until_rest: bool = False,
+    ) -> None:
         """Drive a run to its end; the answer is the execution once its end is journalled.
 
         Parameters:
             context: the context variables that its actions see.
+            until_rest: the answer may also be that it waits for the world; it goes on later.
         """
         execution_id = run.state.execution_id
         if execution_id in self.live:
             raise ConflictError(f"execution '{execution_id}' is running already")
-        live = Live(run, answer, context)
+        live = Live(run, answer, context, until_rest)
         self.live[execution_id] = live
         for watch in self.watches:
             watch.add(execution_id)
@@ -159,6 +186,8 @@ class Core:
             if failed and live.run.state.execution_id in failed:
                 self._drop(live, failed[live.run.state.execution_id])
                 continue
+            if live.acks:
+                self._acknowledge(live)
             try:
                 for attempt in attempts:
                     self._make(live, attempt)
@@ -176,11 +205,48 @@ class Core:
             self._forget(live)
             live.answer.set_result(run.execution())
             return
-        due = state.next_due()
+        if state.waiting and state.resting and self._rest_ends(live):
+            return
+        due = run.next_due()
         if due is not None:
             if live.timer is not None:
                 live.timer.cancel()
             live.timer = self.loop.call_later(max(0.0, due - time.time()), self._advance, live)
+
+    def _rest_ends(self, live: Live) -> bool:
+        """Tell that an execution waits for the world; whether that is its end here."""
+        run = live.run
+        if self._rests is not None:
+            self._rests(live.answer)
+            if live.until_rest:
+                answer, live.answer = live.answer, Future()
+                live.answer.set_running_or_notify_cancel()
+                live.until_rest = False
+                answer.set_result(run.snapshot())
+            return False
+        if run.next_due() is None:
+            self._forget(live)
+            live.answer.set_result(run.execution())
+            return True
+        return False
+
+    def intervene(self, live: Live, what: Callable[[Run], None]) -> Future[Execution]:
+        """Let something from outside happen to an execution, and go on from there; the future
+        gives the execution as it is once that is journalled."""
+        run = live.run
+        what(run)
+        safe: Future[Execution] = Future()
+        live.acks.append((len(run.events), safe))
+        self._advance(live)
+        return safe
+
+    def _acknowledge(self, live: Live) -> None:
+        waiting, live.acks = live.acks, []
+        for count, safe in waiting:
+            if live.run.written >= count:
+                safe.set_result(live.run.snapshot())
+            else:
+                live.acks.append((count, safe))
 
     def _drop(self, live: Live, error: BaseException) -> None:
         """Stop working on an execution; the journal keeps what it has."""
@@ -192,6 +258,8 @@ class Core:
         for task in live.tasks:
             task.cancel()
         live.answer.set_exception(error)
+        for _, safe in live.acks:
+            safe.set_exception(error)
 
     def _forget(self, live: Live) -> None:
         live.over = True

@@ -17,24 +17,27 @@ from types import TracebackType
 from typing import Any, get_args
 
 from sagakit.drivers.local.background import BackgroundLoop
-from sagakit.drivers.local.core import Core
+from sagakit.drivers.local.core import Core, Live
 from sagakit.drivers.run import Run, accept_input
 from sagakit.errors import (
+    CancellationError,
     ConflictError,
     DefinitionChangedError,
     EngineClosedError,
     InputError,
     ResolutionError,
     SagaError,
+    SignalError,
     UnknownExecutionError,
 )
 from sagakit.events import Event, ExecutionResolved, Resolution
 from sagakit.execution import Execution, first_event, typed
+from sagakit.journal import codec
 from sagakit.journal.base import ExecutionRow, Journal
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.saga import Saga
-from sagakit.scenario import Scenario
+from sagakit.scenario import Scenario, Signal
 
 # The engine whose action is running here.
 _inside: contextvars.ContextVar[Engine | None] = contextvars.ContextVar("_inside", default=None)
@@ -75,11 +78,11 @@ class Engine:
         for _ in range(concurrency):
             self._places.put(None)
         self._closed = False
-        self._open: set[Future[Execution]] = set()
+        self._open: dict[Future[Execution], bool] = {}  # does it hold a place?
         self._closing = threading.Lock()
         self._process = os.getpid()
         self._background = BackgroundLoop("sagakit-engine", lambda: bool(self._core.live))
-        self._core = Core(self.journal, self._background.loop)
+        self._core = Core(self.journal, self._background.loop, self._leave)
         try:
             for saga in sagas:
                 self.register(saga)
@@ -177,34 +180,38 @@ class Engine:
         if live:
             return live.answer
         stored = self._execution(events)
-        if stored.status != "running":
+        if stored.status not in ("running", "waiting"):
             return stored
         self._check_version(id, saga, first.fingerprint)
         return Run.resume(saga, events, time.time(), seed, scenario)
 
     def _submit(
-        self, begin: Callable[[], Run | Execution | Future[Execution]]
+        self, begin: Callable[[], Run | Execution | Future[Execution]], *, until_rest: bool = False
     ) -> Future[Execution]:
-        work, answer = self._enter(begin)
+        work, answer = self._enter(begin, until_rest=until_rest)
         self._background.submit(work, answer)
         return answer
 
     def _enter(
-        self, begin: Callable[[], Run | Execution | Future[Execution]]
+        self,
+        begin: Callable[[], Run | Execution | Future[Execution]],
+        *,
+        until_rest: bool = False,
+        place: bool = True,
     ) -> tuple[Callable[[], None], Future[Execution]]:
-        """Wait for a place. What is to be done on the loop (make or find the execution, drive it),
-        and the answer to come."""
+        """Wait for a place, if it takes one. What is to be done on the loop (make or find the
+        execution, drive it), and the answer to come."""
         self._background.refuse_inside()
         # An action that runs another saga here must not wait for the place that its own one holds.
-        nested = _inside.get() is self
-        if not nested:
+        place = place and _inside.get() is not self
+        if place:
             self._places.get()  # waits for one; a queue is faster than a semaphore
         context = contextvars.copy_context()
         context.run(_inside.set, self)
         answer: Future[Execution] = Future()
         answer.set_running_or_notify_cancel()
-        self._open.add(answer)
-        answer.add_done_callback(self._open.discard if nested else self._leave)
+        self._open[answer] = place
+        answer.add_done_callback(self._leave)
 
         def on_loop() -> None:
             try:
@@ -212,7 +219,7 @@ class Engine:
                     raise EngineClosedError("the engine is closed")
                 made = begin()
                 if isinstance(made, Run):
-                    self._core.start(made, answer, context)
+                    self._core.start(made, answer, context, until_rest=until_rest)
                     return
             except Exception as error:  # noqa: BLE001  it is raised again from the future
                 answer.set_exception(error)
@@ -225,15 +232,17 @@ class Engine:
         return on_loop, answer
 
     def _leave(self, answer: Future[Execution]) -> None:
-        self._places.put(None)
-        self._open.discard(answer)
+        """An execution has ended, or waits for the world: others may have its place."""
+        if self._open.pop(answer, False):
+            self._places.put(None)
 
     # -- recovery ---------------------------------------------------------------------------
 
     def recover(
         self, *sagas: Saga, progress: Callable[[int], object] | None = None
     ) -> builtins.list[Execution]:
-        """Continue every unfinished execution of these sagas (or of all known ones) to its end.
+        """Continue every unfinished execution of these sagas (or of all known ones) until it ends
+        or waits for the world.
 
         Parameters:
             progress: called with 1 for each execution that has ended.
@@ -257,7 +266,7 @@ class Engine:
                 if id in self._core.live:
                     continue
                 begin = functools.partial(self._resume, id, events, wanted, watch)
-                future = self._submit(begin)
+                future = self._submit(begin, until_rest=True)
                 if progress is not None:
                     future.add_done_callback(functools.partial(_tell, progress))
                 futures.append(future)
@@ -285,7 +294,7 @@ class Engine:
         if events is None or id in watch:
             events = self.journal.read(id)
             execution = self._execution(events)
-            if execution.status != "running":
+            if execution.status not in ("running", "waiting"):
                 return execution
         return Run.resume(wanted[first_event(events).fingerprint], events, time.time())
 
@@ -340,15 +349,9 @@ class Engine:
             if id in self._core.live:
                 raise ResolutionError(f"execution '{id}' is running; it is not stuck")
             events = self.journal.read(id)
-            first = first_event(events)
-            saga = self._sagas.get(first.fingerprint)
-            if saga is None and resolution != "abandon":
-                raise ResolutionError(
-                    f"execution '{id}': the definition of saga '{first.saga}' "
-                    f"({first.fingerprint}) is not known here; give it: Engine(…, sagas=[saga]) "
-                    "or engine.register(saga)"
-                )
-            run = Run.resume(saga or self._remembered(events), events, time.time())
+            abandoned = resolution == "abandon"  # for that no definition is needed
+            saga = self._remembered(events) if abandoned else self._definition(id, events)
+            run = Run.resume(saga, events, time.time())
             stuck = run.execution().stuck_steps
             if run.state.status != "stuck":
                 raise ResolutionError(f"execution '{id}' is {run.state.status}; it is not stuck")
@@ -359,7 +362,125 @@ class Engine:
             run.emit(ExecutionResolved(time.time(), resolution, by, why, steps))
             return run
 
-        return self._background.run(*self._enter(begin))
+        return self._background.run(*self._enter(begin, until_rest=True))
+
+    def _definition(self, id: str, events: builtins.list[Event]) -> Saga:
+        first = first_event(events)
+        try:
+            return self._sagas[first.fingerprint]
+        except KeyError:
+            raise ResolutionError(
+                f"execution '{id}': the definition of saga '{first.saga}' ({first.fingerprint}) "
+                "is not known here; give it: Engine(…, sagas=[saga]) or engine.register(saga)"
+            ) from None
+
+    # -- from outside -----------------------------------------------------------------------
+
+    def signal(
+        self,
+        event: str,
+        payload: Any = None,
+        *,
+        to: str | None = None,
+        correlation: str | None = None,
+        id: str | None = None,
+    ) -> Execution:
+        """Deliver an event from outside to an execution that is running here.
+
+        It may come before the wait is reached: it is kept for it. What comes after the last wait
+        for it, or during compensation, is recorded and changes nothing.
+
+        Parameters:
+            event: what ``await_event`` waits for.
+            payload: plain data; it becomes the waiting step's result.
+            to: the execution's id; or
+            correlation: what the wait's ``correlate`` gave; of several executions that wait the
+                one that began first gets the signal.
+            id: chosen by the sender, it makes delivery idempotent: a signal with the same id is
+                delivered to an execution once.
+
+        Returns:
+            the execution as it is once the signal is journalled.
+
+        Raises:
+            UnknownExecutionError: no execution has this id, or none waits for this correlation.
+            SignalError: the execution has ended, or never waits for this event.
+            CodecError: the payload is not plain data.
+        """
+        self._check_open()
+        if (to is None) == (correlation is None):
+            raise SignalError(f"the signal '{event}': give either to= or correlation=")
+        kept = codec.plain(payload, f"the signal '{event}': its payload")
+        signal = Signal(event, kept, correlation=correlation)
+        signal_id = id or uuid.uuid4().hex
+
+        def deliver() -> Future[Execution]:
+            live = self._awaiting(signal) if to is None else self._reachable(to, event)
+            return self._core.intervene(
+                live, lambda run: run.signal(signal, signal_id, time.time())
+            )
+
+        return self._background.run(*self._enter(deliver, place=False))
+
+    def _awaiting(self, signal: Signal) -> Live:
+        for live in self._core.live.values():
+            for wait in live.run.state.waiting.values():
+                if (wait.event, wait.correlation) == (signal.event, signal.correlation):
+                    return live
+        raise UnknownExecutionError(
+            f"no execution here waits for the event '{signal.event}' of '{signal.correlation}'"
+        )
+
+    def _reachable(self, id: str, event: str | None = None) -> Live:
+        """The live execution of this id; an error that says why there is none."""
+        live = self._core.live.get(id)
+        if live is None:
+            execution = self.status(id)
+            if execution.status in ("running", "waiting"):
+                raise SignalError(
+                    f"execution '{id}' is in the journal and does not run here; recover it first"
+                )
+            raise SignalError(f"execution '{id}' has ended: it is {execution.status}")
+        awaited = {wait.event for wait in live.run.plan.waits.values()}
+        if event is not None and event not in awaited:
+            raise SignalError(
+                f"execution '{id}' of saga '{live.run.saga.name}' never waits for '{event}'"
+            )
+        return live
+
+    def cancel(self, id: str, *, by: str, why: str) -> Execution:
+        """Call an execution off: what it has done is compensated. Waits for that.
+
+        What is under way is let finish first. Once the pivot has been tried there is no way back.
+
+        Parameters:
+            by: who decides; kept in the journal.
+            why: the reason; kept in the journal.
+
+        Raises:
+            UnknownExecutionError: no such id.
+            CancellationError: too late; or a name or reason is missing.
+        """
+        self._check_open()
+        if not by.strip() or not why.strip():
+            raise CancellationError(f"execution '{id}': say who decides (by=) and why (why=)")
+
+        def begin() -> Run | Future[Execution]:
+            live = self._core.live.get(id)
+            if live is not None:
+                self._core.intervene(live, lambda run: run.cancel(by, why, time.time()))
+                return live.answer
+            events = self.journal.read(id)
+            execution = self._execution(events)
+            if execution.status not in ("running", "waiting"):
+                raise CancellationError(
+                    f"execution '{id}' cannot be cancelled: it is {execution.status}"
+                )
+            run = Run.resume(self._definition(id, events), events, time.time())
+            run.cancel(by, why, time.time())
+            return run
+
+        return self._background.run(*self._enter(begin, place=False))
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -412,7 +533,8 @@ class Engine:
             try:
                 if drain:
                     while waiting := list(self._open):
-                        concurrent.futures.wait(waiting)
+                        # Not for ever: one that comes to wait for the world is done with.
+                        concurrent.futures.wait(waiting, timeout=0.05)
             finally:
                 self._background.call(self._core.stop())
                 self._background.close()

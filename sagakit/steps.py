@@ -1,0 +1,191 @@
+"""The steps of a saga: what each does, and the functions that declare them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from sagakit.errors import DefinitionError
+from sagakit.spec import Retry, Simulated, number
+
+Action = Callable[..., Any]
+OnTimeout = Literal["fail", "continue"]
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step does that waits for the world. Made by ``await_event`` and ``timer``."""
+
+    event: str | None = None  # None: only for the time
+    correlate: Action | None = None
+    timeout: float | Action | None = None
+    on_timeout: OnTimeout = "fail"
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One local transaction: an action and, usually, a compensation. Made by ``step``."""
+
+    name: str
+    action: Action | Wait
+    compensation: Action | None = None
+    after: tuple[str, ...] | None = None
+    when: Action | bool | None = None
+    pivot: bool = False
+    retry: Retry | None = None
+    timeout: float | None = None
+    compensation_retry: Retry | None = None
+    compensation_timeout: float | None = None
+    reconcile: Action | None = None
+    idempotent: bool = False
+    service: str | None = None
+    description: str = ""
+
+
+def step(
+    action: Action | Wait,
+    compensation: Action | None = None,
+    *,
+    name: str | None = None,
+    after: str | Iterable[str] | None = None,
+    when: Action | bool | None = None,
+    pivot: bool = False,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    compensation_retry: Retry | None = None,
+    compensation_timeout: float | None = None,
+    reconcile: Action | None = None,
+    idempotent: bool = False,
+    service: str | None = None,
+    description: str = "",
+) -> Step:
+    """Declare a step.
+
+    Parameters:
+        action: a callable, sync or async, of nothing or one argument, the ``StepContext``.
+        compensation: undoes the action; it must accept that the action never ran.
+        name: defaults to the action's name.
+        after: names of the steps it waits for; left out: the step above it; ``()``: none.
+        when: a plain function (or a bool); if it is false the step is skipped.
+        pivot: the point of no return; see ``pivot``.
+        retry: the policy for the action; without it one attempt (after the pivot: until it
+            succeeds, waiting 1 s, 2 s … 60 s).
+        timeout: seconds after which an attempt counts as in doubt.
+        compensation_retry: the policy for the compensation; three attempts by default.
+        compensation_timeout: seconds after which an attempt to compensate counts as failed.
+        reconcile: asked when the step is in doubt, whether its effect happened. It returns
+            ``True``, ``False`` (a promise that it never will), or ``Happened(result)``.
+        idempotent: a declaration that the action may be repeated with the same key.
+        service: who owns the step.
+        description: one sentence for people.
+
+    Raises:
+        DefinitionError: the action has no name of its own and none was given.
+    """
+    if name is None:
+        name = callable_name(action)
+        if name is None:
+            raise DefinitionError(f"step {action!r}", ["has no name of its own; give name="])
+    if isinstance(after, str) or not isinstance(after, Iterable | None):
+        after = (after,)
+    return Step(
+        name=name,
+        action=action,
+        compensation=compensation,
+        after=None if after is None else tuple(after),
+        when=when,
+        pivot=pivot,
+        retry=retry,
+        timeout=number(timeout),
+        compensation_retry=compensation_retry,
+        compensation_timeout=number(compensation_timeout),
+        reconcile=reconcile,
+        idempotent=idempotent,
+        service=service,
+        description=description,
+    )
+
+
+def pivot(action: Action, **options: Any) -> Step:
+    """Declare the pivot: once it has succeeded nothing is undone. Options as for ``step``."""
+    return step(action, pivot=True, **options)
+
+
+def await_event(
+    event: str,
+    *,
+    correlate: Action | None = None,
+    timeout: float | Action | None = None,
+    on_timeout: OnTimeout = "fail",
+    name: str | None = None,
+    compensation: Action | None = None,
+    after: str | Iterable[str] | None = None,
+    when: Action | bool | None = None,
+    pivot: bool = False,
+    service: str | None = None,
+    description: str = "",
+) -> Step:
+    """Declare a step that waits for an event from outside: a reply, a person's decision.
+
+    ``engine.signal(event, payload, …)`` delivers it, before the wait is reached or during it; the
+    payload becomes the step's result. A wait takes no thread, and as a rule no memory.
+
+    Parameters:
+        event: the event's name, text.
+        correlate: a plain function that gives the text by which a signal finds this wait, an
+            order's number for instance; without it signals are addressed by execution id.
+        timeout: seconds, or a plain function that gives them when the wait begins.
+        on_timeout: ``"fail"``: the step has failed (before the pivot: backward recovery);
+            ``"continue"``: it succeeds with the result None.
+        name: the step's name; the event's when left out.
+
+    The other options are as for ``step``.
+    """
+    made = Wait(event=event, correlate=correlate, timeout=number(timeout), on_timeout=on_timeout)
+    return step(
+        made,
+        compensation,
+        name=event if name is None else name,
+        after=after,
+        when=when,
+        pivot=pivot,
+        service=service,
+        description=description,
+    )
+
+
+def timer(
+    name: str,
+    seconds: float | Action,
+    *,
+    after: str | Iterable[str] | None = None,
+    when: Action | bool | None = None,
+    description: str = "",
+) -> Step:
+    """Declare a step that waits for a time and nothing else. It survives every restart.
+
+    Parameters:
+        name: the step's name.
+        seconds: how long, or a plain function that says so when the wait begins.
+
+    The other options are as for ``step``.
+    """
+    made = Wait(timeout=number(seconds), on_timeout="continue")
+    return step(made, name=name, after=after, when=when, description=description)
+
+
+class Happened(msgspec.Struct, frozen=True):
+    """A reconcile's answer: the effect happened, and this is what the action returned."""
+
+    result: Any = None
+
+
+def callable_name(function: Any) -> str | None:
+    """The name a callable is known by; None for a lambda or a nameless object."""
+    if isinstance(function, Simulated):
+        return function.name or None
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None)
+    return None if name is None or name == "<lambda>" else str(name)

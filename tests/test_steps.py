@@ -1,0 +1,109 @@
+"""The steps that are no plain action: what they mean in every form of a definition."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sagakit import (
+    DefinitionError,
+    Retry,
+    Saga,
+    SagaBuilder,
+    Scenario,
+    await_event,
+    pivot,
+    simulate,
+    step,
+    timer,
+)
+from sagakit.steps import Wait
+
+
+def order(ctx):
+    return ctx.input
+
+
+def seconds():
+    return 5
+
+
+WAITS = Saga(
+    "waits",
+    step(seconds, name="a"),
+    await_event("paid", correlate=order, timeout=seconds, name="payment"),
+    await_event("approved", timeout=60, on_timeout="continue"),
+    timer("cool", 3600),
+    timer("asked", seconds),
+)
+
+
+def test_waits_round_trip_and_are_part_of_the_fingerprint():
+    text = WAITS.to_yaml()
+    assert Saga.from_yaml(text, [order, seconds]) == WAITS
+    assert "wait:" in text
+    twin = Saga.from_yaml(text)
+    assert twin["payment"].action.event == "paid"
+    assert simulate(twin, scenario=Scenario().signal("paid")).status == "completed"
+    one = Saga("s", await_event("paid"))
+    assert one.fingerprint != Saga("s", await_event("payed", name="paid")).fingerprint
+    remembered = Saga.from_shape("waits", None, WAITS.shape)
+    assert remembered.shape["steps"]["payment"] == WAITS.shape["steps"]["payment"]
+
+
+def test_what_a_wait_takes_is_drawn():
+    notes = {node.name: node.notes for node in WAITS.flow_nodes()}
+    assert notes["payment"] == ("waits for paid", "at most seconds")
+    assert notes["approved"] == ("waits for approved", "at most 60 s, then on")
+    assert notes["cool"] == ("waits 3600 s",)
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        (await_event(""), "waits for the event ''; give printable text"),
+        (step(Wait(), name="x"), "waits for nothing; give an event or a timeout"),
+        (step(Wait(timeout=1.0), name="x"), "waits only for a time; give on_timeout='continue'"),
+        (timer("x", 0), "timeout is 0.0; give seconds above 0, or a function"),
+        (timer("x", float("nan")), "timeout is nan"),
+        (await_event("x", on_timeout="stop"), "on_timeout is 'stop'; give 'fail' or 'continue'"),
+        (await_event("x", correlate=5), "its correlate is 5, which cannot be called"),
+        (
+            step(Wait(event="x"), name="x", retry=Retry(2)),
+            "waits and calls nothing; drop its retry",
+        ),
+        (step(Wait(event="x"), name="x", timeout=5), "waits and calls nothing; drop its timeout"),
+    ],
+)
+def test_a_wait_that_makes_no_sense_is_named_with_its_cure(item, problem):
+    with pytest.raises(DefinitionError, match=re.escape(problem)):
+        Saga("s", item)
+
+
+def test_no_wait_after_the_pivot_may_fail():
+    with pytest.raises(DefinitionError, match="step 'x' stands after the pivot"):
+        Saga("s", pivot(seconds), await_event("x", timeout=1))
+    Saga("s", pivot(seconds), await_event("x", timeout=1, on_timeout="continue"))
+
+
+def test_a_coroutine_cannot_say_how_long():
+    async def slow():
+        return 1
+
+    with pytest.raises(DefinitionError, match="its timeout is a coroutine"):
+        Saga("s", timer("x", slow))
+
+
+def test_an_entry_with_an_action_and_a_wait_is_refused():
+    with pytest.raises(DefinitionError, match="step 'x' has an action and a wait; keep one"):
+        Saga.from_yaml("saga: s\nsteps:\n- step: x\n  action: a\n  wait: {event: e}\n")
+
+
+def test_the_builder_takes_a_declared_step_and_replaces_it_when_its_cell_runs_again():
+    saga = SagaBuilder("s").add_step(seconds)
+    saga.add_step(await_event("paid"))
+    saga.add_step(await_event("paid", timeout=3))
+    assert saga.build() == Saga("s", step(seconds), await_event("paid", timeout=3))
+    with pytest.raises(DefinitionError, match="'paid' is declared already; give its options there"):
+        saga.add_step(await_event("paid"), after="seconds")
