@@ -17,7 +17,7 @@ from sagakit.execution import Execution
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 from sagakit.spec import Retry, Simulated
-from sagakit.steps import Happened, Step, await_event, pivot, step, timer
+from sagakit.steps import Happened, Step, await_event, choice, pivot, step, timer
 
 if TYPE_CHECKING:
     from sagakit.drivers.local import Engine, arun, run
@@ -43,6 +43,7 @@ __all__ = [
     "TerminalError",
     "arun",
     "await_event",
+    "choice",
     "pivot",
     "run",
     "simulate",

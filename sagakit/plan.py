@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable,
 from typing import TYPE_CHECKING, Any, Literal
 
 from sagakit.spec import Retry, Simulated, is_seconds, nearest
-from sagakit.steps import OnTimeout, Wait
+from sagakit.steps import Choose, OnTimeout, Wait
 
 if TYPE_CHECKING:
     from sagakit.steps import Step
@@ -58,12 +58,28 @@ class WaitCall(typing.NamedTuple):
     on_timeout: OnTimeout
 
 
+class ChooseCall(typing.NamedTuple):
+    """How a step chooses, and what there is to choose from."""
+
+    by: Call
+    branches: tuple[str, ...]
+
+
+class Chosen(typing.NamedTuple):
+    """The condition of a step in a branch, and the one of its own."""
+
+    chooser: str
+    branch: str
+    when: Call | bool | None
+
+
 class Plan:
     """The compiled form of a saga's steps. Every list is indexed by the step's number."""
 
     __slots__ = (
         "actions",
         "after",
+        "choices",
         "compensation_retry",
         "compensation_timeout",
         "compensations",
@@ -106,8 +122,13 @@ class Plan:
         self.pivot = next((number for number in range(size) if steps[number].pivot), None)
         self.kinds = self._derive_kinds(size)
         self.actions = [
-            None if isinstance(step.action, Wait) else call(step.action) for step in steps
+            None if isinstance(step.action, Wait | Choose) else call(step.action) for step in steps
         ]
+        self.choices = {
+            number: ChooseCall(typing.cast(Call, call(step.action.by)), keys_of(step, steps))
+            for number, step in enumerate(steps)
+            if isinstance(step.action, Choose)
+        }
         self.waits = {
             number: WaitCall(
                 step.action.event,
@@ -120,8 +141,12 @@ class Plan:
         }
         self.compensations = [call(step.compensation) for step in steps]
         self.reconciles = [call(step.reconcile) for step in steps]
-        self.whens = [
+        whens = [
             step.when if isinstance(step.when, bool | None) else call(step.when) for step in steps
+        ]
+        self.whens: list[Call | bool | Chosen | None] = [
+            when if step.branch is None else Chosen(*step.branch, when)
+            for step, when in zip(steps, whens, strict=True)
         ]
         self.retry = [
             step.retry or (RETRIABLE if kind == "retriable" else Retry())
@@ -139,6 +164,12 @@ class Plan:
                 kinds[number] = "retriable"
             kinds[self.pivot] = "pivot"
         return kinds
+
+
+def keys_of(chooser: Step, steps: Sequence[Step]) -> tuple[str, ...]:
+    """The names of a choice's branches."""
+    inside = (step.branch for step in steps if step.branch is not None)
+    return tuple(dict.fromkeys(key for name, key in inside if name == chooser.name))
 
 
 def reach(start: int, neighbours: Sequence[Sequence[int]]) -> set[int]:
@@ -179,6 +210,8 @@ def problems(steps: Sequence[Step]) -> list[str]:
     found += cycles + _pivots(steps)
     if not cycles and len({step.name for step in steps}) == len(steps):
         found += _places(steps)
+        if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):
+            found += _branches(steps)
     return found
 
 
@@ -236,6 +269,9 @@ def _options(step: Step) -> list[str]:
     functions = {
         role: getattr(step, role) for role in ("action", "compensation", "reconcile", "when")
     }
+    if isinstance(step.action, Choose):
+        functions |= {"action": None, "choice": step.action.by}
+        found += _calls_nothing(step, "chooses")
     if isinstance(step.action, Wait):
         found += _wait(step, step.action)
         functions |= {"action": None, "correlate": step.action.correlate}
@@ -259,7 +295,7 @@ def _options(step: Step) -> list[str]:
             found.append(
                 f"{place}: {label}() needs more than one argument; take nothing or one, the context"
             )
-        elif role in ("when", "correlate", "timeout") and _is_async(function):
+        elif role in ("when", "choice", "correlate", "timeout") and _is_async(function):
             found.append(f"{place}: its {role} is a coroutine; make it a plain function")
     if step.compensation is None:
         for option in ("compensation_retry", "compensation_timeout"):
@@ -285,9 +321,36 @@ def _wait(step: Step, wait: Wait) -> list[str]:
         found.append(f"{place}: on_timeout is {wait.on_timeout!r}; give 'fail' or 'continue'")
     elif wait.event is None and wait.on_timeout == "fail":
         found.append(f"{place} waits only for a time; give on_timeout='continue'")
-    for option in ("retry", "timeout", "reconcile", "idempotent"):
-        if getattr(step, option):
-            found.append(f"{place} waits and calls nothing; drop its {option}")
+    return found + _calls_nothing(step, "waits")
+
+
+def _calls_nothing(step: Step, what: str) -> list[str]:
+    return [
+        f"step '{step.name}' {what} and calls nothing; drop its {option}"
+        for option in ("retry", "timeout", "reconcile", "idempotent")
+        if getattr(step, option)
+    ]
+
+
+def _branches(steps: Sequence[Step]) -> list[str]:
+    """What is wrong with choices and their branches, in a saga without cycles."""
+    index = {step.name: number for number, step in enumerate(steps)}
+    after = [[index[name] for name in _above(step, index)] for step in steps]
+    found = []
+    for number, step in enumerate(steps):
+        if isinstance(step.action, Choose) and not keys_of(step, steps):
+            found.append(f"step '{step.name}' chooses between no branches; give it some")
+        if step.branch is None:
+            continue
+        place = f"step '{step.name}' is in the branch {step.branch!r}"
+        if not (len(step.branch) == 2 and all(isinstance(part, str) for part in step.branch)):
+            found.append(f"{place}; give (the step that chooses, what it chooses)")
+            continue
+        chooser = index.get(step.branch[0])
+        if chooser is None or not isinstance(steps[chooser].action, Choose):
+            found.append(f"{place}, and '{step.branch[0]}' is no step that chooses; see choice()")
+        elif chooser not in reach(number, after):
+            found.append(f"{place} and does not come after '{step.branch[0]}'; add it to its after")
     return found
 
 

@@ -6,7 +6,7 @@ import copy
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ import msgspec
 
 from sagakit import spec as _spec
 from sagakit.errors import DefinitionError, InputError
-from sagakit.plan import Kind, Plan, problems
+from sagakit.plan import Kind, Plan, keys_of, problems
 from sagakit.spec import Simulated
-from sagakit.steps import Action, Step, Wait, callable_name, step
+from sagakit.steps import Action, Choose, Step, Wait, callable_name, default_after, step
 
 if TYPE_CHECKING:
     import graphviz
@@ -67,7 +67,11 @@ class Saga:
         elif not name or "/" in name or not name.isprintable():
             found.append("its name must be printable text without '/'")
         strangers = [item for item in steps if not isinstance(item, Step)]
-        found += [f"{item!r} is not a step; wrap it: step({_label(item)})" for item in strangers]
+        for item in strangers:
+            cure = (
+                "put a * before it" if isinstance(item, tuple) else f"wrap it: step({_label(item)})"
+            )
+            found.append(f"{item!r} is not a step; {cure}")
         placed = _place([item for item in steps if isinstance(item, Step)])
         if not strangers:
             found += problems(placed)
@@ -171,10 +175,7 @@ class Saga:
             description=self.description,
             input_schema=None if self.input_schema is None else dict(self.input_schema),
             deadline=self.deadline,
-            steps=tuple(
-                _step_spec(item, above, mixed)
-                for item, above in zip(self.steps, (None, *self.steps), strict=False)
-            ),
+            steps=tuple(_step_spec(number, self.steps, mixed) for number in range(len(self.steps))),
         )
 
     # -- identity ---------------------------------------------------------------------------
@@ -195,7 +196,7 @@ class Saga:
                     "compensation": item.compensation is not None,
                     "reconcile": item.reconcile is not None,
                     "simulated": isinstance(item.action, Simulated),
-                    **_wait_shape(item.action),
+                    **_special_shape(item),
                 }
                 for item in self.steps
             }
@@ -217,6 +218,7 @@ class Saga:
                     reconcile=Simulated(f"reconcile {label}") if part["reconcile"] else None,
                     after=tuple(part["after"]),
                     pivot=part["pivot"],
+                    branch=tuple(part["branch"]) if "branch" in part else None,
                 )
                 for label, part in shape["steps"].items()
             ),
@@ -348,18 +350,28 @@ def _callables(item: Step) -> list[Action]:
     found: list[Any] = [item.compensation, item.reconcile, item.when]
     if isinstance(item.action, Wait):
         found += [item.action.correlate, item.action.timeout]
+    elif isinstance(item.action, Choose):
+        found.append(item.action.by)
     else:
         found.append(item.action)
     return [function for function in found if callable(function)]
 
 
-def _wait_shape(action: Action | Wait) -> dict[str, Any]:
-    if not isinstance(action, Wait):
-        return {}
-    return {"event": action.event, "on_timeout": action.on_timeout}
+def _special_shape(item: Step) -> dict[str, Any]:
+    """What only the steps have that are more than an action and a compensation."""
+    shape: dict[str, Any] = {}
+    if isinstance(item.action, Wait):
+        shape |= {"event": item.action.event, "on_timeout": item.action.on_timeout}
+    if isinstance(item.action, Choose):
+        shape["chooses"] = True
+    if item.branch is not None:
+        shape["branch"] = list(item.branch)
+    return shape
 
 
-def _remembered_action(name: str, part: Mapping[str, Any]) -> Action | Wait:
+def _remembered_action(name: str, part: Mapping[str, Any]) -> Action | Wait | Choose:
+    if "chooses" in part:
+        return Choose(Simulated(name))
     if "on_timeout" not in part:
         return Simulated(name)
     only_time = part["event"] is None
@@ -378,7 +390,7 @@ def _place(steps: list[Step]) -> tuple[Step, ...]:
     for item in steps:
         after = item.after
         if after is None:
-            after = (placed[-1].name,) if placed else ()
+            after = default_after(placed, item)
         if all(isinstance(name, str) for name in after):
             after = tuple(sorted(set(after)))
         placed.append(msgspec.structs.replace(item, after=after))
@@ -409,6 +421,10 @@ def _notes(item: Step) -> tuple[str, ...]:
     notes = []
     if isinstance(item.action, Wait):
         notes += _wait_notes(item.action)
+    if isinstance(item.action, Choose):
+        notes.append(f"chooses by {callable_name(item.action.by) or '…'}")
+    if item.branch is not None:
+        notes.append(f"if {item.branch[0]} is {item.branch[1]}")
     if item.when is not None:
         condition = item.when if isinstance(item.when, bool) else callable_name(item.when)
         notes.append(f"when {condition or '…'}")
@@ -472,7 +488,14 @@ def _from_spec(
     steps = []
     for item in document.steps:
         action: Any
-        if item.wait is None:
+        if item.choice is not None:
+            if item.action is not None or item.wait is not None:
+                found.append(f"step '{item.name}' chooses; drop its action and its wait")
+            inside = (other.branch for other in document.steps if other.branch is not None)
+            first = next((key for chooser, key in inside if chooser == item.name), None)
+            by = resolve(item.choice, "choice", item.name, result=first)
+            action = Choose(Simulated(item.name) if by is None else by)
+        elif item.wait is None:
             action = resolve(item.action or item.name, "action", item.name)
         else:
             if item.action is not None:
@@ -502,6 +525,7 @@ def _from_spec(
                 idempotent=item.idempotent,
                 service=item.service,
                 description=item.description,
+                branch=item.branch,
             )
         )
     try:
@@ -545,7 +569,9 @@ def _spec_names(saga: str, functions: Iterable[Action]) -> None:
         raise DefinitionError(f"saga '{saga}'", found)
 
 
-def _step_spec(item: Step, above: Step | None, mixed: bool) -> _spec.StepSpec:
+def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpec:
+    item, above = steps[number], steps[:number]
+
     def name(function: Any, default_result: Any = None) -> Any:
         if function is None or isinstance(function, bool):
             return function
@@ -558,8 +584,10 @@ def _step_spec(item: Step, above: Step | None, mixed: bool) -> _spec.StepSpec:
             raise DefinitionError(f"step '{item.name}'", [cure])
         return label
 
-    action = wait = None
-    if isinstance(item.action, Wait):
+    action = wait = chooses = None
+    if isinstance(item.action, Choose):
+        chooses = name(item.action.by, next(iter(keys_of(item, steps)), None))
+    elif isinstance(item.action, Wait):
         seconds = item.action.timeout
         wait = _spec.WaitSpec(
             event=item.action.event,
@@ -569,12 +597,13 @@ def _step_spec(item: Step, above: Step | None, mixed: bool) -> _spec.StepSpec:
         )
     else:
         action = name(item.action)
-    default = () if above is None else (above.name,)
+    default = tuple(sorted(default_after(above, item)))
     after = item.after or ()
     return _spec.StepSpec(
         name=item.name,
         action=None if action == item.name else action,
         wait=wait,
+        choice=chooses,
         compensation=name(item.compensation),
         after=None if after == default else after[0] if len(after) == 1 else after,
         when=name(item.when, True),
@@ -587,4 +616,5 @@ def _step_spec(item: Step, above: Step | None, mixed: bool) -> _spec.StepSpec:
         idempotent=item.idempotent,
         service=item.service,
         description=item.description,
+        branch=item.branch,
     )

@@ -154,8 +154,8 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
                 )
             if fault.side == "action" and saga.plan.actions[number] is None:
                 raise ScenarioError(
-                    f"saga '{saga.name}': step '{fault.step}' waits and calls nothing that could "
-                    f"{fault.kind}; send it a signal, or none"
+                    f"saga '{saga.name}': step '{fault.step}' calls nothing that could "
+                    f"{fault.kind}; it waits or chooses"
                 )
             if fault.side == "compensation" and saga.plan.compensations[number] is None:
                 raise ScenarioError(

@@ -146,6 +146,8 @@ class StepSpec(
     name: str
     action: str | Simulated | None = None
     wait: WaitSpec | None = None
+    choice: str | Simulated | None = None
+    branch: tuple[str, str] | None = None
     compensation: str | Simulated | None = None
     after: str | tuple[str, ...] | None = None
     when: bool | str | Simulated | None = None
@@ -395,6 +397,7 @@ _INNER: dict[str, type[msgspec.Struct]] = {
     "when": Simulated,
     "reconcile": Simulated,
     "wait": WaitSpec,
+    "choice": Simulated,
 }
 
 
@@ -413,7 +416,7 @@ def dump(spec: SagaSpec) -> str:
         f"step '{item.name}': the result of its simulated {role} is {function.result!r}; "
         "YAML holds text, numbers, true, false, null, dates, lists and mappings"
         for item in spec.steps
-        for role in ("action", "compensation", "when", "reconcile")
+        for role in ("action", "choice", "compensation", "when", "reconcile")
         if isinstance(function := getattr(item, role), Simulated) and not _is_plain(function.result)
     ]
     if found:

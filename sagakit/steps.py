@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -24,11 +24,18 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     on_timeout: OnTimeout = "fail"
 
 
+class Choose(msgspec.Struct, frozen=True):
+    """What a step does that chooses a branch: ``by`` gives the branch's name. Made by
+    ``choice``."""
+
+    by: Action
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One local transaction: an action and, usually, a compensation. Made by ``step``."""
 
     name: str
-    action: Action | Wait
+    action: Action | Wait | Choose
     compensation: Action | None = None
     after: tuple[str, ...] | None = None
     when: Action | bool | None = None
@@ -41,10 +48,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     idempotent: bool = False
     service: str | None = None
     description: str = ""
+    branch: tuple[str, str] | None = None  # the step that chooses, and what it must choose
 
 
 def step(
-    action: Action | Wait,
+    action: Action | Wait | Choose,
     compensation: Action | None = None,
     *,
     name: str | None = None,
@@ -59,6 +67,7 @@ def step(
     idempotent: bool = False,
     service: str | None = None,
     description: str = "",
+    branch: tuple[str, str] | None = None,
 ) -> Step:
     """Declare a step.
 
@@ -79,6 +88,7 @@ def step(
         idempotent: a declaration that the action may be repeated with the same key.
         service: who owns the step.
         description: one sentence for people.
+        branch: (the step that chooses, the branch's name); see ``choice``.
 
     Raises:
         DefinitionError: the action has no name of its own and none was given.
@@ -104,6 +114,7 @@ def step(
         idempotent=idempotent,
         service=service,
         description=description,
+        branch=branch,
     )
 
 
@@ -175,6 +186,37 @@ def timer(
     return step(made, name=name, after=after, when=when, description=description)
 
 
+def choice(
+    name: str,
+    by: Action,
+    branches: Mapping[str, Step | Iterable[Step]],
+    *,
+    after: str | Iterable[str] | None = None,
+    when: Action | bool | None = None,
+    description: str = "",
+) -> tuple[Step, ...]:
+    """Declare exclusive branches, of which one is run: ``Saga("s", …, *choice(…), …)``.
+
+    The steps of the other branches are skipped. What stands below joins them: without ``after``
+    it comes after the ends of all branches.
+
+    Parameters:
+        name: the name of the step that chooses; its result is the branch's name.
+        by: a plain function that gives the branch's name; it has no effect.
+        branches: the steps of each branch by its name, one after another, or in the order that
+            their own ``after`` says.
+
+    Returns:
+        the step that chooses and those of its branches.
+    """
+    steps = [step(Choose(by), name=name, after=after, when=when, description=description)]
+    for key, inside in branches.items():
+        for item in (inside,) if isinstance(inside, Step) else inside:
+            inner = item.branch is not None  # of a choice within this branch
+            steps.append(item if inner else msgspec.structs.replace(item, branch=(name, key)))
+    return tuple(steps)
+
+
 class Happened(msgspec.Struct, frozen=True):
     """A reconcile's answer: the effect happened, and this is what the action returned."""
 
@@ -189,3 +231,40 @@ def callable_name(function: Any) -> str | None:
         function = function.func
     name = getattr(function, "__name__", None)
     return None if name is None or name == "<lambda>" else str(name)
+
+
+def default_after(above: Sequence[Step], item: Step) -> tuple[str, ...]:
+    """What a step comes after that does not say so, from the steps above it, which all do.
+
+    The step above; the step that chooses, for the first one of a branch; the ends of all
+    branches, for the first one below them.
+    """
+    if not above:
+        return ()
+    last = above[-1]
+    if last.branch == item.branch:
+        return (last.name,)
+    if isinstance(last.action, Choose) and item.branch and item.branch[0] == last.name:
+        return (last.name,)
+    by_name = {other.name: other for other in above}
+    outer = last.branch
+    while outer is not None and outer != item.branch:
+        if item.branch is not None and item.branch[0] == outer[0]:
+            return (outer[0],)  # the next branch of the same choice
+        chooser = by_name.get(outer[0])
+        if chooser is None:
+            return (last.name,)
+        if chooser.branch == item.branch:
+            return _ends(above, chooser)
+        outer = chooser.branch
+    return (last.name,)
+
+
+def _ends(above: Sequence[Step], chooser: Step) -> tuple[str, ...]:
+    """The steps inside a choice's branches (and those within) behind which nothing stands."""
+    inside = {chooser.name: chooser}
+    for item in above:
+        if item.branch is not None and item.branch[0] in inside:
+            inside[item.name] = item
+    before = {name for item in inside.values() for name in item.after or ()}
+    return tuple(name for name in inside if name not in before)

@@ -13,6 +13,7 @@ from sagakit import (
     SagaBuilder,
     Scenario,
     await_event,
+    choice,
     pivot,
     simulate,
     step,
@@ -107,3 +108,73 @@ def test_the_builder_takes_a_declared_step_and_replaces_it_when_its_cell_runs_ag
     assert saga.build() == Saga("s", step(seconds), await_event("paid", timeout=3))
     with pytest.raises(DefinitionError, match="'paid' is declared already; give its options there"):
         saga.add_step(await_event("paid"), after="seconds")
+
+
+# -- steps that choose ----------------------------------------------------------------------
+
+
+def pick(ctx):
+    return ctx.input
+
+
+def fly():
+    pass
+
+
+def drive():
+    pass
+
+
+def arrive():
+    pass
+
+
+ROUTES = Saga(
+    "routes",
+    step(seconds),
+    *choice("route", pick, {"air": [step(fly), timer("land", 60)], "road": step(drive)}),
+    step(arrive),
+)
+
+
+def test_a_choice_round_trips_and_what_stands_below_joins_its_branches():
+    assert ROUTES["fly"].after == ROUTES["drive"].after == ("route",)
+    assert ROUTES["arrive"].after == ("drive", "land")
+    text = ROUTES.to_yaml()
+    assert "after" not in text
+    assert Saga.from_yaml(text, [seconds, pick, fly, drive, arrive]) == ROUTES
+    twin = Saga.from_yaml(text)
+    assert simulate(twin).results["route"] == "air", "simulated, it takes the first"
+    assert Saga.from_yaml(twin.to_yaml()) == twin
+    remembered = Saga.from_shape("routes", None, ROUTES.shape)
+    assert remembered.shape["steps"]["fly"]["branch"] == ["route", "air"]
+    assert remembered.shape["steps"]["route"]["chooses"] is True
+
+
+def test_a_choice_is_drawn():
+    notes = {node.name: node.notes for node in ROUTES.flow_nodes()}
+    assert notes["route"] == ("chooses by pick",)
+    assert notes["drive"] == ("if route is road",)
+
+
+def test_a_choice_without_its_star_is_told_so():
+    with pytest.raises(DefinitionError, match=r"is not a step; put a \* before it"):
+        Saga("s", choice("route", pick, {"a": step(fly)}))
+
+
+@pytest.mark.parametrize(
+    ("steps", "problem"),
+    [
+        (choice("c", pick, {}), "step 'c' chooses between no branches; give it some"),
+        ([step(fly, branch=("no", "x"))], "and 'no' is no step that chooses"),
+        ([step(drive), step(fly, branch=("drive", "x"))], "and 'drive' is no step that chooses"),
+        (
+            [*choice("c", pick, {"x": step(drive)}), step(fly, branch=("c", "y"), after=())],
+            "does not come after 'c'; add it to its after",
+        ),
+        (choice("c", 5, {"x": step(fly)}), "its choice is 5, which cannot be called"),
+    ],
+)
+def test_a_choice_that_makes_no_sense_is_named_with_its_cure(steps, problem):
+    with pytest.raises(DefinitionError, match=re.escape(problem)):
+        Saga("s", *steps)

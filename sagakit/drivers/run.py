@@ -61,7 +61,7 @@ from sagakit.events import (
 )
 from sagakit.execution import Execution, typed
 from sagakit.journal import codec
-from sagakit.plan import Call, WaitCall
+from sagakit.plan import Call, ChooseCall, Chosen, WaitCall
 from sagakit.saga import Saga
 from sagakit.scenario import Cancellation, Scenario, Side, Signal, inject
 from sagakit.steps import Happened
@@ -293,7 +293,10 @@ class Run:
                     return None
                 call = plan.actions[number]
                 if call is None:
-                    self._begin_wait(name, plan.waits[number], now)
+                    if number in plan.choices:
+                        self._choose(name, plan.choices[number], attempt, now)
+                    else:
+                        self._begin_wait(name, plan.waits[number], now)
                     return None
                 self.emit(StepStarted(name, attempt, now))
                 made = Attempt(self, command, call, "action", attempt, plan.timeout[number])
@@ -331,8 +334,12 @@ class Run:
             attempt.call, attempt.delay = inject(attempt.call, fault, attempt.timeout)
         return attempt
 
-    def _wanted(self, when: Call | bool, name: str, now: float) -> bool:
-        """Whether the step's ``when`` holds; if not, that is recorded."""
+    def _wanted(self, when: Call | bool | Chosen | None, name: str, now: float) -> bool:
+        """Whether the step is in the chosen branch and its ``when`` holds; if not, that is
+        recorded."""
+        if isinstance(when, Chosen):
+            chosen = self.state.results.get(when.chooser) == when.branch
+            when = chosen and (True if when.when is None else when.when)
         if isinstance(when, Call):
             try:
                 when = bool(self._ask(when, name))
@@ -341,7 +348,20 @@ class Run:
                 return False
         if not when:
             self.emit(StepSkipped(name, now))
-        return when
+        return bool(when)
+
+    def _choose(self, name: str, choose: ChooseCall, attempt: int, now: float) -> None:
+        """Record which branch is taken."""
+        self.emit(StepStarted(name, attempt, now))
+        try:
+            branch = self._ask(choose.by, name)
+            if branch not in choose.branches:
+                known = ", ".join(map(repr, choose.branches))
+                raise ValueError(f"step '{name}' chose {branch!r}; its branches are {known}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+            self.emit(StepFailed(name, attempt, now, ErrorInfo.of(error)))
+        else:
+            self.emit(StepSucceeded(name, attempt, now, branch))
 
     def _ask(self, call: Call, name: str) -> Any:
         """What a plain function of the definition says; it has no effect."""
