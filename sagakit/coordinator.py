@@ -131,8 +131,8 @@ class State:
         self.enabled: list[int] = []  # in the order in which they became ready
         self.running = 0
         self.waiting: dict[int, WaitStarted] = {}
-        self.mail: list[SignalReceived] = []  # what nobody has taken yet, in order
-        self.signals: set[str] = set()  # the ids of all that came
+        self.mail: tuple[SignalReceived, ...] = ()  # what nobody has taken yet, in order
+        self.signals: set[str] | None = None  # the ids of all that came
         self.remaining = size
         self.stuck: dict[int, None] = {}
         self.turned_back = False
@@ -453,7 +453,7 @@ def _step_succeeded(state: State, event: StepSucceeded) -> None:
         if waited:
             letter = letters(state).get(number)
             if letter is not None:
-                state.mail.remove(letter)
+                state.mail = tuple(other for other in state.mail if other is not letter)
             _stop_waiting(state, number)
     state.steps[number] = _SUCCEEDED
     state.running -= 1
@@ -606,10 +606,12 @@ def letters(state: State) -> dict[int, SignalReceived]:
 def _signal_received(state: State, event: SignalReceived) -> None:
     if state.phase is not Phase.STUCK:
         _active(state, event)
+    if state.signals is None:
+        state.signals = set()
     if event.id in state.signals:
         raise _refuse(state, event, f"has the signal '{event.id}' already")
     state.signals.add(event.id)
-    state.mail.append(event)
+    state.mail += (event,)
     state.ready |= dict.fromkeys(letters(state))
 
 

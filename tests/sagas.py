@@ -171,7 +171,7 @@ class PureDriver:
                 self._send(event)
 
     def _send(self, event: str) -> None:
-        number = len(self.state.signals)
+        number = len(self.state.signals or ())
         self.emit(SignalReceived(self.now, event, f"signal-{number}", number))
 
     def crash(self) -> None:

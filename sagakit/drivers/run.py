@@ -207,9 +207,10 @@ class Run:
         self.scenario = scenario if scenario and scenario.faults else None
         self.events: list[Event] = []
         self.written = 0  # how many events the journal has
-        self.meanwhile: list[tuple[float, int, Signal | Cancellation]] = []  # the latest first
+        self.meanwhile: list[tuple[float, int, Signal | Cancellation]] | None = None
         if scenario is not None:
             scenario.check(saga)
+            # The latest first, so that the next one is popped from the end.
             self.meanwhile = sorted(
                 ((what.at, number, what) for number, what in enumerate(scenario.interventions)),
                 key=lambda entry: entry[:2],
@@ -408,7 +409,7 @@ class Run:
     def signal(self, signal: Signal, id: str, now: float) -> None:
         """Record a signal; which step takes it, if any, follows. One that came before is not
         taken again."""
-        if id not in self.state.signals:
+        if id not in (self.state.signals or ()):
             self.emit(SignalReceived(now, signal.event, id, signal.payload, signal.correlation))
 
     def cancel(self, by: str, why: str, now: float) -> None:
