@@ -216,16 +216,17 @@ def inspect(journal: Path, execution_id: str, as_json: bool) -> None:
 @click.argument("sagas", nargs=-1, required=True, metavar="SAGA...")
 @_json
 def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
-    """Continue every unfinished execution of the SAGAs in JOURNAL to its end."""
+    """Continue every unfinished execution of the SAGAs in JOURNAL until it ends or waits."""
     from sagakit.drivers.local import Engine
 
     definitions = [load_saga(saga) for saga in sagas]
     _must_exist(journal)
     with Engine(journal) as engine:
-        total = len(engine.list(status="running"))
+        total = len(engine.list(status="running")) + len(engine.list(status="waiting"))
         with _progress(total, "recovering") as advance:
             executions = engine.recover(*definitions, progress=advance)
-        left = len(engine.list(status="running"))
+        unfinished = [*engine.list(status="running"), *engine.list(status="waiting")]
+        left = len({row.id for row in unfinished} - {execution.id for execution in executions})
     counts: dict[str, int] = {}
     for execution in executions:
         counts[execution.status] = counts.get(execution.status, 0) + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -17,6 +17,12 @@ from sagakit.events import (
 
 # (execution id, number of the first event, events), for one or many executions
 Batch = Sequence[tuple[str, int, Sequence[Event]]]
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """An execution waits for the world, until ``wake_at`` (seconds since the epoch) at most."""
+
+    wake_at: float | None
 
 
 class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +48,12 @@ class Journal(Protocol):
     def definition(self, fingerprint: str) -> tuple[str | None, Any]:
         """The (version, shape) kept under a fingerprint."""
 
-    def append(self, batch: Batch) -> None:
+    def append(self, batch: Batch, rests: Mapping[str, Rest | None] | None = None) -> None:
         """Add events, all or none, and return when they are safe.
+
+        Parameters:
+            rests: of these executions, which wait from now on (status ``waiting``), and which
+                (None) wait no more.
 
         Raises:
             JournalError: nothing of the batch was added.
@@ -65,8 +75,8 @@ class Journal(Protocol):
         """How many executions have each status."""
 
     def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
-        """(id, events) of every running execution with one of these fingerprints; None for
-        events that cannot be read (``read`` says why)."""
+        """(id, events) of every running or waiting execution with one of these fingerprints;
+        None for events that cannot be read (``read`` says why)."""
 
     def strangers(
         self, sagas: Iterable[str], fingerprints: Iterable[str]

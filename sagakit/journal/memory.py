@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sagakit.errors import JournalError, UnknownExecutionError
 from sagakit.events import Event, ExecutionStarted
-from sagakit.journal.base import Batch, ExecutionRow, status_after
+from sagakit.journal.base import Batch, ExecutionRow, Rest, status_after
 
 
 class MemoryJournal:
@@ -18,6 +18,7 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._events: dict[str, list[Event]] = {}
+        self._rests: dict[str, Rest] = {}
         self._definitions: dict[str, tuple[str | None, Any]] = {}
         self._lock = threading.Lock()
 
@@ -28,7 +29,7 @@ class MemoryJournal:
     def definition(self, fingerprint: str) -> tuple[str | None, Any]:
         return self._definitions[fingerprint]
 
-    def append(self, batch: Batch) -> None:
+    def append(self, batch: Batch, rests: Mapping[str, Rest | None] | None = None) -> None:
         with self._lock:
             lengths: dict[str, int] = {}
             for execution_id, first, events in batch:
@@ -38,6 +39,11 @@ class MemoryJournal:
                 lengths[execution_id] = first + len(events)
             for execution_id, _, events in batch:
                 self._events.setdefault(execution_id, []).extend(events)
+            for execution_id, rest in (rests or {}).items():
+                if rest is None:
+                    self._rests.pop(execution_id, None)
+                else:
+                    self._rests[execution_id] = rest
 
     def read(self, execution_id: str) -> list[Event]:
         with self._lock:
@@ -54,7 +60,7 @@ class MemoryJournal:
         limit: int | None = None,
     ) -> list[ExecutionRow]:
         with self._lock:
-            rows = [_row(events) for events in self._events.values()]
+            rows = [_row(events, id in self._rests) for id, events in self._events.items()]
         kept = [row for row in rows if status in (None, row.status) and saga in (None, row.saga)]
         return kept[:limit]
 
@@ -66,16 +72,17 @@ class MemoryJournal:
 
     def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
         wanted = set(fingerprints)
-        for row in self.find(status="running"):
-            if row.fingerprint in wanted:
+        for row in self.find():
+            if row.status in ("running", "waiting") and row.fingerprint in wanted:
                 yield row.id, self.read(row.id)
 
     def strangers(
         self, sagas: Iterable[str], fingerprints: Iterable[str]
     ) -> Iterator[tuple[str, str, str]]:
         names, seen = set(sagas), set(fingerprints)
-        for row in self.find(status="running"):
-            if row.saga in names and row.fingerprint not in seen:
+        for row in self.find():
+            unfinished = row.status in ("running", "waiting")
+            if unfinished and row.saga in names and row.fingerprint not in seen:
                 seen.add(row.fingerprint)
                 yield row.id, row.saga, row.fingerprint
 
@@ -83,7 +90,7 @@ class MemoryJournal:
         """Nothing to release."""
 
 
-def _row(events: list[Event]) -> ExecutionRow:
+def _row(events: list[Event], rests: bool) -> ExecutionRow:
     first = events[0]
     assert isinstance(first, ExecutionStarted)
     status, changed_at = "running", first.at
@@ -91,6 +98,8 @@ def _row(events: list[Event]) -> ExecutionRow:
         after = status_after(event)
         if after is not None:
             status, changed_at = after, event.at  # type: ignore[attr-defined]
+    if rests and status == "running":
+        status, changed_at = "waiting", events[-1].at  # type: ignore[attr-defined]
     return ExecutionRow(
         id=first.execution_id,
         saga=first.saga,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from sagakit.errors import (
     UnknownExecutionError,
 )
 from sagakit.events import Event, ExecutionStarted
-from sagakit.journal.base import Batch, ExecutionRow, status_after
+from sagakit.journal.base import Batch, ExecutionRow, Rest, status_after
 from sagakit.journal.codec import decode_event, encode_event
 
 if TYPE_CHECKING:
@@ -54,9 +54,10 @@ MIGRATIONS = (
     CREATE TABLE executions (
         no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, saga TEXT NOT NULL, version TEXT,
         fingerprint TEXT NOT NULL, status TEXT NOT NULL,
-        started_at REAL NOT NULL, changed_at REAL NOT NULL
+        started_at REAL NOT NULL, changed_at REAL NOT NULL, wake_at REAL
     );
-    CREATE INDEX unfinished ON executions (no) WHERE status = 'running';
+    CREATE INDEX running ON executions (no) WHERE status = 'running';
+    CREATE INDEX waiting ON executions (no) WHERE status = 'waiting';
     CREATE TABLE events (
         key INTEGER PRIMARY KEY, body BLOB NOT NULL,
         execution INTEGER AS (key >> 24), seq INTEGER AS (key & 16777215)
@@ -165,7 +166,7 @@ class SqliteJournal:
                 (fingerprint, saga, version, msgspec.json.encode(shape)),
             )
 
-    def append(self, batch: Batch) -> None:
+    def append(self, batch: Batch, rests: Mapping[str, Rest | None] | None = None) -> None:
         if not batch:
             return
         with self._write_lock:
@@ -173,13 +174,14 @@ class SqliteJournal:
             fresh: list[str] = []
             try:
                 started, changed, cells, ended = self._rows(batch, fresh)
-                if not started and not changed and len(cells) <= 2 * _ROWS:
+                moods = self._moods(batch, rests) if rests else []
+                if not started and not changed and not moods and len(cells) <= 2 * _ROWS:
                     # A statement is a transaction of its own, and two calls less.
                     writer.execute(_INSERT_ROWS[len(cells) // 2], cells)
                 else:
                     if started:
                         self._check_place()
-                    _insert(writer, started, changed, cells)
+                    _insert(writer, started, moods, changed, cells)
             except BaseException as error:
                 for execution_id in fresh:
                     self._numbers.pop(execution_id, None)
@@ -224,6 +226,21 @@ class SqliteJournal:
                     if status != "running":
                         ended.append(execution_id)
         return started, changed, cells, ended
+
+    def _moods(
+        self, batch: Batch, rests: Mapping[str, Rest | None]
+    ) -> list[tuple[str, float | None, float, int]]:
+        """Status, time to wake and time of change of those that wait, or wait no more."""
+        last: dict[str, Any] = {execution_id: events[-1] for execution_id, _, events in batch}
+        return [
+            (
+                "running" if rest is None else "waiting",
+                None if rest is None else rest.wake_at,
+                last[execution_id].at,
+                self._number(execution_id),
+            )
+            for execution_id, rest in rests.items()
+        ]
 
     def _number(self, execution_id: str) -> int:
         number = self._numbers.get(execution_id)
@@ -330,8 +347,10 @@ class SqliteJournal:
         with self._reading() as reader:
             running = reader.execute(
                 "SELECT no, id FROM executions WHERE status = 'running' AND fingerprint IN"
-                " (SELECT value FROM json_each(?)) ORDER BY no",
-                (_json(fingerprints),),
+                " (SELECT value FROM json_each(:those)) UNION ALL"
+                " SELECT no, id FROM executions WHERE status = 'waiting' AND fingerprint IN"
+                " (SELECT value FROM json_each(:those)) ORDER BY no",
+                {"those": _json(fingerprints)},
             ).fetchall()
         for first in range(0, len(running), _CHUNK):
             chunk = running[first : first + _CHUNK]
@@ -356,7 +375,8 @@ class SqliteJournal:
     ) -> Iterator[tuple[str, str, str]]:
         with self._reading() as reader:
             rows = reader.execute(
-                "SELECT min(id), saga, fingerprint FROM executions WHERE status = 'running'"
+                "SELECT min(id), saga, fingerprint FROM executions"
+                " WHERE (status = 'running' OR status = 'waiting')"
                 " AND saga IN (SELECT value FROM json_each(?))"
                 " AND fingerprint NOT IN (SELECT value FROM json_each(?)) GROUP BY fingerprint",
                 (_json(sagas), _json(fingerprints)),
@@ -395,6 +415,7 @@ class SqliteJournal:
 def _insert(
     writer: sqlite3.Connection,
     started: list[tuple[Any, ...]],
+    moods: list[tuple[str, float | None, float, int]],
     changed: list[tuple[str, float, int]],
     cells: list[Any],
 ) -> None:
@@ -403,11 +424,15 @@ def _insert(
     try:
         if started:
             writer.executemany(
-                "INSERT INTO executions VALUES (?, ?, ?, ?, ?, 'running', ?, ?)", started
+                "INSERT INTO executions VALUES (?, ?, ?, ?, ?, 'running', ?, ?, NULL)", started
             )
         for place in range(0, len(cells), 2 * _ROWS):
             part = cells[place : place + 2 * _ROWS]
             writer.execute(_INSERT_ROWS[len(part) // 2], part)
+        if moods:
+            writer.executemany(
+                "UPDATE executions SET status = ?, wake_at = ?, changed_at = ? WHERE no = ?", moods
+            )
         if changed:
             writer.executemany(
                 "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed

@@ -297,10 +297,10 @@ def test_an_error_whose_text_utf8_cannot_hold_is_kept_all_the_same(path):
 
 def test_a_journal_that_fails_in_an_unforeseen_way_reaches_the_caller():
     class Broken(MemoryJournal):
-        def append(self, batch):
+        def append(self, batch, rests=None):
             if self.find():
                 raise RuntimeError("unforeseen")
-            super().append(batch)
+            super().append(batch, rests)
 
     with Engine(Broken()) as engine, pytest.raises(RuntimeError, match="unforeseen"):
         engine.run(chain("a", "b"))

@@ -11,6 +11,7 @@ from sagakit import Engine, Saga, await_event, pivot, step, timer
 from sagakit.errors import (
     CancellationError,
     CodecError,
+    DefinitionChangedError,
     ResolutionError,
     SignalError,
     UnknownExecutionError,
@@ -134,6 +135,29 @@ def test_before_recovery_a_signal_says_what_to_do(path):
         pytest.raises(SignalError, match="does not run here; recover it first"),
     ):
         engine.signal("paid", to="one")
+
+
+def test_the_list_tells_what_waits_and_the_counts_agree(path):
+    for engine in (Engine(), Engine(path)):
+        with engine:
+            future = waiting(engine, SAGA, "7")
+            assert engine.run(Saga("t", step(act, act))).status == "completed"
+            assert [row.id for row in engine.list(status="waiting")] == ["one"]
+            assert engine.list(status="running") == []
+            assert repr(engine) == "<Engine: 1 completed, 1 waiting>"
+            engine.signal("paid", to="one")
+            future.result(5)
+            assert engine.list(status="waiting") == []
+            assert engine.journal.counts() == {"completed": 2}
+
+
+def test_a_changed_definition_is_refused_for_what_waits_too(path):
+    with Engine(path) as engine:
+        waiting(engine, SAGA, "7")
+        engine.close(drain=False)
+    changed = Saga("s", step(act, act), await_event("paid", correlate=order))
+    with Engine(path) as engine, pytest.raises(DefinitionChangedError, match="step 'last' is gone"):
+        engine.recover(changed)
 
 
 def test_closing_does_not_wait_for_the_world(path):

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from sagakit import Engine
+from sagakit import Engine, Saga, Scenario, await_event, step, timer
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.services import CheckoutWorld
 
@@ -45,11 +45,11 @@ class KillingJournal(SqliteJournal):
         self.after = after
         self.acknowledged = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def append(self, batch: Any) -> None:
+    def append(self, batch: Any, rests: Any = None) -> None:
         self.count += 1
         if self.count == self.kill_at and not self.after:
             os.kill(os.getpid(), signal.SIGKILL)
-        super().append(batch)
+        super().append(batch, rests)
         os.write(self.acknowledged, b"%d\n" % sum(len(events) for _, _, events in batch))
         if self.count == self.kill_at and self.after:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -64,3 +64,24 @@ def work(folder: str, kill_at: int, after: bool) -> None:
         futures = [engine.start(world.saga, order, id=id) for id, order in orders().items()]
         for future in futures:
             future.result()
+
+
+def nothing() -> None:
+    pass
+
+
+WAITING = Saga(
+    "waiting",
+    step(nothing, nothing),
+    await_event("paid", timeout=60),
+    timer("cool", 0.05),
+    step(nothing, nothing, name="last"),
+)
+SIGNALLED = Scenario().signal("paid", {"sum": 7}, at=0.05)
+
+
+def wait(path: str, kill_at: int) -> None:
+    """Run a saga that waits; die after the given commit."""
+    journal = KillingJournal(Path(path), Path(f"{path}.acknowledged"), kill_at, after=True)
+    with Engine(journal) as engine:
+        engine.run(WAITING, id="one", scenario=SIGNALLED)

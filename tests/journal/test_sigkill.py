@@ -133,3 +133,23 @@ def test_killed_again_while_recovering_it_still_ends_with_balanced_books(tmp_pat
         lost = sum(isinstance(event, AttemptLost) for events in before.values() for event in events)
         assert boundary == 2 or lost, "no attempt was ever lost: the kills came too late"
         finish_and_check(folder, before)
+
+
+@pytest.mark.parametrize("kill_at", range(1, 9))
+def test_a_wait_killed_at_any_commit_ends_as_one_that_was_not(tmp_path, kill_at):
+    path = tmp_path / "journal.db"
+    child = _context.Process(target=kill_child.wait, args=(str(path), kill_at))
+    child.start()
+    child.join(60)
+    assert child.exitcode in (0, -signal.SIGKILL)
+    with Engine(path) as engine:
+        for execution in engine.recover(kill_child.WAITING):
+            assert execution.status in ("waiting", "completed")
+        if engine.list(status="waiting") and "paid" in engine.status("one").waiting_for:
+            engine.signal("paid", {"sum": 7}, to="one")
+        execution = engine.run(kill_child.WAITING, id="one", scenario=kill_child.SIGNALLED)
+    assert execution.status == "completed"
+    assert execution.results["paid"] == {"sum": 7}
+    names = [type(event).__name__ for event in execution.events]
+    assert names.count("WaitStarted") == 2
+    assert names.count("SignalReceived") == 1

@@ -19,14 +19,24 @@ from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Run
 from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
 from sagakit.execution import Execution
-from sagakit.journal.base import Batch, Journal
+from sagakit.journal.base import Batch, Journal, Rest
 from sagakit.transitions import ACTIVE
 
 
 class Live:
     """An execution that the loop is working on, in the context variables of its caller."""
 
-    __slots__ = ("acks", "answer", "context", "over", "run", "tasks", "timer", "until_rest")
+    __slots__ = (
+        "acks",
+        "answer",
+        "context",
+        "over",
+        "rests",
+        "run",
+        "tasks",
+        "timer",
+        "until_rest",
+    )
 
     def __init__(
         self,
@@ -39,6 +49,7 @@ class Live:
         self.answer = answer
         self.until_rest = until_rest  # it is enough if it waits for the world
         self.acks: list[tuple[int, Future[Execution]]] = []  # told when so many events are safe
+        self.rests = run.written > 0 and run.state.resting  # as the journal has it
         self.over = False  # answered: whatever comes later is ignored
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -133,36 +144,47 @@ class Core:
         self._flush_due = False
         batch, self._batch = self._batch, []
         entries = []
+        rests: dict[str, Rest | None] = {}
         for live, _ in batch:
             run = live.run
             if len(run.events) > run.written and not live.over:
                 entries.append((run.state.execution_id, run.written, run.events[run.written :]))
                 run.written = len(run.events)
+                if live.rests or run.state.waiting:
+                    live.rests = run.state.status == "waiting"
+                    rest = Rest(run.state.next_due()) if live.rests else None
+                    rests[run.state.execution_id] = rest
         if not entries:
             self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
             self._committing = self.loop.create_future()
-            self._writer.submit(functools.partial(self._commit, batch, entries))
+            self._writer.submit(functools.partial(self._commit, batch, entries, rests))
         else:
             # Nothing runs that a wait for the disk would hold up: spare the trip to a thread.
-            self._proceed(batch, self._append(entries))
+            self._proceed(batch, self._append(entries, rests))
 
-    def _append(self, entries: Batch) -> dict[str, Exception]:
+    def _append(self, entries: Batch, rests: dict[str, Rest | None]) -> dict[str, Exception]:
         """Commit them together; if that fails, each on its own. What failed, by execution."""
         try:
-            self.journal.append(entries)
+            self.journal.append(entries, rests)
         except Exception as error:  # noqa: BLE001  it is handed on to every caller concerned
             if len(entries) == 1:
                 return {entries[0][0]: error}
             failed: dict[str, Exception] = {}
             for entry in entries:
-                failed |= self._append([entry])
+                id = entry[0]
+                failed |= self._append([entry], {id: rests[id]} if id in rests else {})
             return failed
         return {}
 
-    def _commit(self, batch: list[tuple[Live, list[Attempt]]], entries: Batch) -> None:
+    def _commit(
+        self,
+        batch: list[tuple[Live, list[Attempt]]],
+        entries: Batch,
+        rests: dict[str, Rest | None],
+    ) -> None:
         """On the writer's thread."""
-        failed = self._append(entries)
+        failed = self._append(entries, rests)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self._committed, batch, failed)
 
