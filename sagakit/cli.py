@@ -119,7 +119,9 @@ def run(
         execution_id = execution_id or uuid.uuid4().hex
         click.echo(f"execution {execution_id} on {journal}", err=True)
         with Engine(journal) as engine:
-            execution = engine.run(definition, value, id=execution_id, scenario=scenario)
+            execution = engine.run(
+                definition, value, id=execution_id, scenario=scenario, until_rest=True
+            )
         if execution.started_at < began:
             click.echo("this id was started before; here is that execution", err=True)
     elif real:
@@ -269,6 +271,64 @@ def resolve(
     _must_exist(journal)
     with Engine(journal, sagas=definitions) as engine:
         execution = engine.resolve(execution_id, resolution, by=by, why=why, step=step)
+    _print_execution(execution, as_json)
+    sys.exit(EXIT[execution.status])
+
+
+@cli.command(short_help="Deliver an event to an execution that waits for it.")
+@_journal
+@click.argument("event", type=text)
+@click.option("--saga", required=True, help="The definition, to go on with.")
+@click.option("--to", type=text, metavar="ID", help="The execution, by its id (or --correlation).")
+@click.option("--correlation", type=text, help="The execution, by what its wait correlates.")
+@click.option(
+    "--payload", type=text, metavar="JSON", help="What the event brings: JSON text, or @FILE."
+)
+@_json
+def signal(
+    journal: Path,
+    event: str,
+    saga: str,
+    to: str | None,
+    correlation: str | None,
+    payload: str | None,
+    as_json: bool,
+) -> None:
+    """Deliver EVENT to an execution in JOURNAL, and let it go on until it ends or waits again.
+
+    It continues every unfinished execution of the saga, as 'recover' does. No other engine may
+    have the journal open; there, call engine.signal.
+    """
+    from sagakit.drivers.local import Engine
+    from sagakit.drivers.local.engine import read_execution
+
+    definition = load_saga(saga)
+    value = _read_input(payload, "--payload")
+    _must_exist(journal)
+    with Engine(journal) as engine:
+        engine.recover(definition)
+        reached = engine.signal(event, value, to=to, correlation=correlation)
+    with _reading(journal) as opened:
+        execution = read_execution(opened, opened.read(reached.id), definition)
+    _print_execution(execution, as_json)
+    sys.exit(EXIT[execution.status])
+
+
+@cli.command(short_help="Call an execution off.")
+@_journal
+@click.argument("execution_id", type=text, metavar="ID")
+@click.option("--saga", required=True, help="The definition, to compensate with.")
+@click.option("--by", type=text, required=True, help="Who decides; kept in the journal.")
+@click.option("--why", type=text, required=True, help="The reason; kept in the journal.")
+@_json
+def cancel(journal: Path, execution_id: str, saga: str, by: str, why: str, as_json: bool) -> None:
+    """Call the execution ID off: what it has done is compensated. After its pivot it is refused."""
+    from sagakit.drivers.local import Engine
+
+    definition = load_saga(saga)
+    _must_exist(journal)
+    with Engine(journal, sagas=[definition]) as engine:
+        execution = engine.cancel(execution_id, by=by, why=why)
     _print_execution(execution, as_json)
     sys.exit(EXIT[execution.status])
 
@@ -434,19 +494,19 @@ def _loading(place: str) -> Iterator[None]:
         ) from None
 
 
-def _read_input(text: str | None) -> Any:
+def _read_input(text: str | None, option: str = "--input") -> Any:
     import msgspec
 
     if text is None:
         return None
-    source = "--input"
+    source = option
     if text.startswith("@"):
         source = text[1:]
         try:
             text = Path(source).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise SagaError(f"--input @{source}: {why}") from None
+            raise SagaError(f"{option} @{source}: {why}") from None
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:

@@ -195,6 +195,33 @@ def test_run_sends_signals_and_calls_off(folder: Path, call: Callable[..., Done]
     assert (done.code, "never waits for the event 'payed'" in done.err) == (1, True)
 
 
+def test_what_waits_on_a_journal_is_signalled_and_called_off(
+    folder: Path, call: Callable[..., Done]
+) -> None:
+    (folder / "waits.yaml").write_text(WAITS)
+    for id in ("one", "two"):
+        done = call("run", "waits.yaml", "--journal", "w.db", "--id", id)
+        assert (done.code, "waiting, 3 steps" in done.out) == (0, True)
+    assert len(call("list", "w.db", "--status", "waiting", "--json").json) == 2
+    done = call("signal", "w.db", "approved", "--saga", "waits.yaml", "--to", "one")
+    assert (done.code, "waiting" in done.out) == (0, True)
+    signal = ("signal", "w.db", "paid", "--saga", "waits.yaml", "--to", "one")
+    done = call(*signal, "--payload", '{"sum": 3}', "--json")
+    assert done.json["status"] == "completed"
+    assert done.json["results"]["pay"] == {"sum": 3}
+    done = call(*signal)
+    assert (done.code, "has ended: it is completed" in done.err) == (1, True)
+    done = call(*signal, "--payload", "{x")
+    assert (done.code, "--payload is not JSON" in done.err) == (1, True)
+    done = call("signal", "w.db", "paid", "--saga", "waits.yaml")
+    assert (done.code, "give either to= or correlation=" in done.err) == (1, True)
+    who = ("--saga", "waits.yaml", "--by", "ann", "--why", "changed her mind")
+    done = call("cancel", "w.db", "two", *who)
+    assert (done.code, "cancelled by ann" in done.out) == (2, True)
+    done = call("cancel", "w.db", "one", *who)
+    assert (done.code, "cannot be cancelled: it is completed" in done.err) == (1, True)
+
+
 def test_run_gives_the_input(call: Callable[..., Done], folder: Path) -> None:
     (folder / "in.json").write_text('{"n": "é"}', "utf-8")
     for given in ('{"n": "é"}', "@in.json"):

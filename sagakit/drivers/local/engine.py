@@ -105,9 +105,16 @@ class Engine:
         *,
         id: str | None = None,
         scenario: Scenario | None = None,
+        until_rest: bool = False,
     ) -> Execution:
-        """Start an execution and wait for its end. Parameters and errors as for ``start``."""
-        return self._background.run(*self._enter(self._beginning(saga, input, id, scenario)))
+        """Start an execution and wait for its end. Parameters and errors as for ``start``.
+
+        Parameters:
+            until_rest: return, too, when it waits for the world (status ``waiting``); it goes on
+                as long as the engine is open.
+        """
+        begin = self._beginning(saga, input, id, scenario)
+        return self._background.run(*self._enter(begin, until_rest=until_rest))
 
     def start(
         self,
