@@ -27,6 +27,7 @@ from sagakit.events import (
     StepAttemptFailed,
     StepFailed,
     StepInDoubt,
+    StepSkipped,
     StepStarted,
     StepSucceeded,
     WaitStarted,
@@ -279,7 +280,8 @@ def _wait_words(event: WaitStarted) -> str:
     if event.correlation is not None:
         words.append(f"of {event.correlation}")
     if event.expires_at is not None:
-        words.append(f"for {event.expires_at - event.at:g} s at most")
+        most = "" if event.event is None else " at most"
+        words.append(f"for {event.expires_at - event.at:g} s{most}")
     return " ".join(words)
 
 
@@ -333,6 +335,9 @@ class _Bars:
                 case CompensationFailed(step=step, error=error):
                     label = _error_label(error)
                     self._close(step, "compensation", at, "compensation failed", label)
+                case StepSkipped(step=step):
+                    self.open[step, "action"] = (1, at)
+                    self._close(step, "action", at, "skipped", "")
                 case WaitStarted(step=step):
                     self.open[step, "action"] = (1, at)
                 case SignalReceived(event=name):
@@ -397,8 +402,35 @@ def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
     def answer(step: str, text: str, kind: str) -> None:
         messages.append(Message(sender=who[step], receiver="coordinator", text=text, kind=kind))
 
+    def note(text: str) -> None:
+        messages.append(
+            Message(sender="coordinator", receiver="coordinator", text=text, kind="note")
+        )
+
+    calls = {
+        name
+        for name, call in zip(saga.plan.names, saga.plan.actions, strict=True)
+        if call is not None
+    }
     for event in execution.events:
         match event:
+            case StepStarted(step=step) if step not in calls:
+                pass  # a choice: what it chose follows
+            case StepSucceeded(step=step, result=result) if step not in calls:
+                if saga.plan.index[step] in saga.plan.choices:
+                    note(f"{step}: {result}")
+            case StepFailed(step=step, error=error) if step not in calls:
+                note(f"{step}: {_error_label(error)}")
+            case StepSkipped(step=step):
+                note(f"{step} is skipped")
+            case WaitStarted(step=step):
+                note(f"{step} waits {_wait_words(event)}")
+            case SignalReceived(event=name):
+                messages.append(
+                    Message(sender="world", receiver="coordinator", text=name, kind="request")
+                )
+            case CancellationRequested(by=by, why=why):
+                note(f"{by} calls it off: {why}")
             case StepStarted(step=step, attempt=attempt):
                 ask(step, step if attempt == 1 else f"{step} (attempt {attempt})")
             case StepSucceeded(step=step):
@@ -422,10 +454,7 @@ def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
             case CompensationFailed(step=step, error=error):
                 answer(step, f"gave up, {_error_label(error)}", "error")
             case ExecutionResolved(resolution=resolution, by=by, steps=steps):
-                text = f"{by}: {resolution} {', '.join(steps)}"
-                messages.append(
-                    Message(sender="coordinator", receiver="coordinator", text=text, kind="note")
-                )
+                note(f"{by}: {resolution} {', '.join(steps)}")
     named = {message.sender for message in messages} | {m.receiver for m in messages}
     services = [name for name in dict.fromkeys(who.values()) if name in named]
     return ["coordinator", *services], messages

@@ -16,10 +16,13 @@ from sagakit import (
     Saga,
     Scenario,
     TerminalError,
+    await_event,
+    choice,
     pivot,
     run,
     simulate,
     step,
+    timer,
 )
 from sagakit.steps import Wait
 
@@ -179,3 +182,31 @@ def test_a_terminal_error_is_not_retried() -> None:
     execution = simulate(Saga("s", step(refuse, retry=Retry(5, wait=1))))
     assert execution.duration == 0
     assert len(execution.errors) == 1
+
+
+def way() -> str:
+    return "air"
+
+
+def test_waits_choices_and_signals_are_told_and_drawn() -> None:
+    saga = Saga(
+        "s",
+        *choice("route", way, {"air": step(ship, name="fly", when=False), "sea": step(ship)}),
+        await_event("cleared", timeout=9, correlate=way),
+        timer("cool", 5),
+    )
+    execution = simulate(saga, scenario=Scenario().signal("cleared", at=2, correlation="air"))
+    text = str(execution.sequence())
+    for words in ("route#58; air", "fly is skipped", "cleared", "cool waits for 5 s\n"):
+        assert words in text
+    assert "done" not in text, "nobody was asked, so nobody answers"
+    log = execution.log(clock=False)
+    assert "for 'cleared' of air for 9 s at most" in log
+    assert "'cleared' for air" in log
+    picture = execution.timeline().svg
+    assert "signal cleared" in picture
+    assert "not started" not in picture
+    called_off = simulate(saga, scenario=Scenario().cancel(at=1, by="ann", why="no need"))
+    assert "ann calls it off#58; no need" in str(called_off.sequence())
+    assert "called off" in called_off.timeline().svg
+    assert "cancelled by ann" in called_off.timeline().svg
