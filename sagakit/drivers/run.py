@@ -29,6 +29,7 @@ from sagakit.errors import (
     DefinitionError,
     InDoubtError,
     InputError,
+    SignalError,
     TerminalError,
 )
 from sagakit.events import (
@@ -408,7 +409,15 @@ class Run:
 
     def signal(self, signal: Signal, id: str, now: float) -> None:
         """Record a signal; which step takes it, if any, follows. One that came before is not
-        taken again."""
+        recorded again.
+
+        Raises:
+            SignalError: the execution has ended, or is stuck.
+        """
+        if self.state.phase not in ACTIVE:
+            raise SignalError(
+                f"execution '{self.state.execution_id}' has ended: it is {self.state.status}"
+            )
         if id not in (self.state.signals or ()):
             self.emit(SignalReceived(now, signal.event, id, signal.payload, signal.correlation))
 

@@ -195,6 +195,29 @@ def test_many_signals_from_many_threads_reach_their_executions(path):
         assert [future.result(5).results["paid"] for future in futures] == list(range(40))
 
 
+def test_a_signal_during_the_last_commit_finds_that_it_has_ended(path, monkeypatch):
+    gate, committing = threading.Event(), threading.Event()
+    saga = Saga("s", await_event("paid"), step(act, act), step(act, act, name="b", after="paid"))
+    with Engine(path) as engine:
+        waiting(engine, saga)
+        append = engine.journal.append
+
+        def slowly(batch, rests=None):
+            if any(type(event).__name__ == "ExecutionCompleted" for event in batch[-1][2]):
+                committing.set()
+                gate.wait(5)
+            append(batch, rests)
+
+        monkeypatch.setattr(engine.journal, "append", slowly)
+        blocker = engine.start(Saga("t", step(lambda: committing.wait(5), name="x")))
+        engine.signal("paid", to="one")
+        assert committing.wait(5)
+        threading.Timer(0.1, gate.set).start()
+        with pytest.raises(SignalError, match="has ended: it is completed"):
+            engine.signal("paid", to="one")
+        blocker.result(5)
+
+
 # -- called off -----------------------------------------------------------------------------
 
 
