@@ -14,6 +14,14 @@ from sagakit.errors import (
     TerminalError,
 )
 from sagakit.execution import Execution
+from sagakit.resilience import (
+    Bulkhead,
+    CircuitBreaker,
+    Hedge,
+    RateLimit,
+    RetryBudget,
+    Service,
+)
 from sagakit.saga import Happened, Saga, Step, pivot, step
 from sagakit.scenario import Scenario
 from sagakit.spec import Retry, Simulated
@@ -24,18 +32,24 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bulkhead",
+    "CircuitBreaker",
     "DefinitionError",
     "Engine",
     "Execution",
     "Happened",
+    "Hedge",
     "InDoubtError",
     "InputError",
     "JournalError",
+    "RateLimit",
     "Retry",
+    "RetryBudget",
     "Saga",
     "SagaBuilder",
     "SagaError",
     "Scenario",
+    "Service",
     "Simulated",
     "Step",
     "StepContext",

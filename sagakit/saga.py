@@ -15,6 +15,7 @@ import msgspec
 from sagakit import spec as _spec
 from sagakit.errors import DefinitionError, InputError
 from sagakit.plan import Kind, Plan, problems
+from sagakit.quantities import is_seconds, number
 from sagakit.spec import Retry, Simulated
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def step(
         when=when,
         pivot=pivot,
         retry=retry,
-        timeout=_spec.number(timeout),
+        timeout=number(timeout),
         compensation_retry=compensation_retry,
-        compensation_timeout=_spec.number(compensation_timeout),
+        compensation_timeout=number(compensation_timeout),
         reconcile=reconcile,
         idempotent=idempotent,
         service=service,
@@ -166,8 +167,8 @@ class Saga:
         placed = _place([item for item in steps if isinstance(item, Step)])
         if not strangers:
             found += problems(placed)
-        deadline = _spec.number(deadline)
-        if deadline is not None and not (_spec.is_seconds(deadline) and deadline > 0):
+        deadline = number(deadline)
+        if deadline is not None and not (is_seconds(deadline) and deadline > 0):
             found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
         if not _is_text(description):
             found.append(f"description is {description!r}; give text")
