@@ -1,4 +1,4 @@
-"""Draws the state diagrams in ``STATES.md`` from the coordinator's tables.
+"""Draws the state diagrams in ``STATES.md`` from the tables they obey.
 
 ``python -m sagakit.diagrams`` writes the file; a test fails when it is stale.
 """
@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from sagakit.resilience import BREAKER_TRANSITIONS, BreakerCause, BreakerState
 from sagakit.transitions import PHASE_TRANSITIONS, STEP_TRANSITIONS, Key, Phase, StepState
 
 TARGET = Path(__file__).with_name("STATES.md")
 
 _HEAD = """\
-# The states of a step and of an execution
+# The states of a step, of an execution and of a circuit breaker
 
-Drawn from the two tables in [`transitions.py`](transitions.py) by `make diagrams`; do not edit.
+Drawn by `make diagrams` from the two tables in [`transitions.py`](transitions.py) and the one in
+[`resilience.py`](resilience.py); do not edit.
 An arrow is labelled with the event that causes it, or, in *(brackets)*, with what else does.
 """
 
@@ -42,13 +44,17 @@ def markdown() -> str:
         "An operator's *retry* or *skip* leads back into the direction that the execution was"
         " stuck in.\n",
         _diagram(_edges(PHASE_TRANSITIONS, Phase), Phase.NEW),
+        "## A circuit breaker\n",
+        _diagram(_edges(BREAKER_TRANSITIONS, BreakerState), BreakerState.CLOSED),
     ]
     return "\n".join(parts)
 
 
 def _edges(
-    table: Mapping[StepState, Mapping[Key, StepState]] | Mapping[Phase, Mapping[Key, Phase]],
-    among: Iterable[StepState] | Iterable[Phase],
+    table: Mapping[StepState, Mapping[Key, StepState]]
+    | Mapping[Phase, Mapping[Key, Phase]]
+    | Mapping[BreakerState, Mapping[BreakerCause, BreakerState]],
+    among: Iterable[StepState] | Iterable[Phase] | Iterable[BreakerState],
 ) -> list[tuple[str, str, str]]:
     chosen = set(among)
     return [
@@ -59,7 +65,7 @@ def _edges(
     ]
 
 
-def _label(key: Key) -> str:
+def _label(key: Key | BreakerCause) -> str:
     if isinstance(key, str):
         return f"({key})"
     return re.sub(r"(?<!^)(?=[A-Z])", " ", key.__name__).lower()
@@ -78,7 +84,7 @@ def _diagram(edges: list[tuple[str, str, str]], start: str | None) -> str:
 
 
 def _id(name: str) -> str:
-    return str(name).replace(" ", "_")
+    return str(name).replace(" ", "_").replace("-", "_")
 
 
 def _quoted(name: str) -> str:

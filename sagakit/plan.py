@@ -14,7 +14,8 @@ import typing
 from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from sagakit.spec import Retry, Simulated, is_seconds, nearest
+from sagakit.quantities import is_seconds
+from sagakit.spec import Retry, Simulated, nearest
 from sagakit.steps import Choose, OnTimeout, Wait
 
 if TYPE_CHECKING:

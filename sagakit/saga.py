@@ -15,6 +15,7 @@ import msgspec
 from sagakit import spec as _spec
 from sagakit.errors import DefinitionError, InputError
 from sagakit.plan import Kind, Plan, keys_of, problems
+from sagakit.quantities import is_seconds, number
 from sagakit.spec import Simulated
 from sagakit.steps import Action, Choose, Step, Wait, callable_name, default_after, step
 
@@ -75,8 +76,8 @@ class Saga:
         placed = _place([item for item in steps if isinstance(item, Step)])
         if not strangers:
             found += problems(placed)
-        deadline = _spec.number(deadline)
-        if deadline is not None and not (_spec.is_seconds(deadline) and deadline > 0):
+        deadline = number(deadline)
+        if deadline is not None and not (is_seconds(deadline) and deadline > 0):
             found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
         if not _is_text(description):
             found.append(f"description is {description!r}; give text")
@@ -504,7 +505,7 @@ def _from_spec(
             action = Wait(
                 event=item.wait.event,
                 correlate=resolve(item.wait.correlate, "correlate", item.name),
-                timeout=_spec.number(timeout)
+                timeout=number(timeout)
                 if isinstance(timeout, int | float)
                 else resolve(timeout, "timeout", item.name, result=1.0),
                 on_timeout=item.wait.on_timeout,

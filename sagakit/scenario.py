@@ -9,7 +9,8 @@ import msgspec
 from sagakit.errors import InDoubtError, SagaError, ScenarioError, TerminalError
 from sagakit.journal import codec
 from sagakit.plan import Call
-from sagakit.spec import is_seconds, nearest, number
+from sagakit.quantities import is_seconds, number
+from sagakit.spec import nearest
 
 if TYPE_CHECKING:
     from sagakit.saga import Saga

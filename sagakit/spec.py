@@ -6,10 +6,7 @@ imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import math
-import numbers
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -17,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from sagakit.errors import DefinitionError
+from sagakit.quantities import is_seconds, number
 
 _MAX_NODES = 1_000_000  # a file that unfolds (through aliases) into more is refused
 _MAX_DEPTH = 100
@@ -86,20 +84,6 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         exponent = min(failures - 1, 100)  # beyond it max_wait holds, and floats overflow
         wait = min(self.max_wait, self.wait * self.backoff**exponent)
         return wait * (1.0 - self.jitter * chance)
-
-
-def number(value: Any) -> Any:
-    """A number as a float, so that 1 and 1.0 are one value; anything else (a bool too) as it is,
-    for the definition's problems to name."""
-    if not isinstance(value, bool) and isinstance(value, numbers.Number):
-        with contextlib.suppress(TypeError, ValueError, OverflowError):
-            return float(value)  # type: ignore[arg-type]
-    return value
-
-
-def is_seconds(value: Any) -> bool:
-    """Whether this is a finite float, 0 or more (as ``number`` gives it)."""
-    return type(value) is float and math.isfinite(value) and value >= 0
 
 
 def _exception_name(item: Any) -> Any:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import msgspec
 
 from sagakit.errors import DefinitionError
-from sagakit.spec import Retry, Simulated, number
+from sagakit.quantities import number
+from sagakit.spec import Retry, Simulated
 
 Action = Callable[..., Any]
 OnTimeout = Literal["fail", "continue"]

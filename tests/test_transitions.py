@@ -7,6 +7,7 @@ from typing import get_args
 from sagakit import diagrams
 from sagakit.coordinator import APPLY
 from sagakit.events import AnyEvent
+from sagakit.resilience import BREAKER_TRANSITIONS, BreakerCause, BreakerState
 from sagakit.transitions import PHASE_TRANSITIONS, STATUS, STEP_TRANSITIONS, Cause, Phase, StepState
 
 
@@ -20,6 +21,13 @@ def test_every_state_can_be_reached():
     assert targets | {StepState.PENDING} == set(StepState)
     phases = {target for row in PHASE_TRANSITIONS.values() for target in row.values()}
     assert phases | {Phase.NEW} == set(Phase)
+
+
+def test_the_breakers_table_has_every_state_and_cause_and_no_dead_end():
+    targets = {target for row in BREAKER_TRANSITIONS.values() for target in row.values()}
+    assert set(BREAKER_TRANSITIONS) == targets == set(BreakerState)
+    causes = [cause for row in BREAKER_TRANSITIONS.values() for cause in row]
+    assert sorted(causes) == sorted(BreakerCause)
 
 
 def test_every_event_and_cause_stands_in_a_table_and_can_be_applied():
@@ -39,3 +47,11 @@ def test_every_event_and_cause_stands_in_a_table_and_can_be_applied():
 def test_the_drawn_diagrams_are_current():
     stale = diagrams.TARGET.read_text("utf-8") != diagrams.markdown()
     assert not stale, "STATES.md is stale; run: make diagrams"
+
+
+def test_every_change_of_a_breaker_is_drawn():
+    _, drawn = diagrams.markdown().split("## A circuit breaker")
+    assert "[*] --> closed" in drawn
+    assert 'state "half-open" as half_open' in drawn
+    for cause in BreakerCause:
+        assert drawn.count(f": ({cause})") == 1
