@@ -20,7 +20,8 @@ Batch = Sequence[tuple[str, int, Sequence[Event]]]
 
 
 class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution in a listing. Times are seconds since the epoch."""
+    """One execution in a listing. Times are seconds since the epoch; version and fingerprint are
+    those it is pinned to now."""
 
     id: str
     saga: str

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sagakit.errors import JournalError, UnknownExecutionError
-from sagakit.events import Event, ExecutionStarted
+from sagakit.events import Event, ExecutionMigrated, ExecutionStarted
 from sagakit.journal.base import Batch, ExecutionRow, status_after
 
 
@@ -87,15 +87,18 @@ def _row(events: list[Event]) -> ExecutionRow:
     first = events[0]
     assert isinstance(first, ExecutionStarted)
     status, changed_at = "running", first.at
+    pinned: ExecutionStarted | ExecutionMigrated = first
     for event in events:
+        if isinstance(event, ExecutionMigrated):
+            pinned = event
         after = status_after(event)
         if after is not None:
             status, changed_at = after, event.at  # type: ignore[attr-defined]
     return ExecutionRow(
         id=first.execution_id,
         saga=first.saga,
-        version=first.version,
-        fingerprint=first.fingerprint,
+        version=pinned.version,
+        fingerprint=pinned.fingerprint,
         status=status,
         started_at=first.at,
         changed_at=changed_at,

@@ -26,7 +26,7 @@ from sagakit.errors import (
     JournalReadOnlyError,
     UnknownExecutionError,
 )
-from sagakit.events import Event, ExecutionStarted
+from sagakit.events import Event, ExecutionMigrated, ExecutionStarted
 from sagakit.journal.base import Batch, ExecutionRow, status_after
 from sagakit.journal.codec import decode_event, encode_event
 
@@ -42,6 +42,8 @@ _ROWS = 32  # inserted at once: each statement gives up the interpreter's lock o
 _INSERT_ROWS = [
     "INSERT INTO events VALUES " + ", ".join(["(?, ?)"] * count) for count in range(_ROWS + 1)
 ]
+
+_Moved = tuple[str | None, str, int]  # the new version and fingerprint, the execution's number
 
 APPLICATION_ID = 0x53414741  # "SAGA", in the file's header: tells our files from others
 
@@ -172,14 +174,14 @@ class SqliteJournal:
             writer = self._ready()
             fresh: list[str] = []
             try:
-                started, changed, cells, ended = self._rows(batch, fresh)
-                if not started and not changed and len(cells) <= 2 * _ROWS:
+                started, changed, cells, ended, moved = self._rows(batch, fresh)
+                if not (started or changed or moved) and len(cells) <= 2 * _ROWS:
                     # A statement is a transaction of its own, and two calls less.
                     writer.execute(_INSERT_ROWS[len(cells) // 2], cells)
                 else:
                     if started:
                         self._check_place()
-                    _insert(writer, started, changed, cells)
+                    _insert(writer, started, changed, cells, moved)
             except BaseException as error:
                 for execution_id in fresh:
                     self._numbers.pop(execution_id, None)
@@ -192,14 +194,17 @@ class SqliteJournal:
 
     def _rows(
         self, batch: Batch, fresh: list[str]
-    ) -> tuple[list[tuple[Any, ...]], list[tuple[str, float, int]], list[Any], list[str]]:
+    ) -> tuple[
+        list[tuple[Any, ...]], list[tuple[str, float, int]], list[Any], list[str], list[_Moved]
+    ]:
         """What to write: rows of executions that start, status, time and number of those whose
-        status changes, and the events' cells one after another; and the ids of those that end.
-        Notes in ``fresh`` which are new."""
+        status changes, and the events' cells one after another; the ids of those that end; and
+        those that migrate. Notes in ``fresh`` which are new."""
         started: list[tuple[Any, ...]] = []
         changed: list[tuple[str, float, int]] = []
         cells: list[Any] = []
         ended: list[str] = []
+        moved: list[_Moved] = []
         for execution_id, first, events in batch:
             if first:
                 number = self._number(execution_id)
@@ -223,7 +228,9 @@ class SqliteJournal:
                     changed.append((status, event.at, number))  # type: ignore[attr-defined]
                     if status != "running":
                         ended.append(execution_id)
-        return started, changed, cells, ended
+                elif type(event) is ExecutionMigrated:
+                    moved.append((event.version, event.fingerprint, number))
+        return started, changed, cells, ended, moved
 
     def _number(self, execution_id: str) -> int:
         number = self._numbers.get(execution_id)
@@ -397,6 +404,7 @@ def _insert(
     started: list[tuple[Any, ...]],
     changed: list[tuple[str, float, int]],
     cells: list[Any],
+    moved: list[_Moved],
 ) -> None:
     """Write a batch in one transaction."""
     writer.execute("BEGIN IMMEDIATE")
@@ -411,6 +419,10 @@ def _insert(
         if changed:
             writer.executemany(
                 "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed
+            )
+        if moved:
+            writer.executemany(
+                "UPDATE executions SET version = ?, fingerprint = ? WHERE no = ?", moved
             )
         writer.execute("COMMIT")
     except BaseException:
