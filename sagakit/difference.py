@@ -49,7 +49,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     def _of_begun(self, name: str, execution: Execution) -> Iterator[str]:
         """What changes for a step that has begun."""
-        place = f"step '{name}' is {execution.states[name]} already, and "
+        place = f"step '{name}' has begun ({execution.states[name]}), and "
         was, now = self.old["steps"], self.new.shape["steps"]
         if name not in now:
             yield f"{place}is gone"

@@ -163,14 +163,14 @@ def test_what_has_not_begun_may_be_changed(steps: Any) -> None:
 
 
 UNSAFE = {
-    "gone": ((link("b"), *LATE), "step 'a' is succeeded already, and is gone"),
+    "gone": ((link("b"), *LATE), "step 'a' has begun (succeeded), and is gone"),
     "a step in front": (
         (link("new"), link("a"), link("b"), *LATE),
-        "step 'a' is succeeded already, and now comes after 'new'",
+        "step 'a' has begun (succeeded), and now comes after 'new'",
     ),
     "its compensation gone": (
         (step(act, name="a"), link("b"), *LATE),
-        "step 'a' is succeeded already, and its compensation was True and is False",
+        "step 'a' has begun (succeeded), and its compensation was True and is False",
     ),
     "the pivot now": (
         (pivot(act, name="a"), step(act, name="b"), step(act, name="p"), step(act, name="r")),
@@ -193,13 +193,13 @@ def test_what_has_begun_may_not(steps: Any, reason: str) -> None:
 def test_the_order_among_what_has_begun_stays() -> None:
     new = Saga("s", link("a"), link("b", after=()), pivot(act, name="p", after=("a", "b")))
     reasons = Saga.diff(OLD, new).allows(cut(OLD, 5))
-    assert reasons == ["step 'b' is succeeded already, and no longer comes after 'a'"]
+    assert reasons == ["step 'b' has begun (succeeded), and no longer comes after 'a'"]
 
 
 def test_a_skipped_step_has_begun() -> None:
     old = Saga("s", link("a", when=False), link("b"))
     new = Saga("s", link("b"))
-    assert Saga.diff(old, new).allows(cut(old, 2)) == ["step 'a' is skipped already, and is gone"]
+    assert Saga.diff(old, new).allows(cut(old, 2)) == ["step 'a' has begun (skipped), and is gone"]
 
 
 def test_a_wait_that_has_begun_keeps_what_it_waits_for() -> None:
@@ -208,7 +208,7 @@ def test_a_wait_that_has_begun_keeps_what_it_waits_for() -> None:
     assert waiting.status == "waiting"
     for changed in (await_event("f", name="e"), timer("e", 5), step(act, name="e")):
         (why, *_) = Saga.diff(old, Saga("s", changed, link("b"))).allows(waiting)
-        assert why.startswith("step 'e' is waiting already, and its event was 'e'")
+        assert why.startswith("step 'e' has begun (waiting), and its event was 'e'")
     assert Saga.diff(old, Saga("s", await_event("e"), link("c"))).allows(waiting) == []
 
 
@@ -222,7 +222,7 @@ def test_a_choice_that_was_made_must_still_be_one() -> None:
     assert chosen.results == {"route": "air"}
     assert Saga.diff(old, routes("rail", "air")).allows(chosen) == []
     (why,) = Saga.diff(old, routes("sea", "rail")).allows(chosen)
-    assert why == "step 'route' is succeeded already, and its choice 'air' is no branch any more"
+    assert why == "step 'route' has begun (succeeded), and its choice 'air' is no branch any more"
 
 
 def test_a_real_step_is_not_to_be_recorded_as_done_by_nobody() -> None:
