@@ -333,6 +333,28 @@ def cancel(journal: Path, execution_id: str, saga: str, by: str, why: str, as_js
     sys.exit(EXIT[execution.status])
 
 
+@cli.command(short_help="Move an execution to another version of its saga.")
+@_journal
+@click.argument("execution_id", type=text, metavar="ID")
+@click.argument("saga")
+@click.option("--by", type=text, required=True, help="Who decides; kept in the journal.")
+@click.option("--why", type=text, required=True, help="The reason; kept in the journal.")
+@_json
+def migrate(journal: Path, execution_id: str, saga: str, by: str, why: str, as_json: bool) -> None:
+    """Move the execution ID, which has not ended, to the definition SAGA.
+
+    Nothing is run: 'recover' or 'resolve' goes on under the new definition.
+    """
+    from sagakit.drivers.local import Engine
+
+    definition = load_saga(saga)
+    _must_exist(journal)
+    with Engine(journal) as engine:
+        execution = engine.migrate(execution_id, to=definition, by=by, why=why)
+    _print_execution(execution, as_json)
+    sys.exit(EXIT[execution.status])
+
+
 # -- the world around -----------------------------------------------------------------------
 
 

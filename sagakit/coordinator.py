@@ -31,6 +31,7 @@ from sagakit.events import (
     Event,
     ExecutionCompensated,
     ExecutionCompleted,
+    ExecutionMigrated,
     ExecutionResolved,
     ExecutionStarted,
     ExecutionStuck,
@@ -794,6 +795,14 @@ def _execution_resolved(state: State, event: ExecutionResolved) -> None:
             _passed(state, number)
 
 
+def _execution_migrated(state: State, event: ExecutionMigrated) -> None:
+    """Nothing moves: who replays the events knows the new definition from the beginning."""
+    if state.phase is not Phase.STUCK:
+        _active(state, event)
+    if state.running:
+        raise _refuse(state, event, "has steps under way")
+
+
 # -- timers ---------------------------------------------------------------------------------
 
 
@@ -832,4 +841,5 @@ APPLY: dict[type[Event], Callable[[State, Any], None]] = {
     ExecutionCompensated: _ended,
     ExecutionStuck: _ended,
     ExecutionResolved: _execution_resolved,
+    ExecutionMigrated: _execution_migrated,
 }

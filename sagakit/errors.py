@@ -77,11 +77,15 @@ class ConflictError(SagaError):
 
 
 class DefinitionChangedError(SagaError):
-    """The execution began with another version of the saga; the message names the difference."""
+    """The execution is pinned to another version of the saga; the message names the difference."""
 
 
 class ResolutionError(SagaError):
     """A resolution that does not fit the execution, such as one that is not stuck."""
+
+
+class MigrationError(SagaError):
+    """An execution that cannot go on under another definition; the text names the steps."""
 
 
 class CancellationError(SagaError):

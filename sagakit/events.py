@@ -278,6 +278,17 @@ class ExecutionResolved(Event, frozen=True, gc=False):
     steps: tuple[str, ...]
 
 
+class ExecutionMigrated(Event, frozen=True, gc=False):
+    """An operator moved the execution to another definition of its saga, under which the events
+    before this one are legal too. ``version`` and ``fingerprint`` are the new definition's."""
+
+    at: float
+    version: str | None
+    fingerprint: str
+    by: str
+    why: str
+
+
 AnyEvent = (
     ExecutionStarted
     | StepStarted
@@ -301,6 +312,7 @@ AnyEvent = (
     | ExecutionCompensated
     | ExecutionStuck
     | ExecutionResolved
+    | ExecutionMigrated
 )
 
 

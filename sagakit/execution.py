@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from sagakit.coordinator import State, evolve, replay
-from sagakit.errors import CodecError
+from sagakit.errors import CodecError, IllegalEventError
 from sagakit.events import (
     AttemptLost,
     CancellationRequested,
@@ -20,8 +20,10 @@ from sagakit.events import (
     DeadlinePassed,
     ErrorInfo,
     Event,
+    ExecutionMigrated,
     ExecutionResolved,
     ExecutionStarted,
+    ExecutionStuck,
     ReconcileFailed,
     SignalReceived,
     StepAttemptFailed,
@@ -36,9 +38,13 @@ from sagakit.journal import codec
 from sagakit.saga import Saga
 from sagakit.scenario import INJECTED, FaultKind
 from sagakit.steps import callable_name
+from sagakit.transitions import StepState
 
 if TYPE_CHECKING:
     from sagakit.views import Bar, Mark, Mermaid, Message, Picture
+
+
+_NOT_BEGUN = (StepState.PENDING, StepState.READY)
 
 
 class Execution:
@@ -81,6 +87,45 @@ class Execution:
         """Where each step stands, in the words of ``StepState``."""
         names = self.saga.plan.names
         return {name: str(state) for name, state in zip(names, self._state.steps, strict=True)}
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """The steps that something has happened to, a skipping included."""
+        state = self._state
+        return tuple(
+            name
+            for number, name in enumerate(self.saga.plan.names)
+            if state.attempts[number] or state.steps[number] not in _NOT_BEGUN
+        )
+
+    def unlike(self, saga: Saga) -> list[str]:
+        """What would have come differently had this been the definition from the beginning; empty
+        if each event could have happened and every step that has begun would stand where it does.
+
+        ``Saga.diff(…).allows(execution)`` asks this and more: it answers whether the execution
+        may go on under the other definition.
+        """
+        state = State(saga.plan)
+        for event in self.events:
+            try:
+                evolve(state, event)
+            except IllegalEventError as error:
+                if not isinstance(event, ExecutionStuck):
+                    return [f"its events do not fit the new definition: {error}"]
+                numbers = {**state.ready, **state.due, **state.waiting}
+                return [
+                    f"step '{saga.plan.names[number]}' would still have been to do when the "
+                    "execution got stuck"
+                    for number in numbers
+                ]
+        found = []
+        if state.phase is not self._state.phase:
+            found.append(f"the execution would go {state.phase}, not {self._state.phase}")
+        for name in self.begun:
+            stands, would = self._state.state_of(name), state.state_of(name)
+            if stands is not would:
+                found.append(f"step '{name}' is {stands} and would be {would}")
+        return found or _untyped(saga, self.events)
 
     @property
     def _failure(self) -> StepFailed | StepInDoubt | CompensationFailed | None:
@@ -133,6 +178,11 @@ class Execution:
     def resolutions(self) -> tuple[ExecutionResolved, ...]:
         """What operators decided: ``resolution``, ``by``, ``why``, ``steps`` and ``at`` of each."""
         return tuple(event for event in self.events if isinstance(event, ExecutionResolved))
+
+    @property
+    def migrations(self) -> tuple[ExecutionMigrated, ...]:
+        """To which definitions operators moved it: ``version``, ``by``, ``why`` and ``at``."""
+        return tuple(event for event in self.events if isinstance(event, ExecutionMigrated))
 
     @property
     def cancellation(self) -> CancellationRequested | None:
@@ -237,7 +287,9 @@ def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[E
             call = None if number is None else plan.actions[number]
             if call is not None:
                 try:
-                    result = codec.restore(event.result, call)
+                    # as plain data first: in memory it may have the type of an older definition
+                    raw = msgspec.to_builtins(event.result, str_keys=True)
+                    result = codec.restore(raw, call)
                 except msgspec.ValidationError as error:
                     if strict:
                         raise CodecError(
@@ -248,6 +300,15 @@ def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[E
                 event = msgspec.structs.replace(event, result=result)
         kept.append(event)
     return kept
+
+
+def _untyped(saga: Saga, events: Iterable[Event]) -> list[str]:
+    """Why the stored results are not what the actions of this definition declare."""
+    try:
+        typed(saga, events)
+    except CodecError as error:
+        return [str(error)]
+    return []
 
 
 def tell(event: Event) -> tuple[str, str, str]:
@@ -265,12 +326,19 @@ def tell(event: Event) -> tuple[str, str, str]:
         details.append(f"'{event.event}'{whom}")
     if isinstance(event, CancellationRequested):
         details.append(f"by {event.by}: {event.why}")
+    if isinstance(event, ExecutionMigrated):
+        details.append(f"to {_version(event)} by {event.by}: {event.why}")
     if isinstance(event, ExecutionResolved):
         details.append(f"{event.resolution} {', '.join(event.steps)} by {event.by}: {event.why}")
     error = getattr(event, "error", None)
     if error is not None:
         details.append(f"{error.name}: {error.message}" if error.message else error.name)
     return what, getattr(event, "step", ""), ", ".join(details)
+
+
+def _version(event: ExecutionMigrated) -> str:
+    name = "" if event.version is None else f"{event.version} "
+    return f"version {name}({event.fingerprint})"
 
 
 def _wait_words(event: WaitStarted) -> str:
@@ -344,6 +412,8 @@ class _Bars:
                     self.marks.append(Mark(at=at, text=f"signal {name}", kind="signal"))
                 case CancellationRequested(by=by):
                     self.marks.append(Mark(at=at, text=f"cancelled by {by}", kind="cancelled"))
+                case ExecutionMigrated(by=by):
+                    self.marks.append(Mark(at=at, text=f"migrated by {by}", kind="migrated"))
                 case ExecutionResolved(resolution=resolution, by=by):
                     self.marks.append(Mark(at=at, text=f"{resolution} by {by}", kind="resolved"))
         states = self.execution.states
@@ -458,6 +528,12 @@ def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
     named = {message.sender for message in messages} | {m.receiver for m in messages}
     services = [name for name in dict.fromkeys(who.values()) if name in named]
     return ["coordinator", *services], messages
+
+
+def pinned_to(events: Sequence[Event]) -> ExecutionStarted | ExecutionMigrated:
+    """The event that holds the version and fingerprint of the definition that counts now."""
+    migrated = (event for event in reversed(events) if type(event) is ExecutionMigrated)
+    return next(migrated, None) or first_event(events)
 
 
 def first_event(events: Sequence[Event]) -> ExecutionStarted:

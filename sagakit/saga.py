@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sagakit import spec as _spec
+from sagakit.difference import Difference, changed
 from sagakit.errors import DefinitionError, InputError
 from sagakit.plan import Kind, Plan, keys_of, problems
 from sagakit.quantities import is_seconds, number
@@ -232,20 +233,27 @@ class Saga:
         body = msgspec.json.encode([self.name, self.version, self.shape], order="sorted")
         return hashlib.blake2b(body, digest_size=8).hexdigest()
 
-    def difference(self, version: str | None, shape: Mapping[str, Any]) -> list[str]:
-        """How this definition differs from one that a journal remembers; empty when compatible."""
+    @staticmethod
+    def diff(old: Saga | tuple[str | None, Mapping[str, Any]], new: Saga) -> Difference:
+        """How a definition differs from an older one, and which executions may go on under it.
+
+        Parameters:
+            old: a saga; or the (version, shape) that a journal remembers.
+        """
+        version, shape = (old.version, old.shape) if isinstance(old, Saga) else old
         found = []
-        if version != self.version:
-            found.append(f"its version was {_quoted(version)} and is {_quoted(self.version)}")
-        old, new = shape["steps"], self.shape["steps"]
-        found += [f"step '{name}' is gone" for name in old if name not in new]
-        found += [f"step '{name}' is new" for name in new if name not in old]
-        for name in old.keys() & new.keys():
-            for key, was in old[name].items():
-                now = new[name][key]
-                if was != now:
-                    found.append(f"step '{name}': {key} was {was!r} and is {now!r}")
-        return sorted(found)
+        if isinstance(old, Saga) and old.name != new.name:
+            found.append(f"its name was '{old.name}' and is '{new.name}'")
+        if version != new.version:
+            found.append(f"its version was {_quoted(version)} and is {_quoted(new.version)}")
+        was, now = shape["steps"], new.shape["steps"]
+        found += [f"step '{name}' is gone" for name in was if name not in now]
+        found += [f"step '{name}' is new" for name in now if name not in was]
+        for name in now:
+            if name in was:
+                words = (change for _, change in changed(was[name], now[name]))
+                found += [f"step '{name}': {change}" for change in words]
+        return Difference(tuple(sorted(found)), shape, new)
 
     # -- pictures ---------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from sagakit.errors import (
     DefinitionError,
     InDoubtError,
     InputError,
+    MigrationError,
     SignalError,
     TerminalError,
 )
@@ -46,6 +47,7 @@ from sagakit.events import (
     Event,
     ExecutionCompensated,
     ExecutionCompleted,
+    ExecutionMigrated,
     ExecutionStarted,
     ExecutionStuck,
     PassDeadline,
@@ -70,6 +72,8 @@ from sagakit.transitions import ACTIVE
 
 if TYPE_CHECKING:
     import structlog.typing
+
+    from sagakit.difference import Difference
 
 # A request may have been sent before these were raised; a refused connection sent nothing.
 IN_DOUBT_ERRORS = (
@@ -433,6 +437,34 @@ class Run:
                 f"execution '{self.state.execution_id}' cannot be cancelled: {reason}"
             )
         self.emit(CancellationRequested(now, by, why))
+
+    def migrate(self, saga: Saga, difference: Difference, by: str, why: str, now: float) -> None:
+        """Record that an operator moves the execution to another definition, and go on under it.
+
+        Parameters:
+            difference: of the definition that it has had and of this one.
+
+        Raises:
+            MigrationError: it cannot go on under that one, or not now; says why.
+        """
+        id = self.state.execution_id
+        under_way = ", ".join(f"'{name}'" for name in self.state.in_flight())
+        if under_way:
+            raise MigrationError(
+                f"execution '{id}' has {under_way} under way; migrate it when it waits, or close "
+                "the engine and migrate it before it is recovered"
+            )
+        reasons = difference.allows(self.snapshot())
+        if reasons:
+            raise MigrationError(
+                f"execution '{id}' of saga '{saga.name}' stays with the version it is pinned to "
+                f"and cannot migrate to version {saga.version or '(none)'} ({saga.fingerprint}): "
+                f"{'; '.join(reasons)}"
+            )
+        self.events = typed(saga, self.events)
+        self.state = replay(saga.plan, self.events)
+        self.saga, self.plan = saga, saga.plan
+        self.emit(ExecutionMigrated(now, saga.version, saga.fingerprint, by, why))
 
     def next_due(self) -> float | None:
         """When there will be something to do though no attempt ends (seconds)."""

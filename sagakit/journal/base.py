@@ -26,7 +26,8 @@ class Rest(msgspec.Struct, frozen=True):
 
 
 class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution in a listing. Times are seconds since the epoch."""
+    """One execution in a listing. Times are seconds since the epoch; version and fingerprint are
+    those it is pinned to now."""
 
     id: str
     saga: str

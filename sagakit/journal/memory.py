@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sagakit.errors import JournalError, UnknownExecutionError
-from sagakit.events import Event, ExecutionStarted
+from sagakit.events import Event, ExecutionMigrated, ExecutionStarted
 from sagakit.journal.base import Batch, ExecutionRow, Rest, status_after
 
 
@@ -94,7 +94,10 @@ def _row(events: list[Event], rests: bool) -> ExecutionRow:
     first = events[0]
     assert isinstance(first, ExecutionStarted)
     status, changed_at = "running", first.at
+    pinned: ExecutionStarted | ExecutionMigrated = first
     for event in events:
+        if isinstance(event, ExecutionMigrated):
+            pinned = event
         after = status_after(event)
         if after is not None:
             status, changed_at = after, event.at  # type: ignore[attr-defined]
@@ -103,8 +106,8 @@ def _row(events: list[Event], rests: bool) -> ExecutionRow:
     return ExecutionRow(
         id=first.execution_id,
         saga=first.saga,
-        version=first.version,
-        fingerprint=first.fingerprint,
+        version=pinned.version,
+        fingerprint=pinned.fingerprint,
         status=status,
         started_at=first.at,
         changed_at=changed_at,

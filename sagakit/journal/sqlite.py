@@ -26,7 +26,7 @@ from sagakit.errors import (
     JournalReadOnlyError,
     UnknownExecutionError,
 )
-from sagakit.events import Event, ExecutionStarted
+from sagakit.events import Event, ExecutionMigrated, ExecutionStarted
 from sagakit.journal.base import Batch, ExecutionRow, Rest, status_after
 from sagakit.journal.codec import decode_event, encode_event
 
@@ -42,6 +42,8 @@ _ROWS = 32  # inserted at once: each statement gives up the interpreter's lock o
 _INSERT_ROWS = [
     "INSERT INTO events VALUES " + ", ".join(["(?, ?)"] * count) for count in range(_ROWS + 1)
 ]
+
+_Moved = tuple[str | None, str, int]  # the new version and fingerprint, the execution's number
 
 APPLICATION_ID = 0x53414741  # "SAGA", in the file's header: tells our files from others
 
@@ -173,15 +175,16 @@ class SqliteJournal:
             writer = self._ready()
             fresh: list[str] = []
             try:
-                started, changed, cells, ended = self._rows(batch, fresh)
+                started, changed, cells, ended, moved = self._rows(batch, fresh)
                 moods = self._moods(batch, rests) if rests else []
-                if not started and not changed and not moods and len(cells) <= 2 * _ROWS:
+                plain = not (started or changed or moved or moods)
+                if plain and len(cells) <= 2 * _ROWS:
                     # A statement is a transaction of its own, and two calls less.
                     writer.execute(_INSERT_ROWS[len(cells) // 2], cells)
                 else:
                     if started:
                         self._check_place()
-                    _insert(writer, started, moods, changed, cells)
+                    _insert(writer, started, moods, changed, cells, moved)
             except BaseException as error:
                 for execution_id in fresh:
                     self._numbers.pop(execution_id, None)
@@ -194,14 +197,17 @@ class SqliteJournal:
 
     def _rows(
         self, batch: Batch, fresh: list[str]
-    ) -> tuple[list[tuple[Any, ...]], list[tuple[str, float, int]], list[Any], list[str]]:
+    ) -> tuple[
+        list[tuple[Any, ...]], list[tuple[str, float, int]], list[Any], list[str], list[_Moved]
+    ]:
         """What to write: rows of executions that start, status, time and number of those whose
-        status changes, and the events' cells one after another; and the ids of those that end.
-        Notes in ``fresh`` which are new."""
+        status changes, and the events' cells one after another; the ids of those that end; and
+        those that migrate. Notes in ``fresh`` which are new."""
         started: list[tuple[Any, ...]] = []
         changed: list[tuple[str, float, int]] = []
         cells: list[Any] = []
         ended: list[str] = []
+        moved: list[_Moved] = []
         for execution_id, first, events in batch:
             if first:
                 number = self._number(execution_id)
@@ -225,7 +231,9 @@ class SqliteJournal:
                     changed.append((status, event.at, number))  # type: ignore[attr-defined]
                     if status != "running":
                         ended.append(execution_id)
-        return started, changed, cells, ended
+                elif type(event) is ExecutionMigrated:
+                    moved.append((event.version, event.fingerprint, number))
+        return started, changed, cells, ended, moved
 
     def _moods(
         self, batch: Batch, rests: Mapping[str, Rest | None]
@@ -418,6 +426,7 @@ def _insert(
     moods: list[tuple[str, float | None, float, int]],
     changed: list[tuple[str, float, int]],
     cells: list[Any],
+    moved: list[_Moved],
 ) -> None:
     """Write a batch in one transaction."""
     writer.execute("BEGIN IMMEDIATE")
@@ -436,6 +445,10 @@ def _insert(
         if changed:
             writer.executemany(
                 "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed
+            )
+        if moved:
+            writer.executemany(
+                "UPDATE executions SET version = ?, fingerprint = ? WHERE no = ?", moved
             )
         writer.execute("COMMIT")
     except BaseException:

@@ -125,6 +125,7 @@ MARKS: dict[str, Look] = {
     "pivot": _look("◆", BLUE, 0.10),
     "fault": _look("✶", VERMILLION, 0.20, dash="3 2"),
     "resolved": _look("✎", GREEN, 0.20, dash="6 2"),
+    "migrated": _look("⇒", BLUE, 0.20, dash="5 2"),
     "signal": _look("▽", ORANGE, 0.20),
     "cancelled": _look("⊟", GREY, 0.30, dash="4 2"),
     "crash": _look("╳", BLACK, 0.30, dash="1 2"),

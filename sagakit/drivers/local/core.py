@@ -262,6 +262,14 @@ class Core:
         self._advance(live)
         return safe
 
+    def record(self, run: Run) -> None:
+        """Journal what was decided about an execution that does not run here, and run nothing."""
+        id = run.state.execution_id
+        for watch in self.watches:
+            watch.add(id)  # whoever has read its events already must read them again
+        self.journal.append([(id, run.written, run.events[run.written :])])
+        run.written = len(run.events)
+
     def _acknowledge(self, live: Live) -> None:
         waiting, live.acks = live.acks, []
         for count, safe in waiting:

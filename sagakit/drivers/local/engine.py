@@ -25,13 +25,14 @@ from sagakit.errors import (
     DefinitionChangedError,
     EngineClosedError,
     InputError,
+    MigrationError,
     ResolutionError,
     SagaError,
     SignalError,
     UnknownExecutionError,
 )
 from sagakit.events import Event, ExecutionResolved, Resolution
-from sagakit.execution import Execution, first_event, typed
+from sagakit.execution import Execution, first_event, pinned_to, typed
 from sagakit.journal import codec
 from sagakit.journal.base import ExecutionRow, Journal
 from sagakit.journal.memory import MemoryJournal
@@ -129,8 +130,8 @@ class Engine:
         Parameters:
             input: plain data, handed to every action as ``ctx.input``.
             id: chosen by the caller, it makes the start idempotent: the same id and input again
-                give the first execution, whatever its state (one that a crash left unfinished
-                is continued).
+                give the first execution, whatever its state and version (one that a crash left
+                unfinished is continued under its own, if the engine knows that).
             scenario: faults to inject.
 
         Returns:
@@ -140,6 +141,8 @@ class Engine:
             InputError: the input is not plain data, the schema refuses it, or the id is empty.
             EngineClosedError: the engine is closed.
             ConflictError: through the future: the id belongs to another saga or input.
+            DefinitionChangedError: through the future: the id's execution is unfinished, and its
+                version is not known here.
             JournalError: through the future: the journal failed; what it had is kept.
         """
         return self._submit(self._beginning(saga, input, id, scenario))
@@ -189,8 +192,12 @@ class Engine:
         stored = self._execution(events)
         if stored.status not in ("running", "waiting"):
             return stored
-        self._check_version(id, saga, first.fingerprint)
-        return Run.resume(saga, events, time.time(), seed, scenario)
+        # it goes on under the version that it is pinned to, whichever was given now
+        fingerprint = pinned_to(events).fingerprint
+        pinned = self._sagas.get(fingerprint)
+        if pinned is None:
+            raise self._changed(id, saga, fingerprint)
+        return Run.resume(pinned, events, time.time(), seed, scenario)
 
     def _submit(
         self, begin: Callable[[], Run | Execution | Future[Execution]], *, until_rest: bool = False
@@ -251,18 +258,25 @@ class Engine:
         """Continue every unfinished execution of these sagas (or of all known ones) until it ends
         or waits for the world.
 
+        Each goes on under the version that it is pinned to, which must be among those given or
+        known already.
+
         Parameters:
             progress: called with 1 for each execution that has ended.
 
         Raises:
-            DefinitionChangedError: an unfinished execution began with another definition of one
-                of these sagas; nothing was recovered.
+            DefinitionChangedError: an unfinished execution is pinned to a definition of one of
+                these sagas that is not known; nothing was recovered.
         """
         self._check_open()
         for saga in sagas:
             self.register(saga)
-        wanted = {saga.fingerprint: saga for saga in sagas} or dict(self._sagas)
-        self._check_versions(wanted)
+        known = self._sagas.copy()  # another thread may register one meanwhile
+        newest = {saga.name: saga for saga in sagas or known.values()}
+        wanted = [key for key, saga in known.items() if saga.name in newest]
+        for id, name, fingerprint in self.journal.strangers(newest, wanted):
+            if id not in self._core.live:
+                raise self._changed(id, newest[name], fingerprint)
         futures = []
         # What another thread begins while we read is not to be begun a second time.
         watch: set[str] = set()
@@ -272,7 +286,7 @@ class Engine:
             for id, events in self.journal.unfinished(wanted):
                 if id in self._core.live:
                     continue
-                begin = functools.partial(self._resume, id, events, wanted, watch)
+                begin = functools.partial(self._resume, id, events, watch)
                 future = self._submit(begin, until_rest=True)
                 if progress is not None:
                     future.add_done_callback(functools.partial(_tell, progress))
@@ -291,7 +305,6 @@ class Engine:
         self,
         id: str,
         events: builtins.list[Event] | None,
-        wanted: dict[str, Saga],
         watch: set[str],
     ) -> Run | Execution | Future[Execution]:
         """On the loop: continue one execution, unless somebody else has meanwhile."""
@@ -303,23 +316,17 @@ class Engine:
             execution = self._execution(events)
             if execution.status not in ("running", "waiting"):
                 return execution
-        return Run.resume(wanted[first_event(events).fingerprint], events, time.time())
+        return Run.resume(self._sagas[pinned_to(events).fingerprint], events, time.time())
 
-    def _check_versions(self, wanted: dict[str, Saga]) -> None:
-        by_name = {saga.name: saga for saga in wanted.values()}
-        for id, name, fingerprint in self.journal.strangers(by_name, wanted):
-            if id not in self._core.live:
-                self._check_version(id, by_name[name], fingerprint)
-
-    def _check_version(self, id: str, saga: Saga, fingerprint: str) -> None:
-        if fingerprint == saga.fingerprint:
-            return
+    def _changed(self, id: str, saga: Saga, fingerprint: str) -> DefinitionChangedError:
+        """The error for an execution that is pinned to a definition which is not known here."""
         version, shape = self.journal.definition(fingerprint)
-        changes = "; ".join(saga.difference(version, shape))
-        raise DefinitionChangedError(
-            f"saga '{saga.name}': execution '{id}' began with version {version or '(none)'} "
+        changes = "; ".join(Saga.diff((version, shape), saga).changes)
+        return DefinitionChangedError(
+            f"saga '{saga.name}': execution '{id}' is pinned to version {version or '(none)'} "
             f"({fingerprint}) and cannot continue with version {saga.version or '(none)'} "
-            f"({saga.fingerprint}): {changes}. Give the definition it began with as well"
+            f"({saga.fingerprint}): {changes}. Give the definition it is pinned to as well, or "
+            "move the execution by engine.migrate or 'sagakit migrate'"
         )
 
     def resolve(
@@ -344,7 +351,8 @@ class Engine:
         Raises:
             UnknownExecutionError: no such id.
             ResolutionError: it is not stuck, not stuck at that step, or a name or reason is
-                missing.
+                missing; or its saga is not known here.
+            DefinitionChangedError: of its saga only other versions are known here.
         """
         self._check_open()
         if resolution not in get_args(Resolution):
@@ -372,14 +380,70 @@ class Engine:
         return self._background.run(*self._enter(begin, until_rest=True))
 
     def _definition(self, id: str, events: builtins.list[Event]) -> Saga:
-        first = first_event(events)
-        try:
-            return self._sagas[first.fingerprint]
-        except KeyError:
-            raise ResolutionError(
-                f"execution '{id}': the definition of saga '{first.saga}' ({first.fingerprint}) "
-                "is not known here; give it: Engine(…, sagas=[saga]) or engine.register(saga)"
-            ) from None
+        name, fingerprint = first_event(events).saga, pinned_to(events).fingerprint
+        known = self._sagas.get(fingerprint)
+        if known is not None:
+            return known
+        others = [saga for saga in self._sagas.copy().values() if saga.name == name]
+        if others:
+            raise self._changed(id, others[-1], fingerprint)
+        raise ResolutionError(
+            f"execution '{id}': the definition of saga '{name}' ({fingerprint}) "
+            "is not known here; give it: Engine(…, sagas=[saga]) or engine.register(saga)"
+        )
+
+    def migrate(self, id: str, *, to: Saga, by: str, why: str) -> Execution:
+        """Move an execution that has not ended to another definition of its saga.
+
+        What has begun must be the same there; ``Saga.diff(old, new).allows(execution)`` says
+        beforehand what stands in the way. One that runs here goes on under the new definition,
+        provided that none of its steps is under way just now. For others the decision is
+        recorded and nothing is run: ``recover`` or ``resolve`` goes on. Whoever is pinned to
+        that definition already stays as it is. A deadline counts from the start all the same.
+
+        Parameters:
+            to: the new definition; the old one need not be known here.
+            by: who decides; kept in the journal.
+            why: the reason; kept in the journal.
+
+        Returns:
+            the execution as it is once that is journalled.
+
+        Raises:
+            UnknownExecutionError: no such id.
+            MigrationError: the definition does not fit what has happened (the text names the
+                steps), a step is under way, or a name or reason is missing.
+        """
+        self._check_open()
+        if not isinstance(to, Saga):
+            raise MigrationError(f"execution '{id}': {to!r} is not a Saga; give to=saga")
+        if not by.strip() or not why.strip():
+            raise MigrationError(f"execution '{id}': say who decides (by=) and why (why=)")
+        self.register(to)
+
+        def decide() -> Execution | Future[Execution]:
+            live = self._core.live.get(id)
+            events = live.run.events if live else self.journal.read(id)
+            first, pinned = first_event(events), pinned_to(events)
+            if first.saga != to.name:
+                raise MigrationError(
+                    f"execution '{id}' belongs to saga '{first.saga}', not to '{to.name}'"
+                )
+            if pinned.fingerprint == to.fingerprint:
+                return live.run.snapshot() if live else self._execution(events)
+            difference = Saga.diff(self.journal.definition(pinned.fingerprint), to)
+
+            def move(run: Run) -> None:
+                run.migrate(to, difference, by, why, time.time())
+
+            if live:
+                return self._core.intervene(live, move)
+            run = Run.resume(self._remembered(events), events, time.time())
+            move(run)
+            self._core.record(run)
+            return run.execution()
+
+        return self._background.run(*self._enter(decide, place=False))
 
     # -- from outside -----------------------------------------------------------------------
 
@@ -506,7 +570,7 @@ class Engine:
         return self.journal.find(status=status, saga=saga, limit=limit)
 
     def _execution(self, events: builtins.list[Event]) -> Execution:
-        saga = self._sagas.get(first_event(events).fingerprint)
+        saga = self._sagas.get(pinned_to(events).fingerprint)
         return read_execution(self.journal, events, saga)
 
     def _remembered(self, events: builtins.list[Event]) -> Saga:
@@ -570,9 +634,8 @@ class Engine:
 def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | None) -> Execution:
     """An execution from a journal's events; without its saga, as far as the journal remembers."""
     if saga is None:
-        first = first_event(events)
-        version, shape = journal.definition(first.fingerprint)
-        saga = Saga.from_shape(first.saga, version, shape)
+        version, shape = journal.definition(pinned_to(events).fingerprint)
+        saga = Saga.from_shape(first_event(events).saga, version, shape)
     return Execution(saga, typed(saga, events, strict=False))
 
 
