@@ -460,25 +460,38 @@ def _takes_context(function: Callable[..., Any]) -> bool | None:
 
 
 def _annotated_result(function: Callable[..., Any]) -> Any:
-    """The type of the return annotation alone: the others may name what is not importable."""
+    """The type that a call gives, once it is awaited."""
+    hint = annotation(function, "return")
+    if (typing.get_origin(hint) or hint) in (Awaitable, Coroutine):
+        return (typing.get_args(hint) or (Any,))[-1]  # a plain function that gives a coroutine
+    return hint
+
+
+def annotation(function: Callable[..., Any], name: str) -> Any:
+    """The type of one annotation alone: the others may name what is not importable.
+
+    Parameters:
+        function: any callable; of one that wraps another, the other is read.
+        name: a parameter's name, or ``"return"``.
+
+    Returns:
+        the type; ``Any`` where there is no annotation, or one that only a type checker can read.
+    """
     while isinstance(function, functools.partial):
         function = function.func
     target = function if hasattr(function, "__annotations__") else type(function).__call__
     target = inspect.unwrap(target)
     annotations = getattr(target, "__annotations__", {})
-    if "return" not in annotations:
+    if name not in annotations:
         return Any
-    holder = types.SimpleNamespace(__annotations__={"return": annotations["return"]})
+    holder = types.SimpleNamespace(__annotations__={name: annotations[name]})
     names = dict(getattr(target, "__globals__", {}))
     cells = getattr(target, "__closure__", None) or ()
     code = getattr(target, "__code__", None)
-    for name, cell in zip(code.co_freevars if code else (), cells, strict=True):
+    for free, cell in zip(code.co_freevars if code else (), cells, strict=True):
         with contextlib.suppress(ValueError):  # a cell that is still empty
-            names[name] = cell.cell_contents
+            names[free] = cell.cell_contents
     try:
-        hint = typing.get_type_hints(holder, globalns=names)["return"]
+        return typing.get_type_hints(holder, globalns=names)[name]
     except (NameError, TypeError, AttributeError, SyntaxError):
         return Any  # a name that only a type checker knows
-    if (typing.get_origin(hint) or hint) in (Awaitable, Coroutine):
-        return (typing.get_args(hint) or (Any,))[-1]  # a plain function that gives a coroutine
-    return hint

@@ -10,9 +10,21 @@ if importlib.util.find_spec("sqlalchemy") is None:
         "sagakit.services needs SQLAlchemy: pip install 'sagakit[services]'", name="sqlalchemy"
     )
 
+from sagakit.services.actions import Action, Compensation, Confirmation
 from sagakit.services.books import Books
 from sagakit.services.database import open_database
+from sagakit.services.inbox import Hold
 from sagakit.services.participant import KeyReusedError, Participant
 from sagakit.services.world import CheckoutWorld
 
-__all__ = ["Books", "CheckoutWorld", "KeyReusedError", "Participant", "open_database"]
+__all__ = [
+    "Action",
+    "Books",
+    "CheckoutWorld",
+    "Compensation",
+    "Confirmation",
+    "Hold",
+    "KeyReusedError",
+    "Participant",
+    "open_database",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -31,17 +31,20 @@ class Line(msgspec.Struct, frozen=True):
     quantity: Count
 
 
-Request = TypeVar("Request", bound=msgspec.Struct)
+def read(request: Any, kind: Any, service: str, action: str) -> Any:
+    """What is asked, as the type that an action's request has.
 
-
-def read(ctx: Call, kind: type[Request], service: str) -> Request:
-    """The part of the saga's input that concerns one service, checked.
+    Parameters:
+        kind: what msgspec can convert to; ``Any`` takes the request as it is.
+        service, action: who asks, for the message.
 
     Raises:
-        TerminalError: the input lacks a field or holds one of the wrong kind; the message names
-            it. Sending it again would not mend it.
+        TerminalError: the request lacks a field or holds one of the wrong kind; the message
+            names it. Sending it again would not mend it.
     """
+    if kind is Any:
+        return request
     try:
-        return msgspec.convert(ctx.input, kind)
+        return msgspec.convert(request, kind)
     except msgspec.ValidationError as error:
-        raise TerminalError(f"service '{service}' cannot read the order: {error}") from None
+        raise TerminalError(f"{service} cannot read the request of '{action}': {error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -21,10 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from sagakit.errors import TerminalError
-from sagakit.services.call import Call, Cents, Line, Name, read
+from sagakit.services.call import Call, Cents, Line, Name
 from sagakit.services.database import open_database
 from sagakit.services.participant import Participant
-from sagakit.steps import Happened
 
 tables = MetaData()
 orders = Table(
@@ -64,7 +63,7 @@ class OrderRequest(msgspec.Struct, frozen=True):
 
 
 class OrderId(msgspec.Struct, frozen=True):
-    """All that confirming an order needs to know."""
+    """All that confirming or cancelling an order needs to know."""
 
     order_id: int
 
@@ -75,53 +74,35 @@ class OrderService:
     def __init__(self, path: Path | None = None) -> None:
         self.engine = open_database(path, tables)
         self.participant = Participant("order", self.engine)
-
-    def create_order(self, ctx: Call) -> dict[str, Any]:
-        """Store the order as pending; ``TerminalError`` when its number is taken."""
-        request = read(ctx, OrderRequest, "order")
-        order_id, execution_id = request.order_id, ctx.execution_id
-
-        def effect(connection: Connection) -> dict[str, Any]:
-            state = _state(connection, order_id)
-            if state is not None:
-                raise TerminalError(
-                    f"order {order_id} exists already ({state}); give a new order its own number"
-                )
-            head = msgspec.structs.asdict(request) | {"execution_id": execution_id}
-            lines = [{"order_id": order_id} | msgspec.structs.asdict(x) for x in head.pop("lines")]
-            connection.execute(_ADD, head | {"state": "pending"})
-            if lines:
-                connection.execute(_ADD_LINES, lines)
-            return {"order_id": order_id, "state": "pending"}
-
-        return _json(self.participant.act(ctx.idempotency_key, request, effect))
-
-    def cancel_order(self, ctx: Call) -> dict[str, Any] | None:
-        """Cancel a pending order; ``TerminalError`` when it was confirmed."""
-
-        def undo(connection: Connection, reply: dict[str, Any]) -> dict[str, Any]:
-            return _move(connection, reply["order_id"], "cancelled")
-
-        reply: dict[str, Any] | None = self.participant.compensate(ctx.idempotency_key, undo)
-        return reply
-
-    def confirm_order(self, ctx: Call) -> dict[str, Any]:
-        """The pivot: from here the order is not taken back."""
-        request = read(ctx, OrderId, "order")
-
-        def effect(connection: Connection) -> dict[str, Any]:
-            return _move(connection, request.order_id, "confirmed")
-
-        return _json(self.participant.act(ctx.idempotency_key, request, effect))
-
-    def confirmation(self, ctx: Call) -> Happened | Literal[False]:
-        """Whether the order was confirmed; if it was not, this attempt never will be."""
-        return self.participant.outcome(ctx.idempotency_key)
+        self.create_order = self.participant.action(create_order)
+        self.cancel_order = self.create_order.compensation(cancel_order)
+        self.confirm_order = self.participant.action(confirm_order)
 
 
-def _json(reply: Any) -> dict[str, Any]:
-    checked: dict[str, Any] = reply
-    return checked
+def create_order(connection: Connection, request: OrderRequest, ctx: Call) -> dict[str, Any]:
+    """Store the order as pending; ``TerminalError`` when its number is taken."""
+    order_id = request.order_id
+    state = _state(connection, order_id)
+    if state is not None:
+        raise TerminalError(
+            f"order {order_id} exists already ({state}); give a new order its own number"
+        )
+    head = msgspec.structs.asdict(request) | {"execution_id": ctx.execution_id}
+    lines = [{"order_id": order_id} | msgspec.structs.asdict(line) for line in head.pop("lines")]
+    connection.execute(_ADD, head | {"state": "pending"})
+    if lines:
+        connection.execute(_ADD_LINES, lines)
+    return {"order_id": order_id, "state": "pending"}
+
+
+def cancel_order(connection: Connection, order: OrderId) -> dict[str, Any]:
+    """Cancel a pending order; ``TerminalError`` when it was confirmed."""
+    return _move(connection, order.order_id, "cancelled")
+
+
+def confirm_order(connection: Connection, order: OrderId) -> dict[str, Any]:
+    """The pivot: from here the order is not taken back."""
+    return _move(connection, order.order_id, "confirmed")
 
 
 def _state(connection: Connection, order_id: int) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert
 from sqlalchemy.engine import Connection
 
-from sagakit.services.call import Call, Cents, Name, read
+from sagakit.services.call import Cents, Name
 from sagakit.services.database import open_database
 from sagakit.services.participant import Participant
 
@@ -47,28 +47,20 @@ class PaymentService:
     def __init__(self, path: Path | None = None) -> None:
         self.engine = open_database(path, tables)
         self.participant = Participant("payment", self.engine)
+        self.charge_payment = self.participant.action(charge_payment)
+        self.refund_payment = self.charge_payment.compensation(refund_payment)
 
-    def charge_payment(self, ctx: Call) -> dict[str, Any]:
-        """Move the order's amount from the customer to the shop."""
-        request = read(ctx, ChargeRequest, "payment")
 
-        def effect(connection: Connection) -> dict[str, Any]:
-            _transfer(connection, "charge", request, request.amount_cents)
-            return msgspec.structs.asdict(request)
+def charge_payment(connection: Connection, request: ChargeRequest) -> dict[str, Any]:
+    """Move the order's amount from the customer to the shop."""
+    _transfer(connection, "charge", request, request.amount_cents)
+    return msgspec.structs.asdict(request)
 
-        reply: dict[str, Any] = self.participant.act(ctx.idempotency_key, request, effect)
-        return reply
 
-    def refund_payment(self, ctx: Call) -> dict[str, Any] | None:
-        """Move what was charged back to the customer."""
-
-        def undo(connection: Connection, reply: dict[str, Any]) -> dict[str, Any]:
-            charge = msgspec.convert(reply, ChargeRequest)
-            _transfer(connection, "refund", charge, -charge.amount_cents)
-            return reply
-
-        reply: dict[str, Any] | None = self.participant.compensate(ctx.idempotency_key, undo)
-        return reply
+def refund_payment(connection: Connection, charge: ChargeRequest) -> dict[str, Any]:
+    """Move what was charged back to the customer."""
+    _transfer(connection, "refund", charge, -charge.amount_cents)
+    return msgspec.structs.asdict(charge)
 
 
 def _transfer(connection: Connection, kind: str, charge: ChargeRequest, cents: int) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert
 from sqlalchemy.engine import Connection
 
-from sagakit.services.call import Call, Name, read
+from sagakit.services.call import Name
 from sagakit.services.database import open_database
 from sagakit.services.participant import Participant
 
@@ -41,25 +41,18 @@ class ShippingService:
     def __init__(self, path: Path | None = None) -> None:
         self.engine = open_database(path, tables)
         self.participant = Participant("shipping", self.engine)
+        # A refusal is not kept: nothing is undone after the pivot, so an operator who cured its
+        # cause retries with the same key.
+        self.schedule_delivery = self.participant.action(schedule_delivery, keep_refusal=False)
 
-    def schedule_delivery(self, ctx: Call) -> dict[str, Any]:
-        """Book the shipper for the order's address.
 
-        A refusal is not kept: nothing is undone after the pivot, so an operator who cured its
-        cause retries with the same key.
-        """
-        request = read(ctx, DeliveryRequest, "shipping")
-
-        def effect(connection: Connection) -> dict[str, Any]:
-            row = {
-                "order_id": request.order_id,
-                "shipper": request.shipper,
-                "city": request.ship_city,
-                "country": request.ship_country,
-            }
-            connection.execute(_ADD, row)
-            return row
-
-        key = ctx.idempotency_key
-        reply: dict[str, Any] = self.participant.act(key, request, effect, keep_refusal=False)
-        return reply
+def schedule_delivery(connection: Connection, request: DeliveryRequest) -> dict[str, Any]:
+    """Book the shipper for the order's address."""
+    row = {
+        "order_id": request.order_id,
+        "shipper": request.shipper,
+        "city": request.ship_city,
+        "country": request.ship_country,
+    }
+    connection.execute(_ADD, row)
+    return row

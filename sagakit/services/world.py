@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import time
+from collections.abc import Callable, Container, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -27,24 +28,46 @@ class CheckoutWorld:
         folder: where the four SQLite files are, or will be; ``None`` keeps them in memory. A
             folder that has them continues with what they hold: it is not stocked again.
         stock: units per product to begin with; the Northwind products' when left out.
+        expires_after: seconds for which the inventory holds an order's units. With a limit the
+            saga has one more step, ``confirm_stock`` before the pivot; ``None``: no limit.
+        now: the time in seconds since 1970, by which they expire.
 
     One world can serve several threads. Give each journal its own world: the services remember
     every idempotency key, so an execution id that comes again is answered from memory.
     """
 
-    def __init__(self, folder: Path | None = None, stock: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        stock: Mapping[int, int] | None = None,
+        *,
+        expires_after: float | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         at = [None if folder is None else folder / name for name in DATABASES]
         self.order = OrderService(at[0])
         self.payment = PaymentService(at[1])
-        self.inventory = InventoryService(at[2], northwind.stock() if stock is None else stock)
+        self.inventory = InventoryService(
+            at[2],
+            northwind.stock() if stock is None else stock,
+            expires_after=expires_after,
+            now=now,
+        )
+        self._confirms_stock = expires_after is not None
         self.shipping = ShippingService(at[3])
 
     @cached_property
     def saga(self) -> Saga:
         """``checkout``: a chain that charges before it reserves, so a lack of stock refunds."""
-        order, payment = self.order, self.payment
+        order, payment, inventory = self.order, self.payment, self.inventory
+        confirmed = step(
+            inventory.confirm_stock,
+            reconcile=inventory.confirm_stock.reconcile,
+            idempotent=True,
+            service="inventory",
+        )
         return Saga(
             "checkout",
             step(order.create_order, order.cancel_order, idempotent=True, service="order"),
@@ -57,14 +80,15 @@ class CheckoutWorld:
                 service="payment",
             ),
             step(
-                self.inventory.reserve_stock,
-                self.inventory.release_stock,
+                inventory.reserve_stock,
+                inventory.release_stock,
                 idempotent=True,
                 service="inventory",
             ),
+            *([confirmed] if self._confirms_stock else []),
             pivot(
                 order.confirm_order,
-                reconcile=order.confirmation,
+                reconcile=order.confirm_order.reconcile,
                 idempotent=True,
                 service="order",
             ),

@@ -67,11 +67,13 @@ def test_an_order_that_is_cancelled_or_missing_cannot_be_confirmed(world):
 
 def test_the_confirmation_in_doubt_is_answered_and_fenced(world):
     world.order.create_order(call("create_order"))
-    assert world.order.confirmation(call("confirm_order")) is False
+    assert world.order.confirm_order.reconcile(call("confirm_order")) is False
     with pytest.raises(TerminalError, match="refuses the late action 'order-1/confirm_order"):
         world.order.confirm_order(call("confirm_order"))
     reply = world.order.confirm_order(call("confirm_order", execution="another"))
-    assert world.order.confirmation(call("confirm_order", execution="another")) == Happened(reply)
+    assert world.order.confirm_order.reconcile(
+        call("confirm_order", execution="another")
+    ) == Happened(reply)
 
 
 def test_a_reservation_takes_all_lines_of_an_order(world):
@@ -134,7 +136,9 @@ def test_orders_racing_for_the_last_units_never_take_more_than_there_are(world):
     ],
 )
 def test_an_input_that_cannot_be_right_is_refused_with_the_field_named(world, changes, named):
-    with pytest.raises(TerminalError, match=rf"service 'order' cannot read the order.*{named}"):
+    with pytest.raises(
+        TerminalError, match=rf"service 'order' cannot read the request of.*{named}"
+    ):
         world.order.create_order(call("create_order", order(**changes)))
 
 
@@ -146,7 +150,10 @@ def test_an_input_that_lacks_a_field_is_refused_with_the_field_named(world):
 
 @pytest.mark.parametrize("data", [None, 7, "order 7", [1, 2]])
 def test_an_input_that_is_no_order_at_all_is_refused(world, data):
-    with pytest.raises(TerminalError, match="service 'payment' cannot read the order: Expected"):
+    with pytest.raises(
+        TerminalError,
+        match="service 'payment' cannot read the request of 'charge_payment': Expected",
+    ):
         world.payment.charge_payment(call("charge_payment", data, execution="odd"))
 
 
