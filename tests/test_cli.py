@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from sagakit import Saga
 from sagakit.cli import cli, load_saga, main
-from sagakit.events import ExecutionStarted
+from sagakit.events import ExecutionStarted, StepStarted
 
 SAGAS = """
 import pathlib, time
@@ -472,6 +472,34 @@ def test_a_saga_of_simulated_actions_cannot_continue_one_of_real_ones(
     assert "simulated was False and is True" in done.err
 
 
+def test_migrate_moves_an_execution_and_recover_goes_on(
+    call: Callable[..., Done], folder: Path
+) -> None:
+    from sagakit.journal.sqlite import SqliteJournal
+
+    saga = load_saga("size.yaml")
+    began = ExecutionStarted(saga.name, "1", saga.fingerprint, "one", None, 1.0)
+    journal = SqliteJournal("size.db")
+    journal.define(saga.fingerprint, saga.name, "1", saga.shape)
+    journal.append([("one", 0, [began, StepStarted("zählen", 1, 2.0)])])
+    journal.close()
+    (folder / "two.yaml").write_text(YAML.replace("b@2", "größer").replace("1", "2"), "utf-8")
+    (folder / "bad.yaml").write_text(YAML.replace("zählen", "größer"), "utf-8")
+    decided = ["--by", "operator-7", "--why", "größer"]
+    refused = call("recover", "size.db", "two.yaml")
+    assert refused.code == 1
+    assert "is pinned to version 1" in refused.err
+    assert "sagakit migrate" in refused.err
+    refused = call("migrate", "size.db", "one", "bad.yaml", *decided)
+    assert refused.code == 1
+    assert "step 'zählen' has begun (ready), and is gone" in refused.err
+    done = call("migrate", "size.db", "one", "two.yaml", *decided, "--json")
+    assert (done.code, done.json["status"], done.json["version"]) == (0, "running", "2")
+    assert "by operator-7: größer" in call("inspect", "size.db", "one").out
+    assert call("list", "size.db", "--json").json[0]["version"] == "2"
+    assert call("recover", "size.db", "two.yaml").out == "recovered 1: 1 completed\n"
+
+
 def test_a_seed_without_virtual_time_is_refused(call: Callable[..., Done]) -> None:
     assert "--seed is for virtual time" in call("run", "shop.py:good", "--real", "--seed", "3").err
 
@@ -560,7 +588,7 @@ def test_every_command_but_lab_speaks_json() -> None:
 
 
 def test_every_command_that_the_issue_names_is_there() -> None:
-    wanted = "run show list inspect recover resolve doctor lab demo"
+    wanted = "run show list inspect recover resolve migrate doctor lab demo"
     assert set(wanted.split()) <= set(cli.commands)
 
 

@@ -252,6 +252,24 @@ def test_one_that_waits_here_goes_on_under_the_new_version(path):
     assert shop.log == ["a1", "c2", "d2"]
 
 
+def test_one_that_waits_in_the_journal_wakes_as_the_new_version_says(path):
+    def version(number, *more):
+        steps = await_event("paid"), step(lambda: None, name="b")
+        return Saga("shop", *steps, *more, version=number)
+
+    beside = step(lambda: None, name="c", after=())
+    with Engine(path) as engine:
+        engine.run(version(1), id="x", until_rest=True)
+    with Engine(path) as engine:
+        assert engine.migrate("x", to=version(2), **WHO).status == "waiting"
+        assert engine.list(status="waiting")[0].version == "2"
+        assert engine.migrate("x", to=version(3, beside), **WHO).status == "running"
+        assert engine.list(status="running")[0].version == "3"
+        (execution,) = engine.recover()
+        assert (execution.status, execution.states["c"]) == ("waiting", "succeeded")
+        assert engine.list()[0].status == "waiting"
+
+
 def test_one_that_waits_for_a_retry_here_retries_with_the_new_code(path):
     shop, tries = Shop(), []
 
@@ -369,7 +387,7 @@ def test_a_commit_that_fails_leaves_the_execution_with_its_old_version(path):
     with Engine(path) as engine:
         append = engine.journal.append
 
-        def fail(batch):
+        def fail(batch, rests=None):
             raise JournalError("the disk is gone")
 
         engine.journal.append = fail
@@ -382,10 +400,10 @@ def test_a_commit_that_fails_leaves_the_execution_with_its_old_version(path):
 
 def die_at_the_commit(path, after):
     class Deadly(SqliteJournal):
-        def append(self, batch):
+        def append(self, batch, rests=None):
             deadly = any(isinstance(e, ExecutionMigrated) for *_, events in batch for e in events)
             if after or not deadly:
-                super().append(batch)
+                super().append(batch, rests)
             if deadly:
                 os.kill(os.getpid(), signal.SIGKILL)
 

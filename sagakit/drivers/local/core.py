@@ -267,7 +267,11 @@ class Core:
         id = run.state.execution_id
         for watch in self.watches:
             watch.add(id)  # whoever has read its events already must read them again
-        self.journal.append([(id, run.written, run.events[run.written :])])
+        state = run.state
+        rests: dict[str, Rest | None] = {}
+        if state.waiting and state.phase in ACTIVE:  # it may have more to do now, or wake later
+            rests[id] = Rest(state.next_due()) if state.status == "waiting" else None
+        self.journal.append([(id, run.written, run.events[run.written :])], rests)
         run.written = len(run.events)
 
     def _acknowledge(self, live: Live) -> None:

@@ -1,0 +1,233 @@
+"""Writes the golden journal of the newest format: ``python tests/journal/golden/make.py``.
+
+A file that a release wrote opens for ever, so a golden file is never written anew once its format
+is released, and the sagas below are never changed: add others. Format 1 is not released yet; its
+file is to be written once more when the work on 0.1.0 ends.
+
+The events are given by hand, so that the content is the same on every run; what is written down
+in ``format-N.json`` is the JSON of each event as this code understands it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sagakit import Saga, Simulated, await_event, choice, pivot, step, timer
+from sagakit.events import (
+    AttemptLost,
+    CancellationRequested,
+    CompensationAttemptFailed,
+    CompensationFailed,
+    CompensationStarted,
+    CompensationSucceeded,
+    DeadlinePassed,
+    ErrorInfo,
+    Event,
+    ExecutionCompensated,
+    ExecutionCompleted,
+    ExecutionMigrated,
+    ExecutionResolved,
+    ExecutionStarted,
+    ExecutionStuck,
+    ReconcileFailed,
+    ReconcileStarted,
+    SignalReceived,
+    StepAttemptFailed,
+    StepFailed,
+    StepInDoubt,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+    WaitStarted,
+)
+from sagakit.execution import Execution
+from sagakit.journal.base import Rest
+from sagakit.journal.codec import encode_event
+from sagakit.journal.sqlite import MIGRATIONS, SqliteJournal
+
+HERE = Path(__file__).parent
+
+
+class Parcel(msgspec.Struct):
+    number: int
+    weight: Decimal
+
+
+def order() -> str:
+    return "order-7"
+
+
+def cancel() -> None:
+    """Cancel the order."""
+
+
+def charge() -> Decimal:
+    return Decimal("9.90")
+
+
+def refund() -> None:
+    """Refund the payment."""
+
+
+def confirm() -> None:
+    """The pivot."""
+
+
+def pack() -> Parcel:
+    return Parcel(7, Decimal("1.50"))
+
+
+def send() -> None:
+    """Send the parcel."""
+
+
+def by_air() -> None:
+    """One branch."""
+
+
+def by_sea() -> None:
+    """The other."""
+
+
+SHOP = Saga(
+    "shop",
+    step(order, cancel),
+    step(charge, refund, reconcile=Simulated("ask", result=True)),
+    pivot(confirm, reconcile=Simulated("ask", result=True)),
+    step(pack),
+    step(send),
+    version=1,
+)
+SHOP_2 = Saga("shop", *SHOP.steps[:4], step(send, name="hand over"), version=2)
+TRIP = Saga(
+    "trip",
+    await_event("paid", timeout=3600, compensation=refund),
+    timer("cool", 60, when=False),
+    *choice("route", lambda: "air", {"air": step(by_air, cancel), "sea": step(by_sea)}),
+    step(send),
+    deadline=10_000_000_000,
+)
+SAGAS = (SHOP, SHOP_2, TRIP)
+
+ERROR = ErrorInfo(
+    "shop.NoAnswer",
+    "größe ✗",
+    'Traceback (most recent call last):\n  File "/shop.py", line 7, in charge\nshop.NoAnswer: ✗\n',
+)
+INPUT = {"customer": "ALFKI", "amount": 42, "rate": 0.5, "gift": None, "lines": [1, "é", True]}
+
+
+def executions() -> dict[str, tuple[Saga, list[Event]]]:
+    """Every event there is, in executions that ended, and in some that did not."""
+    paid = [*_did("order", "order-7"), *_did("charge", Decimal("9.90"))]
+    sent = [*_did("confirm"), *_did("pack", Parcel(7, Decimal("1.50")))]
+    undone = [*_undid("charge"), *_undid("order"), ExecutionCompensated(20.0)]
+    stuck = [
+        *paid,
+        StepStarted("confirm", 1, 5.0),
+        StepFailed("confirm", 1, 6.0, ERROR),
+        CompensationStarted("charge", 1, 6.0),
+        CompensationAttemptFailed("charge", 1, 7.0, ERROR, 7.1),
+        CompensationStarted("charge", 2, 7.1),
+        CompensationFailed("charge", 2, 8.0, ERROR),
+        ExecutionStuck(8.0, ("charge",)),
+    ]
+    in_doubt = [
+        *_did("order", "order-7"),
+        StepStarted("charge", 1, 3.0),
+        StepAttemptFailed("charge", 1, 4.0, ERROR, 4.5, True),
+        StepStarted("charge", 2, 4.5),
+        StepInDoubt("charge", 2, 5.0, ERROR),
+        ReconcileStarted("charge", 5.0),
+    ]
+    no_answer = [
+        *paid,
+        StepStarted("confirm", 1, 5.0),
+        StepInDoubt("confirm", 1, 6.0, ERROR),
+        ReconcileStarted("confirm", 6.0),
+        ReconcileFailed("confirm", 7.0, ERROR),
+        ExecutionStuck(7.0, ("confirm",)),
+    ]
+    waits = [WaitStarted("paid", 1.0, "paid", "10248", 4_000_000_000.0)]
+    letter = SignalReceived(2.0, "paid", "signal-1", {"amount": 42}, "10248")
+    sea = [
+        letter,
+        StepSucceeded("paid", 1, 2.0, {"amount": 42}),
+        StepSkipped("cool", 2.0),
+        *_did("route", "sea"),
+        StepSkipped("by_air", 4.0),
+        *_did("by_sea"),
+    ]
+    called_off = CancellationRequested(3.0, "operator-7", "größer bestellt")
+    resolved = ExecutionResolved(9.0, "skip", "operator-7", "refunded by hand", ("charge",))
+    moved = ExecutionMigrated(9.0, "2", SHOP_2.fingerprint, "operator-7", "release 2")
+    return {
+        "completed": (SHOP, [*paid, *sent, *_did("send"), ExecutionCompleted(9.0)]),
+        "compensated": (
+            SHOP,
+            [*in_doubt, StepSucceeded("charge", 2, 6.0, Decimal("9.90")), *_refused(), *undone],
+        ),
+        "stuck": (SHOP, stuck),
+        "stuck in doubt": (SHOP, no_answer),
+        "resolved": (SHOP, [*stuck, resolved, *_undid("order"), ExecutionCompensated(9.0)]),
+        "abandoned": (
+            SHOP,
+            [*stuck, ExecutionResolved(9.0, "abandon", "operator-7", "a test", ("charge",))],
+        ),
+        "not begun": (SHOP, []),
+        "mid-step": (SHOP, [*paid, StepStarted("confirm", 1, 5.0)]),
+        "mid-reconcile": (SHOP, [*in_doubt, AttemptLost("charge", 6.0)]),
+        "mid-compensation": (SHOP, [*paid, *_refused(), CompensationStarted("charge", 1, 8.0)]),
+        "moved": (SHOP_2, [*paid, *sent, moved]),
+        "trip": (TRIP, [*waits, *sea, *_did("send"), ExecutionCompleted(9.0)]),
+        "late": (TRIP, [*waits, DeadlinePassed(9001.0), ExecutionCompensated(9001.0)]),
+        "called off": (TRIP, [*waits, called_off, ExecutionCompensated(3.0)]),
+        "waiting": (TRIP, waits),
+        "signalled": (TRIP, [*waits, letter]),
+    }
+
+
+def _did(step: str, result: Any = None) -> list[Event]:
+    return [StepStarted(step, 1, 3.0), StepSucceeded(step, 1, 4.0, result)]
+
+
+def _refused() -> list[Event]:
+    return [StepStarted("confirm", 1, 7.0), StepFailed("confirm", 1, 8.0, ERROR)]
+
+
+def _undid(step: str) -> list[Event]:
+    return [CompensationStarted(step, 1, 9.0), CompensationSucceeded(step, 1, 9.5)]
+
+
+def main() -> None:
+    name = f"format-{len(MIGRATIONS)}"
+    path = HERE / f"{name}.db"
+    path.unlink(missing_ok=True)
+    journal = SqliteJournal(path)
+    for saga in SAGAS:
+        journal.define(saga.fingerprint, saga.name, saga.version, saga.shape)
+    expected = {}
+    for id, (saga, events) in executions().items():
+        began = SHOP if saga is SHOP_2 else saga
+        start = ExecutionStarted(began.name, began.version, began.fingerprint, id, INPUT, 1.0)
+        execution = Execution(saga, [start, *events])  # refuses what cannot have happened
+        waits = execution.status == "waiting"
+        journal.append([(id, 0, execution.events)], {id: Rest(4_000_000_000.0)} if waits else {})
+        expected[id] = {
+            "saga": saga.name,
+            "version": saga.version,
+            "status": execution.status,
+            "events": [msgspec.Raw(encode_event(event)) for event in execution.events],
+        }
+    journal.close()
+    Path(f"{path}.lock").unlink(missing_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(expected), indent=1)
+    (HERE / f"{name}.json").write_bytes(text + b"\n")
+
+
+if __name__ == "__main__":
+    main()
