@@ -7,6 +7,7 @@ loop gets a thread of its own and keeps it.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import asyncio
 import contextlib
 import signal
@@ -21,7 +22,7 @@ from sagakit.errors import EngineClosedError, SagaError
 T = TypeVar("T")
 
 # What `signal.signal` wraps: turning numbers into enums and back costs as much as a step.
-_set_handler: Any = getattr(signal.signal, "__wrapped__", signal.signal)
+_set_handler: Any = _signal.signal
 
 
 class BackgroundLoop:
