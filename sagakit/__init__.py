@@ -17,7 +17,17 @@ from sagakit.execution import Execution
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 from sagakit.spec import Retry, Simulated
-from sagakit.steps import Happened, Step, await_event, choice, pivot, step, timer
+from sagakit.steps import (
+    Happened,
+    Step,
+    await_event,
+    choice,
+    for_each,
+    pivot,
+    step,
+    sub_saga,
+    timer,
+)
 
 if TYPE_CHECKING:
     from sagakit.drivers.local import Engine, arun, run
@@ -44,10 +54,12 @@ __all__ = [
     "arun",
     "await_event",
     "choice",
+    "for_each",
     "pivot",
     "run",
     "simulate",
     "step",
+    "sub_saga",
     "timer",
 ]
 

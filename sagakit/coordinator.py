@@ -19,9 +19,12 @@ from sagakit.events import (
     AskReconcile,
     AttemptLost,
     CancellationRequested,
+    ChildResumed,
+    ChildStuck,
     Command,
     CompensationAttemptFailed,
     CompensationFailed,
+    CompensationRequested,
     CompensationStarted,
     CompensationSucceeded,
     DeadlinePassed,
@@ -86,6 +89,7 @@ class State:
 
     __slots__ = (
         "attempts",
+        "children",
         "deadline_at",
         "doubtful",
         "due",
@@ -93,6 +97,7 @@ class State:
         "execution_id",
         "failures",
         "input",
+        "line",
         "mail",
         "missing",
         "phase",
@@ -102,6 +107,7 @@ class State:
         "results",
         "running",
         "signals",
+        "slots",
         "steps",
         "stuck",
         "timers",
@@ -139,6 +145,9 @@ class State:
         self.turned_back = False
         self.waits: list[int] = []  # during recovery: steps behind each that are not yet undone
         self.unsettled = -1  # steps still to be undone; -1 before compensation has begun
+        self.children: dict[int, str] | None = None  # the executions that do (or did) a step
+        self.line: list[int] | None = None  # with a limit: who waits for a slot, the next one last
+        self.slots = plan.limit or 0
 
     @property
     def status(self) -> str:
@@ -149,10 +158,13 @@ class State:
     @property
     def resting(self) -> bool:
         """Nothing is done and nothing will be before the world says so, or a time has come."""
+        return bool(self.waiting) and self.rests(0)
+
+    def rests(self, children: int) -> bool:
+        """Nothing is under way or due, but for waits and so many steps that sagas do."""
         waiting = self.waiting
         return (
-            bool(waiting)
-            and not self.running
+            self.running == children
             and not self.ready
             and all(number in waiting for number in self.due)
         )
@@ -181,11 +193,13 @@ class State:
         return min(times, default=None)
 
     def in_flight(self) -> list[str]:
-        """The steps with an attempt, a compensation or a reconcile under way."""
+        """The steps with an attempt, a compensation or a reconcile under way; those that sagas do
+        are not among them: what is under way is theirs."""
+        names, nests = self.plan.names, self.plan.nests
         return [
-            name
-            for name, state in zip(self.plan.names, self.steps, strict=True)
-            if state in _UNDER_WAY
+            names[number]
+            for number, state in enumerate(self.steps)
+            if state in _UNDER_WAY and number not in nests
         ]
 
 
@@ -290,7 +304,7 @@ def action_failed(
         return StepAttemptFailed(name, attempt, at, error, retry_at, in_doubt)
     if not retriable and (in_doubt or number in state.doubtful):
         return StepInDoubt(name, attempt, at, error)
-    return StepFailed(name, attempt, at, error)
+    return StepFailed(name, attempt, at, error, terminal)
 
 
 def compensation_failed(
@@ -401,10 +415,35 @@ def _execution_started(state: State, event: ExecutionStarted) -> None:
     state.input = event.input
     if state.plan.deadline is not None:
         state.deadline_at = event.at + state.plan.deadline
+    if state.plan.limit is not None:
+        state.line = state.plan.roots[::-1]
+        _call_next(state)
+        return
     for number in state.plan.roots:
-        state.steps[number] = _READY
-        state.ready[number] = None
-        state.enabled.append(number)
+        _enable(state, number)
+
+
+def _enable(state: State, number: int) -> None:
+    state.steps[number] = _READY
+    state.ready[number] = None
+    state.enabled.append(number)
+
+
+def _call_next(state: State) -> None:
+    """With a limit: as many as there are slots leave the line and begin, or are undone."""
+    line = state.line
+    while line and state.slots > 0:
+        if state.phase is _FORWARD:
+            state.slots -= 1
+            _enable(state, line.pop())
+        else:
+            _undo(state, [line.pop()])
+
+
+def _leave(state: State) -> None:
+    """With a limit: a step that began needs its slot no more."""
+    state.slots += 1
+    _call_next(state)
 
 
 # The two events of every step come first in speed: what `_find` and `_enter` do for
@@ -431,6 +470,10 @@ def _step_started(state: State, event: StepStarted) -> None:
         del state.ready[number]
     else:
         _stop_timer(state, number)
+    if event.child is not None:
+        if state.children is None:
+            state.children = {}
+        state.children[number] = event.child
 
 
 def _illegal_start(state: State, event: StepStarted) -> IllegalEventError:
@@ -476,6 +519,8 @@ def _passed(state: State, number: int) -> None:
     if state.phase is not _FORWARD:
         _settled_while_turning(state)
         return
+    if state.line is not None:
+        _leave(state)
     if state.deadline_at is not None and number == state.plan.pivot:
         state.deadline_at = None
     missing = state.missing
@@ -508,6 +553,8 @@ def _step_failed(state: State, event: StepFailed) -> None:
         state.running -= 1
     if state.plan.kinds[number] == "retriable":
         _get_stuck(state, number)
+        if state.line is not None:
+            _leave(state)
     else:
         _fail(state, event)
 
@@ -563,6 +610,46 @@ def _attempt_lost(state: State, event: AttemptLost) -> None:
     else:
         _cause(state, number, Cause.HALTED_IN_DOUBT)
         _settled_while_turning(state)
+
+
+# -- steps that sagas do --------------------------------------------------------------------
+
+
+def _child_stuck(state: State, event: ChildStuck) -> None:
+    number = _find_nested(state, event)
+    _active(state, event)
+    state.steps[number] = _target(state, event, number)
+    state.running -= 1
+    state.stuck[number] = None
+    if state.line is not None:
+        _leave(state)
+
+
+def _child_resumed(state: State, event: ChildResumed) -> None:
+    number = _find_nested(state, event)
+    if state.phase is Phase.STUCK:
+        target = _phase(state, event, ChildResumed)
+    else:
+        _active(state, event)
+        target = state.phase
+    state.steps[number] = _target(state, event, number)
+    state.phase = _BACKWARD if state.turned_back else target
+    del state.stuck[number]
+    state.running += 1
+    state.slots -= 1
+
+
+def _find_nested(state: State, event: ChildStuck | ChildResumed) -> int:
+    number = _find(state, event)
+    if number not in state.plan.nests:
+        raise _refuse(state, event, "is not done by a saga")
+    return number
+
+
+def _compensation_requested(state: State, event: CompensationRequested) -> None:
+    if state.plan.pivot is not None:
+        raise _refuse(state, event, "has a pivot, behind which nothing is undone")
+    _turn_back(state, _phase(state, event, CompensationRequested))
 
 
 # -- backward recovery ----------------------------------------------------------------------
@@ -663,12 +750,14 @@ def _turn_back(state: State, phase: Phase) -> None:
     state.waiting.clear()
     state.due.clear()
     state.timers.clear()
+    if state.line is not None:
+        state.line.clear()
     _settled_while_turning(state)
 
 
 def _settled_while_turning(state: State) -> None:
     """Once nothing runs and nothing is left to ask, compensation begins."""
-    if state.running or state.ready or state.unsettled >= 0:
+    if state.running or state.ready or state.unsettled >= 0 or state.stuck:
         return
     after, steps = state.plan.after, state.steps
     waits = state.waits = [0] * len(steps)
@@ -683,6 +772,7 @@ def _settled_while_turning(state: State) -> None:
         for above in after[number]:
             waits[above] += 1
     state.unsettled = touched
+    state.slots = state.plan.limit or 0
     _undo(state, front)
 
 
@@ -693,7 +783,12 @@ def _undo(state: State, front: list[int]) -> None:
         number = front.pop()
         current = steps[number]
         if current is _SUCCEEDED or current is _IN_DOUBT:
-            if plan.compensations[number] is not None:
+            if plan.undoable[number]:
+                if state.line is not None:
+                    if state.slots <= 0:
+                        state.line.append(number)
+                        continue
+                    state.slots -= 1
                 steps[number] = STEP_TRANSITIONS[current][_UNDO]
                 state.failures.pop(number, None)  # the compensation has its own count
                 state.ready[number] = None
@@ -710,6 +805,8 @@ def _undo(state: State, front: list[int]) -> None:
 def _undone(state: State, number: int) -> None:
     """The step is undone: one thing less for those before it to wait for."""
     state.unsettled -= 1
+    if state.line is not None:
+        _leave(state)
     waits = state.waits
     for above in state.plan.after[number]:
         waits[above] -= 1
@@ -748,6 +845,8 @@ def _compensation_failed(state: State, event: CompensationFailed) -> None:
     _enter(state, event, number, state.undo_attempts.get(number, 0))
     state.running -= 1
     state.stuck[number] = None
+    if state.line is not None:
+        _leave(state)
 
 
 # -- the end, and an operator ---------------------------------------------------------------
@@ -777,6 +876,8 @@ def _execution_resolved(state: State, event: ExecutionResolved) -> None:
     numbers = [state.plan.index.get(name, -1) for name in event.steps]
     if any(number not in state.stuck for number in numbers):
         raise _refuse(state, event, f"is not stuck at {', '.join(event.steps)}")
+    if cause is Cause.RETRY and state.turned_back and state.unsettled < 0:
+        raise _refuse(state, event, "has turned back; nothing new starts")
     if cause is Cause.ABANDON:
         state.phase = target
         state.stuck.clear()
@@ -784,6 +885,7 @@ def _execution_resolved(state: State, event: ExecutionResolved) -> None:
     state.phase = _BACKWARD if state.turned_back else target
     for number in numbers:
         del state.stuck[number]
+        state.slots -= 1  # as though it had one: skipped, it gives it back
         state.failures.pop(number, None)
         undoing = state.steps[number] is StepState.COMPENSATION_FAILED
         _cause(state, number, cause)
@@ -837,6 +939,9 @@ APPLY: dict[type[Event], Callable[[State, Any], None]] = {
     WaitStarted: _wait_started,
     SignalReceived: _signal_received,
     CancellationRequested: _cancellation_requested,
+    CompensationRequested: _compensation_requested,
+    ChildStuck: _child_stuck,
+    ChildResumed: _child_resumed,
     ExecutionCompleted: _ended,
     ExecutionCompensated: _ended,
     ExecutionStuck: _ended,

@@ -112,6 +112,7 @@ class ExecutionStarted(Event, frozen=True, gc=False):
     execution_id: str
     input: Any
     at: float
+    parent: tuple[str, str] | None = None  # the execution and the step that it is part of
 
 
 class StepStarted(Event, frozen=True, gc=False):
@@ -120,6 +121,7 @@ class StepStarted(Event, frozen=True, gc=False):
     step: str
     attempt: int
     at: float
+    child: str | None = None  # the execution that does the step, where a saga does it
 
 
 class StepSkipped(Event, frozen=True, gc=False):
@@ -154,6 +156,7 @@ class StepFailed(Event, frozen=True, gc=False):
     attempt: int
     at: float
     error: ErrorInfo
+    terminal: bool = False  # retrying cannot help
 
 
 class StepInDoubt(Event, frozen=True, gc=False):
@@ -198,6 +201,26 @@ class CancellationRequested(Event, frozen=True, gc=False):
     at: float
     by: str
     why: str
+
+
+class CompensationRequested(Event, frozen=True, gc=False):
+    """The execution that this one is part of undoes it though it was completed."""
+
+    at: float
+
+
+class ChildStuck(Event, frozen=True, gc=False):
+    """The execution that does (or undoes) the step is stuck, and so this one is at that step."""
+
+    step: str
+    at: float
+
+
+class ChildResumed(Event, frozen=True, gc=False):
+    """An operator decided about the execution that does the step; it goes on."""
+
+    step: str
+    at: float
 
 
 class ReconcileStarted(Event, frozen=True, gc=False):
@@ -301,6 +324,9 @@ AnyEvent = (
     | WaitStarted
     | SignalReceived
     | CancellationRequested
+    | CompensationRequested
+    | ChildStuck
+    | ChildResumed
     | ReconcileStarted
     | ReconcileFailed
     | CompensationStarted

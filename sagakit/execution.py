@@ -38,7 +38,7 @@ from sagakit.journal import codec
 from sagakit.saga import Saga
 from sagakit.scenario import INJECTED, FaultKind
 from sagakit.steps import callable_name
-from sagakit.transitions import StepState
+from sagakit.transitions import ACTIVE, StepState
 
 if TYPE_CHECKING:
     from sagakit.views import Bar, Mark, Mermaid, Message, Picture
@@ -53,14 +53,25 @@ class Execution:
     Parameters:
         saga: the definition it ran.
         events: what happened, in order.
+        children: the executions that do steps of it, by the steps' names.
     """
 
-    __slots__ = ("_state", "events", "saga")
+    __slots__ = ("_state", "children", "events", "saga")
 
-    def __init__(self, saga: Saga, events: Sequence[Event], state: State | None = None) -> None:
+    def __init__(
+        self,
+        saga: Saga,
+        events: Sequence[Event],
+        state: State | None = None,
+        children: Mapping[str, Execution] | None = None,
+    ) -> None:
         self.saga = saga
         self.events = tuple(events)
-        self._state = replay(saga.plan, self.events) if state is None else state
+        self.children = {} if children is None else dict(children)
+        if state is None:
+            self.saga = saga = saga.given(first_event(self.events).input)
+            state = replay(saga.plan, self.events)
+        self._state = state
 
     # -- questions --------------------------------------------------------------------------
 
@@ -71,7 +82,21 @@ class Execution:
     @property
     def status(self) -> str:
         """``completed``, ``compensated``, ``stuck``; ``running``, ``waiting`` or ``abandoned``."""
-        return self._state.status
+        state = self._state
+        if self.children and state.phase in ACTIVE:
+            under_way = [child for child in self.children.values() if child._under_way]
+            if state.rests(len(under_way)) and all(c.status == "waiting" for c in under_way):
+                return "waiting"
+        return state.status
+
+    @property
+    def _under_way(self) -> bool:
+        return self._state.phase in ACTIVE
+
+    @property
+    def parent(self) -> tuple[str, str] | None:
+        """The id of the execution that this one is part of, and the step that it does there."""
+        return first_event(self.events).parent
 
     @property
     def input(self) -> Any:
@@ -105,7 +130,7 @@ class Execution:
         ``Saga.diff(…).allows(execution)`` asks this and more: it answers whether the execution
         may go on under the other definition.
         """
-        state = State(saga.plan)
+        state = State(saga.given(self.input).plan)
         for event in self.events:
             try:
                 evolve(state, event)
@@ -326,6 +351,10 @@ def tell(event: Event) -> tuple[str, str, str]:
         details.append(f"'{event.event}'{whom}")
     if isinstance(event, CancellationRequested):
         details.append(f"by {event.by}: {event.why}")
+    if isinstance(event, StepStarted) and event.child is not None:
+        details.append(f"by execution '{event.child}'")
+    if isinstance(event, ExecutionStarted) and event.parent is not None:
+        details.append(f"for step '{event.parent[1]}' of execution '{event.parent[0]}'")
     if isinstance(event, ExecutionMigrated):
         details.append(f"to {_version(event)} by {event.by}: {event.why}")
     if isinstance(event, ExecutionResolved):
@@ -534,6 +563,12 @@ def pinned_to(events: Sequence[Event]) -> ExecutionStarted | ExecutionMigrated:
     """The event that holds the version and fingerprint of the definition that counts now."""
     migrated = (event for event in reversed(events) if type(event) is ExecutionMigrated)
     return next(migrated, None) or first_event(events)
+
+
+def children_of(events: Iterable[Event]) -> dict[str, str]:
+    """The ids of the executions that do steps, by the steps' names; of several the last one."""
+    begun = (event for event in events if type(event) is StepStarted)
+    return {event.step: event.child for event in begun if event.child is not None}
 
 
 def first_event(events: Sequence[Event]) -> ExecutionStarted:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sagakit.quantities import is_seconds
 from sagakit.spec import Retry, Simulated, nearest
-from sagakit.steps import Choose, OnTimeout, Wait
+from sagakit.steps import Choose, ForEach, Nested, OnTimeout, Special, Wait
 
 if TYPE_CHECKING:
     from sagakit.steps import Step
@@ -74,6 +74,13 @@ class Chosen(typing.NamedTuple):
     when: Call | bool | None
 
 
+class NestCall(typing.NamedTuple):
+    """What a step that is done by a saga gives that saga as its input; None: the step's own."""
+
+    input: Call | None
+    each: bool  # the input is a list, and the saga has a step for each item
+
+
 class Plan:
     """The compiled form of a saga's steps. Every list is indexed by the step's number."""
 
@@ -86,20 +93,30 @@ class Plan:
         "compensations",
         "deadline",
         "dependents",
+        "each",
         "index",
         "kinds",
+        "limit",
         "missing",
         "names",
+        "nests",
         "pivot",
         "reconciles",
         "retry",
         "roots",
         "timeout",
+        "undoable",
         "waits",
         "whens",
     )
 
-    def __init__(self, steps: Sequence[Step], deadline: float | None) -> None:
+    def __init__(
+        self, steps: Sequence[Step], deadline: float | None, *, retriable: bool = False
+    ) -> None:
+        """
+        Parameters:
+            retriable: all of it stands after the pivot of another saga.
+        """
         calls: dict[int, Call] = {}
 
         def call(function: Callable[..., Any] | None) -> Call | None:
@@ -121,10 +138,19 @@ class Plan:
         self.missing = [len(above) for above in self.after]
         self.roots = [number for number in range(size) if not self.after[number]]
         self.pivot = next((number for number in range(size) if steps[number].pivot), None)
-        self.kinds = self._derive_kinds(size)
+        self.kinds: list[Kind] = ["retriable"] * size if retriable else self._derive_kinds(size)
         self.actions = [
-            None if isinstance(step.action, Wait | Choose) else call(step.action) for step in steps
+            None if isinstance(step.action, Special) else call(step.action) for step in steps
         ]
+        self.nests = {
+            number: NestCall(call(step.action.items), each=True)
+            if isinstance(step.action, ForEach)
+            else NestCall(call(step.action.input), each=False)
+            for number, step in enumerate(steps)
+            if isinstance(step.action, Nested | ForEach)
+        }
+        self.each = False  # a step for each item of the input
+        self.limit: int | None = None  # how many steps are begun, or undone, at once
         self.choices = {
             number: ChooseCall(typing.cast(Call, call(step.action.by)), keys_of(step, steps))
             for number, step in enumerate(steps)
@@ -141,6 +167,10 @@ class Plan:
             if isinstance(step.action, Wait)
         }
         self.compensations = [call(step.compensation) for step in steps]
+        self.undoable = [
+            undo is not None or (number in self.nests and kind == "compensatable")
+            for number, (undo, kind) in enumerate(zip(self.compensations, self.kinds, strict=True))
+        ]
         self.reconciles = [call(step.reconcile) for step in steps]
         whens = [
             step.when if isinstance(step.when, bool | None) else call(step.when) for step in steps
@@ -158,6 +188,22 @@ class Plan:
         self.compensation_timeout = [step.compensation_timeout for step in steps]
         self.deadline = deadline
 
+    def for_each(self, count: int, limit: int) -> Plan:
+        """The plan of so many steps side by side, each like the one step of this plan."""
+        many = Plan.__new__(Plan)
+        for slot in _EACH_STEP:
+            setattr(many, slot, getattr(self, slot) * count)
+        for slot in ("choices", "nests", "waits"):
+            found = getattr(self, slot)
+            setattr(many, slot, dict.fromkeys(range(count), found[0]) if found else {})
+        many.names = [str(number) for number in range(count)]
+        many.index = {name: number for number, name in enumerate(many.names)}
+        many.roots = list(range(count))
+        many.pivot = many.deadline = None
+        many.each = True
+        many.limit = limit
+        return many
+
     def _derive_kinds(self, size: int) -> list[Kind]:
         kinds: list[Kind] = ["compensatable"] * size
         if self.pivot is not None:
@@ -165,6 +211,24 @@ class Plan:
                 kinds[number] = "retriable"
             kinds[self.pivot] = "pivot"
         return kinds
+
+
+# The lists of a plan that hold something for each step.
+_EACH_STEP = (
+    "actions",
+    "after",
+    "compensation_retry",
+    "compensation_timeout",
+    "compensations",
+    "dependents",
+    "kinds",
+    "missing",
+    "reconciles",
+    "retry",
+    "timeout",
+    "undoable",
+    "whens",
+)
 
 
 def keys_of(chooser: Step, steps: Sequence[Step]) -> tuple[str, ...]:
@@ -187,6 +251,7 @@ def reach(start: int, neighbours: Sequence[Sequence[int]]) -> set[int]:
 
 # -- problems of a definition ---------------------------------------------------------------
 
+_ASKED = ("when", "choice", "correlate", "timeout", "input", "items")  # for an answer, at once
 _NEAR = 20  # looking for the nearest name is slow: after so many problems it is left
 _CYCLES = 10
 _TYPES: tuple[tuple[str, Any, str], ...] = (
@@ -209,6 +274,7 @@ def problems(steps: Sequence[Step]) -> list[str]:
         found += _options(step)
     cycles = _cycles(steps)
     found += cycles + _pivots(steps)
+    found += [] if cycles else _nested_pivots(steps)
     if not cycles and len({step.name for step in steps}) == len(steps):
         found += _places(steps)
         if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):
@@ -272,7 +338,12 @@ def _options(step: Step) -> list[str]:
     }
     if isinstance(step.action, Choose):
         functions |= {"action": None, "choice": step.action.by}
-        found += _calls_nothing(step, "chooses")
+        found += _calls_nothing(step, "chooses", "retry")
+    if isinstance(step.action, Nested | ForEach):
+        found += _nested(step, step.action)
+        each = isinstance(step.action, ForEach)
+        given = step.action.items if isinstance(step.action, ForEach) else step.action.input
+        functions |= {"action": None, "items" if each else "input": given}
     if isinstance(step.action, Wait):
         found += _wait(step, step.action)
         functions |= {"action": None, "correlate": step.action.correlate}
@@ -282,9 +353,8 @@ def _options(step: Step) -> list[str]:
         if function is None or isinstance(function, bool):
             continue
         if not callable(function):
-            found.append(
-                f"{place}: its {role} is {function!r}, which cannot be called; give a function"
-            )
+            cure = "declare it with sub_saga()" if hasattr(function, "plan") else "give a function"
+            found.append(f"{place}: its {role} is {function!r}, which cannot be called; {cure}")
         elif isinstance(function, Simulated):
             if not is_seconds(function.latency):
                 found.append(
@@ -296,7 +366,7 @@ def _options(step: Step) -> list[str]:
             found.append(
                 f"{place}: {label}() needs more than one argument; take nothing or one, the context"
             )
-        elif role in ("when", "choice", "correlate", "timeout") and _is_async(function):
+        elif role in _ASKED and _is_async(function):
             found.append(f"{place}: its {role} is a coroutine; make it a plain function")
     if step.compensation is None:
         for option in ("compensation_retry", "compensation_timeout"):
@@ -322,15 +392,38 @@ def _wait(step: Step, wait: Wait) -> list[str]:
         found.append(f"{place}: on_timeout is {wait.on_timeout!r}; give 'fail' or 'continue'")
     elif wait.event is None and wait.on_timeout == "fail":
         found.append(f"{place} waits only for a time; give on_timeout='continue'")
-    return found + _calls_nothing(step, "waits")
+    return found + _calls_nothing(step, "waits", "retry")
 
 
-def _calls_nothing(step: Step, what: str) -> list[str]:
+def _calls_nothing(step: Step, what: str, *more: str) -> list[str]:
     return [
         f"step '{step.name}' {what} and calls nothing; drop its {option}"
-        for option in ("retry", "timeout", "reconcile", "idempotent")
+        for option in ("timeout", "reconcile", "idempotent", *more)
         if getattr(step, option)
     ]
+
+
+def _nested(step: Step, inside: Nested | ForEach) -> list[str]:
+    """What is wrong with a step that a saga does, apart from that saga."""
+    place = f"step '{step.name}'"
+    if step.compensation is not None:
+        return [f"{place} is undone by the saga that does it; drop its compensation"]
+    if isinstance(inside, Nested):
+        if not (hasattr(inside.saga, "plan") and hasattr(inside.saga, "steps")):
+            return [
+                f"{place} runs {inside.saga!r}, which is not a Saga; of a builder give .build()"
+            ]
+        return _calls_nothing(step, "runs a saga")
+    found = _calls_nothing(step, "works on items", "retry")
+    if type(inside.limit) is not int or inside.limit < 1:
+        found.append(f"{place}: limit is {inside.limit!r}; give a whole number, 1 or more")
+    body = inside.body
+    at = f"{place}: what it does for each item, '{body.name}',"
+    if body.after or body.branch is not None or isinstance(body.action, Choose):
+        found.append(f"{at} stands alone; for several steps give a saga")
+    if body.pivot:
+        found.append(f"{at} cannot be the pivot; make '{step.name}' the pivot")
+    return found + [f"{place}, for each item: {problem}" for problem in _options(body)]
 
 
 def _branches(steps: Sequence[Step]) -> list[str]:
@@ -387,6 +480,32 @@ def _pivots(steps: Sequence[Step]) -> list[str]:
     return found
 
 
+def _nested_pivots(steps: Sequence[Step]) -> list[str]:
+    """Sagas with a pivot, which cannot be undone, where they may have to be."""
+    index = {step.name: number for number, step in enumerate(steps)}
+    pivot = next((number for number, step in enumerate(steps) if step.pivot is True), None)
+    dependents: list[list[int]] = [[] for _ in steps]
+    for number, step in enumerate(steps):
+        for name in _above(step, index):
+            dependents[index[name]].append(number)
+    behind = set() if pivot is None else reach(pivot, dependents) | {pivot}
+    found = []
+    for number, step in enumerate(steps):
+        each = isinstance(step.action, ForEach)
+        inside = step.action.body.action if isinstance(step.action, ForEach) else step.action
+        if not isinstance(inside, Nested) or getattr(inside.saga, "plan", None) is None:
+            continue
+        inner = inside.saga.plan.pivot
+        if inner is None or (number in behind and not (each and number == pivot)):
+            continue
+        cure = "place it after the pivot" if each else "make it the pivot, or place it after it"
+        found.append(
+            f"step '{step.name}' runs saga '{inside.saga.name}', which has the pivot "
+            f"'{inside.saga.plan.names[inner]}' and so cannot be undone; {cure}"
+        )
+    return found
+
+
 def _places(steps: Sequence[Step]) -> list[str]:
     """What stands wrong relative to the one pivot, in a saga without cycles."""
     pivots = [number for number, step in enumerate(steps) if step.pivot is True]
@@ -407,7 +526,7 @@ def _places(steps: Sequence[Step]) -> list[str]:
     behind = reach(pivots[0], dependents)
     found = []
     for number, step in enumerate(steps):
-        if number in behind and step.compensation is not None:
+        if number in behind and _compensation(step):
             found.append(f"step '{step.name}' stands after the pivot; drop its compensation")
         elif number in behind and _may_expire(step):
             found.append(
@@ -422,8 +541,14 @@ def _places(steps: Sequence[Step]) -> list[str]:
     return found
 
 
+def _compensation(step: Step) -> bool:
+    """Whether the step has a compensation, or what it does for each item has one."""
+    inside = step.action.body if isinstance(step.action, ForEach) else step
+    return inside.compensation is not None
+
+
 def _may_expire(step: Step) -> bool:
-    wait = step.action
+    wait = step.action.body.action if isinstance(step.action, ForEach) else step.action
     return isinstance(wait, Wait) and wait.timeout is not None and wait.on_timeout == "fail"
 
 

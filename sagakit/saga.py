@@ -6,7 +6,7 @@ import copy
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,18 @@ from sagakit.errors import DefinitionError, InputError
 from sagakit.plan import Kind, Plan, keys_of, problems
 from sagakit.quantities import is_seconds, number
 from sagakit.spec import Simulated
-from sagakit.steps import Action, Choose, Step, Wait, callable_name, default_after, step
+from sagakit.steps import (
+    Action,
+    Choose,
+    ForEach,
+    Nested,
+    Special,
+    Step,
+    Wait,
+    callable_name,
+    default_after,
+    step,
+)
 
 if TYPE_CHECKING:
     import graphviz
@@ -94,9 +105,38 @@ class Saga:
         put("input_schema", None if input_schema is None else copy.deepcopy(dict(input_schema)))
         put("deadline", deadline)
         put("description", description)
-        put("plan", Plan(placed, self.deadline))
+        put("plan", self._compile())
+        put("children", {item.name: inside for item in placed if (inside := self._inside(item))})
 
     plan: Plan
+    children: Mapping[str, Saga]  # the sagas that do steps, by the steps' names
+
+    def _compile(self) -> Plan:
+        return Plan(self.steps, self.deadline)
+
+    def _inside(self, item: Step) -> Saga | None:
+        """The saga that does a step; None for most."""
+        if isinstance(item.action, Nested):
+            return item.action.saga
+        if not isinstance(item.action, ForEach):
+            return None
+        retriable = self.kind(item.name) == "retriable"
+        name = f"{self.name}.{item.name}"
+        return FanOut(name, item.action.body, limit=item.action.limit, retriable=retriable)
+
+    def family(self) -> Iterator[Saga]:
+        """This saga, those that do steps of it, those that do steps of them, and so on."""
+        yield self
+        for inner in self.children.values():
+            yield from inner.family()
+
+    def child(self, name: str) -> Saga:
+        """The saga that does this step."""
+        return self.children[name]
+
+    def given(self, input: Any) -> Saga:  # noqa: ARG002  its steps are the same for every input
+        """The saga as it runs with this input."""
+        return self
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"saga '{self.name}' is frozen; build another one to change {name}")
@@ -160,7 +200,8 @@ class Saga:
         document, found = _spec.read(text, "the YAML text" if path is None else str(path))
         if document is None:
             raise DefinitionError("the YAML text" if path is None else str(path), found)
-        return _from_spec(document, actions, found, "" if path is None else f" in {path}")
+        given = None if actions is None else _by_name(actions, found)
+        return _from_spec(document, given, found, "" if path is None else f" in {path}")
 
     def to_yaml(self) -> str:
         """Write the YAML form; with the same callables ``from_yaml`` gives an equal saga."""
@@ -171,14 +212,7 @@ class Saga:
         functions = [f for s in self.steps for f in _callables(s)]
         _spec_names(self.name, functions)
         mixed = not all(isinstance(function, Simulated) for function in functions)
-        return _spec.SagaSpec(
-            name=self.name,
-            version=self.version,
-            description=self.description,
-            input_schema=None if self.input_schema is None else dict(self.input_schema),
-            deadline=self.deadline,
-            steps=tuple(_step_spec(number, self.steps, mixed) for number in range(len(self.steps))),
-        )
+        return _saga_spec(self, mixed)
 
     # -- identity ---------------------------------------------------------------------------
 
@@ -191,18 +225,12 @@ class Saga:
         what nobody did.
         """
         return {
-            "steps": {
-                item.name: {
-                    "after": sorted(item.after or ()),
-                    "pivot": item.pivot,
-                    "compensation": item.compensation is not None,
-                    "reconcile": item.reconcile is not None,
-                    "simulated": isinstance(item.action, Simulated),
-                    **_special_shape(item),
-                }
-                for item in self.steps
-            }
+            "steps": {item.name: _step_shape(item) for item in self.steps},
+            **self._more_shape(),
         }
+
+    def _more_shape(self) -> dict[str, Any]:
+        return {}
 
     @classmethod
     def from_shape(cls, name: str, version: str | None, shape: Mapping[str, Any]) -> Saga:
@@ -210,22 +238,10 @@ class Saga:
 
         It draws and replays its executions; it cannot run them.
         """
-        return cls(
-            name,
-            *(
-                Step(
-                    name=label,
-                    action=_remembered_action(label, part),
-                    compensation=Simulated(f"undo {label}") if part["compensation"] else None,
-                    reconcile=Simulated(f"reconcile {label}") if part["reconcile"] else None,
-                    after=tuple(part["after"]),
-                    pivot=part["pivot"],
-                    branch=tuple(part["branch"]) if "branch" in part else None,
-                )
-                for label, part in shape["steps"].items()
-            ),
-            version=version,
-        )
+        steps = [_remembered_step(label, part) for label, part in shape["steps"].items()]
+        if "for_each" in shape:
+            return FanOut(name, steps[0], **shape["for_each"])
+        return cls(name, *steps, version=version)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -247,6 +263,8 @@ class Saga:
         if version != new.version:
             found.append(f"its version was {_quoted(version)} and is {_quoted(new.version)}")
         was, now = shape["steps"], new.shape["steps"]
+        if shape.get("for_each") != new.shape.get("for_each"):
+            found.append("what it does for each item is done otherwise")
         found += [f"step '{name}' is gone" for name in was if name not in now]
         found += [f"step '{name}' is new" for name in now if name not in was]
         for name in now:
@@ -342,6 +360,60 @@ class Saga:
             raise InputError(f"saga '{self.name}': its input{none} does not fit the schema: {text}")
 
 
+class FanOut(Saga):
+    """What ``for_each`` runs: a step for each item of its input, which is a list.
+
+    Before the input is known it has the one step that is done for each.
+
+    Parameters:
+        name: the saga's name.
+        body: what is done for an item.
+        limit: how many are worked on, or undone, at once.
+        retriable: it stands after the pivot of another saga.
+    """
+
+    each: Mapping[str, Any]
+    body: Step
+
+    def __init__(self, name: str, body: Step, *, limit: int, retriable: bool) -> None:
+        object.__setattr__(self, "each", {"limit": limit, "retriable": retriable})
+        super().__init__(name, msgspec.structs.replace(body, after=()))
+        object.__setattr__(self, "body", self.steps[0])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        folded = functools.partial(FanOut, self.name, self.body, **self.each)
+        return _unfolded, (folded, len(self.steps) if self.plan.each else None)
+
+    def _compile(self) -> Plan:
+        return Plan(self.steps, None, retriable=self.each["retriable"])
+
+    def _more_shape(self) -> dict[str, Any]:
+        return {"for_each": dict(self.each)}
+
+    def child(self, name: str) -> Saga:
+        del name  # all its steps are alike
+        return self.children[self.body.name]
+
+    def given(self, input: Any) -> Saga:
+        return self if self.plan.each else self._unfold(len(input))
+
+    def _unfold(self, count: int) -> FanOut:
+        many = object.__new__(FanOut)
+        put = functools.partial(object.__setattr__, many)
+        for slot in Saga.__slots__[1:]:
+            put(slot, getattr(self, slot))
+        self.fingerprint  # noqa: B018  computed now, it and the shape are the same for both
+        many.__dict__.update(self.__dict__)
+        replace = msgspec.structs.replace
+        put("steps", tuple(replace(self.body, name=str(number)) for number in range(count)))
+        put("plan", self.plan.for_each(count, self.each["limit"]))
+        return many
+
+
+def _unfolded(make: Callable[[], FanOut], count: int | None) -> FanOut:
+    return make() if count is None else make()._unfold(count)
+
+
 def _quoted(version: str | None) -> str:
     return "not given" if version is None else f"'{version}'"
 
@@ -359,11 +431,26 @@ def _callables(item: Step) -> list[Action]:
     found: list[Any] = [item.compensation, item.reconcile, item.when]
     if isinstance(item.action, Wait):
         found += [item.action.correlate, item.action.timeout]
+    elif isinstance(item.action, Nested):
+        found += [item.action.input, *(f for s in item.action.saga.steps for f in _callables(s))]
+    elif isinstance(item.action, ForEach):
+        found += [item.action.items, *_callables(item.action.body)]
     elif isinstance(item.action, Choose):
         found.append(item.action.by)
     else:
         found.append(item.action)
     return [function for function in found if callable(function)]
+
+
+def _step_shape(item: Step) -> dict[str, Any]:
+    return {
+        "after": sorted(item.after or ()),
+        "pivot": item.pivot,
+        "compensation": item.compensation is not None,
+        "reconcile": item.reconcile is not None,
+        "simulated": isinstance(item.action, Simulated),
+        **_special_shape(item),
+    }
 
 
 def _special_shape(item: Step) -> dict[str, Any]:
@@ -373,14 +460,37 @@ def _special_shape(item: Step) -> dict[str, Any]:
         shape |= {"event": item.action.event, "on_timeout": item.action.on_timeout}
     if isinstance(item.action, Choose):
         shape["chooses"] = True
+    if isinstance(item.action, Nested):
+        inner = item.action.saga
+        shape["saga"] = {"name": inner.name, "version": inner.version, "shape": inner.shape}
+    if isinstance(item.action, ForEach):
+        body = item.action.body
+        shape["for_each"] = {"limit": item.action.limit, "body": [body.name, _step_shape(body)]}
     if item.branch is not None:
         shape["branch"] = list(item.branch)
     return shape
 
 
-def _remembered_action(name: str, part: Mapping[str, Any]) -> Action | Wait | Choose:
+def _remembered_step(name: str, part: Mapping[str, Any]) -> Step:
+    return Step(
+        name=name,
+        action=_remembered_action(name, part),
+        compensation=Simulated(f"undo {name}") if part["compensation"] else None,
+        reconcile=Simulated(f"reconcile {name}") if part["reconcile"] else None,
+        after=tuple(part["after"]),
+        pivot=part["pivot"],
+        branch=tuple(part["branch"]) if "branch" in part else None,
+    )
+
+
+def _remembered_action(name: str, part: Mapping[str, Any]) -> Action | Special:
     if "chooses" in part:
         return Choose(Simulated(name))
+    if "saga" in part:
+        return Nested(Saga.from_shape(**part["saga"]))
+    if "for_each" in part:
+        body = _remembered_step(*part["for_each"]["body"])
+        return ForEach(Simulated(name), body, part["for_each"]["limit"])
     if "on_timeout" not in part:
         return Simulated(name)
     only_time = part["event"] is None
@@ -430,6 +540,13 @@ def _notes(item: Step) -> tuple[str, ...]:
     notes = []
     if isinstance(item.action, Wait):
         notes += _wait_notes(item.action)
+    if isinstance(item.action, Nested):
+        count = len(item.action.saga.steps)
+        notes.append(f"saga {item.action.saga.name}, {count} step{'' if count == 1 else 's'}")
+    if isinstance(item.action, ForEach):
+        source = callable_name(item.action.items) or "…"
+        notes.append(f"for each of {source}: {item.action.body.name}")
+        notes.append(f"{item.action.limit} at once")
     if isinstance(item.action, Choose):
         notes.append(f"chooses by {callable_name(item.action.by) or '…'}")
     if item.branch is not None:
@@ -475,11 +592,20 @@ def _read_text(path: Path) -> str:
         raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
 
 
+# What a step may do, one of these: it is an action unless said otherwise.
+_DOES = ("action", "wait", "choice", "saga", "for_each")
+_ITEMS = [1, 2, 3]  # that a simulated step works on
+
+
 def _from_spec(
-    document: _spec.SagaSpec, actions: Iterable[Action] | None, found: list[str], where: str
+    document: _spec.SagaSpec, given: Mapping[str, Action] | None, found: list[str], where: str
 ) -> Saga:
-    """Build the saga of a document in whose text the problems in ``found`` stand already."""
-    given = None if actions is None else _by_name(actions, found)
+    """Build the saga of a document in whose text the problems in ``found`` stand already.
+
+    Parameters:
+        given: the callables by their names; None: all are simulated.
+        where: for the errors, with a blank before it.
+    """
 
     def resolve(value: Any, role: str, place: str, result: Any = None) -> Any:
         if value is None or isinstance(value, bool | Simulated):
@@ -494,23 +620,28 @@ def _from_spec(
             return None
         return given[value]
 
-    steps = []
-    for item in document.steps:
-        action: Any
+    def action_of(item: _spec.StepSpec) -> Any:
+        does = [key for key in _DOES if getattr(item, key) is not None]
+        if len(does) > 1:
+            found.append(f"step '{item.name}' has {' and '.join(does)}; keep one of them")
+        if item.input is not None and item.saga is None:
+            found.append(f"step '{item.name}' has an input but no saga; drop it")
         if item.choice is not None:
-            if item.action is not None or item.wait is not None:
-                found.append(f"step '{item.name}' chooses; drop its action and its wait")
             inside = (other.branch for other in document.steps if other.branch is not None)
             first = next((key for chooser, key in inside if chooser == item.name), None)
             by = resolve(item.choice, "choice", item.name, result=first)
-            action = Choose(Simulated(item.name) if by is None else by)
-        elif item.wait is None:
-            action = resolve(item.action or item.name, "action", item.name)
-        else:
-            if item.action is not None:
-                found.append(f"step '{item.name}' has an action and a wait; keep one")
+            return Choose(Simulated(item.name) if by is None else by)
+        if item.saga is not None:
+            inner = _from_spec(item.saga, given, found, f" in step '{item.name}'{where}")
+            return Nested(inner, resolve(item.input, "input", item.name))
+        if item.for_each is not None:
+            items = resolve(item.for_each.items, "items", item.name, result=_ITEMS)
+            body = build(item.for_each.step)
+            items = Simulated(item.name) if items is None else items
+            return ForEach(items, body, item.for_each.limit)
+        if item.wait is not None:
             timeout = item.wait.timeout
-            action = Wait(
+            return Wait(
                 event=item.wait.event,
                 correlate=resolve(item.wait.correlate, "correlate", item.name),
                 timeout=number(timeout)
@@ -518,25 +649,29 @@ def _from_spec(
                 else resolve(timeout, "timeout", item.name, result=1.0),
                 on_timeout=item.wait.on_timeout,
             )
-        steps.append(
-            step(
-                Simulated(item.name) if action is None else action,
-                resolve(item.compensation, "compensation", item.name),
-                name=item.name,
-                after=item.after,
-                when=resolve(item.when, "when", item.name, result=True),
-                pivot=item.pivot,
-                retry=item.retry,
-                timeout=item.timeout,
-                compensation_retry=item.compensation_retry,
-                compensation_timeout=item.compensation_timeout,
-                reconcile=resolve(item.reconcile, "reconcile", item.name, result=True),
-                idempotent=item.idempotent,
-                service=item.service,
-                description=item.description,
-                branch=item.branch,
-            )
+        return resolve(item.action or item.name, "action", item.name)
+
+    def build(item: _spec.StepSpec) -> Step:
+        action = action_of(item)
+        return step(
+            Simulated(item.name) if action is None else action,
+            resolve(item.compensation, "compensation", item.name),
+            name=item.name,
+            after=item.after,
+            when=resolve(item.when, "when", item.name, result=True),
+            pivot=item.pivot,
+            retry=item.retry,
+            timeout=item.timeout,
+            compensation_retry=item.compensation_retry,
+            compensation_timeout=item.compensation_timeout,
+            reconcile=resolve(item.reconcile, "reconcile", item.name, result=True),
+            idempotent=item.idempotent,
+            service=item.service,
+            description=item.description,
+            branch=item.branch,
         )
+
+    steps = [build(item) for item in document.steps]
     try:
         saga = Saga(
             document.name,
@@ -578,6 +713,21 @@ def _spec_names(saga: str, functions: Iterable[Action]) -> None:
         raise DefinitionError(f"saga '{saga}'", found)
 
 
+def _saga_spec(saga: Saga, mixed: bool) -> _spec.SagaSpec:
+    """
+    Parameters:
+        mixed: some callables are real; then a simulated one is written out, not named.
+    """
+    return _spec.SagaSpec(
+        name=saga.name,
+        version=saga.version,
+        description=saga.description,
+        input_schema=None if saga.input_schema is None else dict(saga.input_schema),
+        deadline=saga.deadline,
+        steps=tuple(_step_spec(number, saga.steps, mixed) for number in range(len(saga.steps))),
+    )
+
+
 def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpec:
     item, above = steps[number], steps[:number]
 
@@ -593,8 +743,17 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
             raise DefinitionError(f"step '{item.name}'", [cure])
         return label
 
-    action = wait = chooses = None
-    if isinstance(item.action, Choose):
+    action = wait = chooses = inner = given = each = None
+    if isinstance(item.action, Nested):
+        inner, given = _saga_spec(item.action.saga, mixed), name(item.action.input)
+    elif isinstance(item.action, ForEach):
+        body = msgspec.structs.replace(item.action.body, after=())
+        each = _spec.ForEachSpec(
+            items=name(item.action.items, _ITEMS),
+            step=_step_spec(0, (body,), mixed),
+            limit=item.action.limit,
+        )
+    elif isinstance(item.action, Choose):
         chooses = name(item.action.by, next(iter(keys_of(item, steps)), None))
     elif isinstance(item.action, Wait):
         seconds = item.action.timeout
@@ -613,6 +772,9 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
         action=None if action == item.name else action,
         wait=wait,
         choice=chooses,
+        saga=inner,
+        input=given,
+        for_each=each,
         compensation=name(item.compensation),
         after=None if after == default else after[0] if len(after) == 1 else after,
         when=name(item.when, True),

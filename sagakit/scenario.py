@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -38,7 +39,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters:
         kind: ``fail`` (before the effect), ``lose reply`` (after the effect), ``time out`` (no
             effect, and nobody knows) or ``slow``.
-        step: the step's name.
+        step: the step's name; ``outer/inner`` for a step of the saga that does a step, and
+            ``outer/0`` for the first item where it is done for each.
         side: its action or its compensation.
         attempt: at which attempt, counted from 1; None: at every attempt, for good.
         seconds: how slow.
@@ -63,16 +65,20 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
     Parameters:
         at: seconds after the execution's start.
         correlation: only a wait with the same correlation takes it; None: any wait for the event.
+        to: the step whose saga gets it, ``outer/inner`` for one further in; empty: the execution
+            itself.
     """
 
     event: str
     payload: Any = None
     at: float = 0.0
     correlation: str | None = None
+    to: str = ""
 
     def __str__(self) -> str:
         whom = f" for {self.correlation}" if self.correlation is not None else ""
-        return f"signal {self.event}{whom} at {self.at:g} s"
+        where = f" to {self.to}" if self.to else ""
+        return f"signal {self.event}{whom}{where} at {self.at:g} s"
 
 
 class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, tag="cancellation"):
@@ -107,15 +113,24 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, interventions=(*self.interventions, what))
 
     def signal(
-        self, event: str, payload: Any = None, *, at: float = 0.0, correlation: str | None = None
+        self,
+        event: str,
+        payload: Any = None,
+        *,
+        at: float = 0.0,
+        correlation: str | None = None,
+        to: str = "",
     ) -> Scenario:
         """The event arrives from outside, ``at`` seconds after the start.
+
+        Parameters:
+            to: the step whose saga waits for it (``outer/inner`` for one further in).
 
         Raises:
             CodecError: the payload is not plain data.
         """
         kept = codec.plain(payload, f"the signal '{event}': its payload")
-        return self._meanwhile(Signal(event, kept, number(at), correlation))
+        return self._meanwhile(Signal(event, kept, number(at), correlation, to))
 
     def cancel(
         self, at: float = 0.0, *, by: str = "operator", why: str = "as the scenario says"
@@ -145,32 +160,46 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
         return self._with(Fault("fail", step, "compensation", attempt))
 
     def check(self, saga: Saga) -> None:
-        """Raise ScenarioError when a fault names a step that the saga lacks."""
+        """Raise ScenarioError when a fault or a signal names a step that the saga lacks."""
         for fault in self.faults:
-            number = saga.plan.index.get(fault.step)
+            *outer, name = fault.step.split("/")
+            inside = _within(saga, outer, f"step '{fault.step}' to {fault.kind}")
+            number = _number(inside, name)
             if number is None:
-                near = nearest(fault.step, saga.plan.index)
+                near = nearest(name, inside.plan.index)
                 raise ScenarioError(
-                    f"saga '{saga.name}' has no step '{fault.step}' to {fault.kind}{near}"
+                    f"saga '{inside.name}' has no step '{name}' to {fault.kind}{near}"
                 )
-            if fault.side == "action" and saga.plan.actions[number] is None:
+            if fault.side == "action" and inside.plan.actions[number] is None:
+                nested = number in inside.plan.nests
+                cure = f"a saga does it: name '{name}/…'" if nested else "it waits or chooses"
                 raise ScenarioError(
-                    f"saga '{saga.name}': step '{fault.step}' calls nothing that could "
-                    f"{fault.kind}; it waits or chooses"
+                    f"saga '{inside.name}': step '{name}' calls nothing that could "
+                    f"{fault.kind}; {cure}"
                 )
-            if fault.side == "compensation" and saga.plan.compensations[number] is None:
+            if fault.side == "compensation" and inside.plan.compensations[number] is None:
                 raise ScenarioError(
-                    f"saga '{saga.name}': step '{fault.step}' has no compensation to {fault.kind}"
+                    f"saga '{inside.name}': step '{name}' has no compensation to {fault.kind}"
                 )
-
-        awaited = {wait.event for wait in saga.plan.waits.values()} - {None}
         for what in self.interventions:
-            if isinstance(what, Signal) and what.event not in awaited:
-                names = ", ".join(f"'{event}'" for event in sorted(map(str, awaited)))
-                raise ScenarioError(
-                    f"saga '{saga.name}' never waits for the event '{what.event}'; "
-                    + (f"it waits for {names}" if names else "it waits for none")
-                )
+            if isinstance(what, Signal):
+                path = what.to.split("/") if what.to else []
+                _check_signal(what, _within(saga, path, f"step '{what.to}' to signal"))
+
+    def inside(self, step: str) -> Scenario | None:
+        """What of this concerns the saga that does this step; None if nothing does."""
+        start = f"{step}/"
+        faults = tuple(
+            msgspec.structs.replace(fault, step=fault.step.removeprefix(start))
+            for fault in self.faults
+            if fault.step.startswith(start)
+        )
+        signals = tuple(
+            msgspec.structs.replace(what, to=what.to.removeprefix(step).removeprefix("/"))
+            for what in self.interventions
+            if isinstance(what, Signal) and (what.to == step or what.to.startswith(start))
+        )
+        return Scenario(faults, self.name, signals) if faults or signals else None
 
     def find(self, step: str, side: Side, attempt: int) -> Fault | None:
         """The fault for one attempt, the first that fits."""
@@ -181,6 +210,35 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         return ", ".join(map(str, (*self.faults, *self.interventions))) or "no faults"
+
+
+def _within(saga: Saga, path: Sequence[str], what: str) -> Saga:
+    """The saga that does the step at the end of this path."""
+    for name in path:
+        number = _number(saga, name)
+        if number is None or number not in saga.plan.nests:
+            near = nearest(name, [saga.plan.names[inner] for inner in saga.plan.nests])
+            raise ScenarioError(
+                f"saga '{saga.name}' has no {what}: no saga does a step '{name}' there{near}"
+            )
+        saga = saga.child(saga.plan.names[number])
+    return saga
+
+
+def _number(saga: Saga, name: str) -> int | None:
+    """The step's number; of a saga that is done for each item, that of the one step it has."""
+    each = "for_each" in saga.shape and name.isdecimal()
+    return 0 if each else saga.plan.index.get(name)
+
+
+def _check_signal(signal: Signal, saga: Saga) -> None:
+    awaited = {wait.event for wait in saga.plan.waits.values()} - {None}
+    if signal.event not in awaited:
+        names = ", ".join(f"'{event}'" for event in sorted(map(str, awaited)))
+        raise ScenarioError(
+            f"saga '{saga.name}' never waits for the event '{signal.event}'; "
+            + (f"it waits for {names}" if names else "it waits for none")
+        )
 
 
 def inject(call: Call, fault: Fault, timeout: float | None) -> tuple[Call, float]:

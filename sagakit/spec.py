@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -131,6 +131,9 @@ class StepSpec(
     action: str | Simulated | None = None
     wait: WaitSpec | None = None
     choice: str | Simulated | None = None
+    saga: SagaSpec | None = None
+    input: str | Simulated | None = None
+    for_each: ForEachSpec | None = None
     branch: tuple[str, str] | None = None
     compensation: str | Simulated | None = None
     after: str | tuple[str, ...] | None = None
@@ -144,6 +147,16 @@ class StepSpec(
     idempotent: bool = False
     service: str | None = None
     description: str = ""
+
+
+class ForEachSpec(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """What is done for each of several items, and where these come from."""
+
+    items: str | Simulated
+    step: StepSpec
+    limit: int = 10
 
 
 class SagaSpec(
@@ -236,14 +249,22 @@ class _Reader:
 
     def read(self, node: Any) -> tuple[SagaSpec | None, list[str]]:
         self._guard(node, ())
-        if self.problems:
-            return None, self.problems
-        fields = self._fields(node, SagaSpec, "the saga")
+        saga = None if self.problems else self._saga(node, "the saga")
+        return saga, self.problems
+
+    def _saga(self, node: Any, place: str) -> SagaSpec | None:
+        if not isinstance(node, self.yaml.MappingNode):
+            self.problems.append(
+                f"{self._line(node)}: {place} must be a mapping, 'saga: NAME' and 'steps:'"
+            )
+            return None
+        fields = self._fields(node, SagaSpec, place)
         steps = self._steps(fields.pop("steps", None))
-        head = self._convert(node, fields, SagaSpec, "the saga")
+        head = self._convert(node, fields, SagaSpec, place)
         if head is None or steps is None:
-            return None, self.problems
-        return msgspec.structs.replace(head, steps=tuple(steps)), self.problems
+            return None
+        saga: SagaSpec = msgspec.structs.replace(head, steps=tuple(steps))
+        return saga
 
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
         """Refuse aliases that unfold without end or measure, and every tag beyond plain data."""
@@ -280,11 +301,42 @@ class _Reader:
                     f"{self._line(item)}: step {count} must be a mapping such as '- step: NAME'"
                 )
                 continue
-            place = self._place(item, count)
-            step = self._convert(item, self._fields(item, StepSpec, place), StepSpec, place)
+            step = self._step(item, self._place(item, count))
             if step is not None:
                 found.append(step)
         return found if len(found) == len(node.value) else None
+
+    def _step(self, item: Any, place: str) -> StepSpec | None:
+        fields = self._fields(item, StepSpec, place)
+        saga, each = fields.pop("saga", None), fields.pop("for_each", None)
+        step: StepSpec | None = self._convert(item, fields, StepSpec, place)
+        if saga is not None:
+            inner = self._saga(saga, f"{place}: saga")
+            step = step and msgspec.structs.replace(step, saga=inner)
+        if each is not None:
+            step = step and msgspec.structs.replace(
+                step, for_each=self._for_each(each, f"{place}: for_each")
+            )
+        return step
+
+    def _for_each(self, node: Any, place: str) -> ForEachSpec | None:
+        if not isinstance(node, self.yaml.MappingNode):
+            self.problems.append(
+                f"{self._line(node)}: {place} must be a mapping, 'items: NAME' and 'step:'"
+            )
+            return None
+        fields = self._fields(node, ForEachSpec, place)
+        body = fields.pop("step", None)
+        if not isinstance(body, self.yaml.MappingNode):
+            self.problems.append(
+                f"{self._line(body or node)}: {place} needs 'step:', a mapping with 'step: NAME'"
+            )
+            return None
+        step = self._step(body, self._place(body, 1))
+        head = self._convert(node, fields, _ForEachHead, place)
+        if head is None or step is None:
+            return None
+        return ForEachSpec(items=head.items, limit=head.limit, step=step)
 
     def _place(self, item: Any, count: int) -> str:
         for key, value in item.value:
@@ -345,7 +397,7 @@ class _Reader:
         if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
             return node.value  # 'version: 1.10' means the text, not a number
         inner = _INNER.get(name)
-        if inner is None or kind is not StepSpec or not isinstance(node, self.yaml.MappingNode):
+        if inner is None or kind is SagaSpec or not isinstance(node, self.yaml.MappingNode):
             return self._plain(node)
         fields = self._fields(node, inner, f"{place}: {name}")
         # keys are words here, even 'on', which YAML alone takes for true
@@ -367,6 +419,13 @@ class _Reader:
         return f"line {node.start_mark.line + 1}"
 
 
+class _ForEachHead(msgspec.Struct, kw_only=True):
+    """``ForEachSpec`` but for its step, which is read apart."""
+
+    items: str | Simulated
+    limit: int = 10
+
+
 _UNREADABLE = object()
 _TAGS = {
     f"tag:yaml.org,2002:{name}"
@@ -382,6 +441,8 @@ _INNER: dict[str, type[msgspec.Struct]] = {
     "reconcile": Simulated,
     "wait": WaitSpec,
     "choice": Simulated,
+    "input": Simulated,
+    "items": Simulated,
 }
 
 
@@ -399,9 +460,9 @@ def dump(spec: SagaSpec) -> str:
     found = [
         f"step '{item.name}': the result of its simulated {role} is {function.result!r}; "
         "YAML holds text, numbers, true, false, null, dates, lists and mappings"
-        for item in spec.steps
-        for role in ("action", "choice", "compensation", "when", "reconcile")
-        if isinstance(function := getattr(item, role), Simulated) and not _is_plain(function.result)
+        for item in _all_steps(spec)
+        for role, function in _roles(item)
+        if isinstance(function, Simulated) and not _is_plain(function.result)
     ]
     if found:
         raise DefinitionError(f"saga '{spec.name}'", found)
@@ -410,6 +471,23 @@ def dump(spec: SagaSpec) -> str:
         plain, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=True, width=100
     )
     return text
+
+
+def _all_steps(spec: SagaSpec) -> Iterator[StepSpec]:
+    """The steps and those inside them."""
+    front = list(spec.steps)
+    while front:
+        item = front.pop(0)
+        yield item
+        front += item.saga.steps if item.saga is not None else ()
+        front += [item.for_each.step] if item.for_each is not None else []
+
+
+def _roles(item: StepSpec) -> Iterator[tuple[str, Any]]:
+    for role in ("action", "choice", "compensation", "when", "reconcile", "input"):
+        yield role, getattr(item, role)
+    if item.for_each is not None:
+        yield "items", item.for_each.items
 
 
 def _dumper(yaml: Any) -> Any:

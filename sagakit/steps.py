@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from sagakit.errors import DefinitionError
 from sagakit.quantities import number
 from sagakit.spec import Retry, Simulated
+
+if TYPE_CHECKING:
+    from sagakit.saga import Saga
 
 Action = Callable[..., Any]
 OnTimeout = Literal["fail", "continue"]
@@ -32,11 +35,29 @@ class Choose(msgspec.Struct, frozen=True):
     by: Action
 
 
+class Nested(msgspec.Struct, frozen=True):
+    """What a step does that runs another saga. Made by ``sub_saga``."""
+
+    saga: Saga
+    input: Action | None = None  # None: what the step around it has
+
+
+class ForEach(msgspec.Struct, frozen=True):
+    """What a step does that is done once for each item. Made by ``for_each``."""
+
+    items: Action
+    body: Step
+    limit: int = 10
+
+
+Special = Wait | Choose | Nested | ForEach  # what a step may do instead of calling an action
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One local transaction: an action and, usually, a compensation. Made by ``step``."""
 
     name: str
-    action: Action | Wait | Choose
+    action: Action | Special
     compensation: Action | None = None
     after: tuple[str, ...] | None = None
     when: Action | bool | None = None
@@ -53,7 +74,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def step(
-    action: Action | Wait | Choose,
+    action: Action | Special,
     compensation: Action | None = None,
     *,
     name: str | None = None,
@@ -216,6 +237,86 @@ def choice(
             inner = item.branch is not None  # of a choice within this branch
             steps.append(item if inner else msgspec.structs.replace(item, branch=(name, key)))
     return tuple(steps)
+
+
+def sub_saga(
+    saga: Saga,
+    *,
+    input: Action | None = None,
+    name: str | None = None,
+    after: str | Iterable[str] | None = None,
+    when: Action | bool | None = None,
+    pivot: bool = False,
+    retry: Retry | None = None,
+    service: str | None = None,
+    description: str = "",
+) -> Step:
+    """Declare a step that runs a whole saga, in an execution of its own.
+
+    It succeeds when that one is completed; its result is what the inner steps returned, by their
+    names, as plain data. If it is compensated, the step has failed without effect. When the step
+    is undone, the whole inner saga is: so before the pivot it must have no pivot of its own.
+
+    Parameters:
+        saga: the inner saga. Its executions have the id ``outer id/step``.
+        input: a plain function that gives the inner saga's input; without it, it has the outer
+            one's.
+        name: the step's name; the saga's when left out.
+        retry: how often a compensated inner saga is begun again, as another execution; as for
+            other steps, not at all by default before the pivot, and after it until it succeeds.
+
+    The other options are as for ``step``.
+    """
+    return step(
+        Nested(saga, input),
+        name=str(getattr(saga, "name", saga)) if name is None else name,
+        after=after,
+        when=when,
+        pivot=pivot,
+        retry=retry,
+        service=service,
+        description=description,
+    )
+
+
+def for_each(
+    name: str,
+    items: Action,
+    body: Step | Saga,
+    *,
+    limit: int = 10,
+    after: str | Iterable[str] | None = None,
+    when: Action | bool | None = None,
+    pivot: bool = False,
+    service: str | None = None,
+    description: str = "",
+) -> Step:
+    """Declare a step that is done for each item of a list, several of them at once.
+
+    It succeeds when all have; its result is the list of theirs, in the items' order. If one fails
+    for good, those done are compensated and the step has failed. After the pivot each is retried
+    until it succeeds, as every step there is.
+
+    Parameters:
+        name: the step's name.
+        items: a plain function that gives the list when the step begins; it may be empty.
+        body: what is done for an item, which is its ``ctx.input``: a step with its options, or a
+            saga.
+        limit: how many items are worked on, or undone, at once.
+
+    The other options are as for ``step``. The items' events belong to one execution of their own,
+    ``outer id/step``, in which the steps are numbered from 0.
+    """
+    made = body if isinstance(body, Step) else sub_saga(body)
+    return step(
+        ForEach(items, made, limit),
+        name=name,
+        after=after,
+        when=when,
+        pivot=pivot,
+        service=service,
+        description=description,
+    )
 
 
 class Happened(msgspec.Struct, frozen=True):

@@ -10,8 +10,11 @@ from enum import StrEnum
 from sagakit.events import (
     AttemptLost,
     CancellationRequested,
+    ChildResumed,
+    ChildStuck,
     CompensationAttemptFailed,
     CompensationFailed,
+    CompensationRequested,
     CompensationStarted,
     CompensationSucceeded,
     DeadlinePassed,
@@ -105,6 +108,7 @@ STEP_TRANSITIONS: dict[StepState, dict[Key, StepState]] = {
         StepFailed: _S.FAILED,
         StepInDoubt: _S.IN_DOUBT,
         AttemptLost: _S.READY,
+        ChildStuck: _S.STUCK,
     },
     _S.RETRYING: {
         StepStarted: _S.RUNNING,
@@ -131,7 +135,7 @@ STEP_TRANSITIONS: dict[StepState, dict[Key, StepState]] = {
         ReconcileFailed: _S.IN_DOUBT,
         AttemptLost: _S.RECONCILE_DUE,
     },
-    _S.STUCK: {_C.RETRY: _S.READY, _C.SKIP: _S.SKIPPED},
+    _S.STUCK: {_C.RETRY: _S.READY, _C.SKIP: _S.SKIPPED, ChildResumed: _S.RUNNING},
     _S.KEPT: {},
     _S.COMPENSATION_DUE: {CompensationStarted: _S.COMPENSATING},
     _S.COMPENSATING: {
@@ -139,10 +143,15 @@ STEP_TRANSITIONS: dict[StepState, dict[Key, StepState]] = {
         CompensationAttemptFailed: _S.COMPENSATION_RETRYING,
         CompensationFailed: _S.COMPENSATION_FAILED,
         AttemptLost: _S.COMPENSATION_DUE,
+        ChildStuck: _S.COMPENSATION_FAILED,
     },
     _S.COMPENSATION_RETRYING: {CompensationStarted: _S.COMPENSATING},
     _S.COMPENSATED: {},
-    _S.COMPENSATION_FAILED: {_C.RETRY: _S.COMPENSATION_DUE, _C.SKIP: _S.COMPENSATION_SKIPPED},
+    _S.COMPENSATION_FAILED: {
+        _C.RETRY: _S.COMPENSATION_DUE,
+        _C.SKIP: _S.COMPENSATION_SKIPPED,
+        ChildResumed: _S.COMPENSATING,
+    },
     _S.COMPENSATION_SKIPPED: {},
 }
 
@@ -157,11 +166,12 @@ PHASE_TRANSITIONS: dict[Phase, dict[Key, Phase]] = {
         CancellationRequested: Phase.BACKWARD,
     },
     Phase.BACKWARD: {ExecutionCompensated: Phase.COMPENSATED, ExecutionStuck: Phase.STUCK},
-    Phase.COMPLETED: {},
+    Phase.COMPLETED: {CompensationRequested: Phase.BACKWARD},
     Phase.COMPENSATED: {},
     Phase.STUCK: {
         _C.RETRY: Phase.FORWARD,  # or BACKWARD: the direction it was stuck in
         _C.SKIP: Phase.FORWARD,
+        ChildResumed: Phase.FORWARD,
         _C.ABANDON: Phase.ABANDONED,
     },
     Phase.ABANDONED: {},

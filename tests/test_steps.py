@@ -97,7 +97,7 @@ def test_a_coroutine_cannot_say_how_long():
 
 
 def test_an_entry_with_an_action_and_a_wait_is_refused():
-    with pytest.raises(DefinitionError, match="step 'x' has an action and a wait; keep one"):
+    with pytest.raises(DefinitionError, match="step 'x' has action and wait; keep one"):
         Saga.from_yaml("saga: s\nsteps:\n- step: x\n  action: a\n  wait: {event: e}\n")
 
 

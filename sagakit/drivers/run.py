@@ -10,7 +10,7 @@ import contextlib
 import copy
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sagakit.coordinator import (
@@ -37,7 +37,10 @@ from sagakit.events import (
     AskReconcile,
     AttemptLost,
     CancellationRequested,
+    ChildResumed,
+    ChildStuck,
     Command,
+    CompensationRequested,
     CompensationStarted,
     CompensationSucceeded,
     DeadlinePassed,
@@ -62,13 +65,13 @@ from sagakit.events import (
     StepSucceeded,
     WaitStarted,
 )
-from sagakit.execution import Execution, typed
+from sagakit.execution import Execution, first_event, typed
 from sagakit.journal import codec
-from sagakit.plan import Call, ChooseCall, Chosen, WaitCall
+from sagakit.plan import Call, ChooseCall, Chosen, NestCall, WaitCall
 from sagakit.saga import Saga
 from sagakit.scenario import Cancellation, Scenario, Side, Signal, inject
 from sagakit.steps import Happened
-from sagakit.transitions import ACTIVE
+from sagakit.transitions import ACTIVE, Phase, StepState
 
 if TYPE_CHECKING:
     import structlog.typing
@@ -100,9 +103,10 @@ class StepContext:
 
     @property
     def input(self) -> Any:
-        """The execution's input: a copy, so that what an action does to it stays its own."""
+        """The execution's input, or this step's item where it is done for each: a copy, so that
+        what an action does to it stays its own."""
         if self._input is None:
-            self._input = copy.deepcopy(self._run.state.input)
+            self._input = copy.deepcopy(self._run.input_of(self.step))
         return self._input
 
     @property
@@ -199,25 +203,75 @@ class Attempt:
         return call.function()
 
 
+class Kin:
+    """Whom an execution is part of, and who is part of it. Most have no kin.
+
+    What one execution does may let others go on; a driver advances those in ``stirred`` as well,
+    and finds those in ``sought`` (by the steps that they do) in its journal and attaches them.
+    """
+
+    __slots__ = ("began", "children", "over", "parent", "scenario", "sought", "stirred", "turned")
+
+    def __init__(self, began: float, scenario: Scenario | None) -> None:
+        self.began = began  # when the outermost execution did: a scenario counts from then
+        self.scenario = scenario
+        self.parent: Run | None = None
+        self.children: dict[str, Run] = {}
+        self.stirred: list[Run] = []
+        self.sought: list[str] = []
+        self.turned = False  # the children have been told that it turned back
+        self.over = False  # the parent has been told that it ended
+
+    @property
+    def under_way(self) -> list[Run]:
+        """The children that have not ended."""
+        return [child for child in self.children.values() if child.state.phase in ACTIVE]
+
+
 class Run:
     """An execution in progress."""
 
-    __slots__ = ("events", "meanwhile", "plan", "saga", "scenario", "seed", "state", "written")
+    __slots__ = (
+        "alarm",
+        "events",
+        "kin",
+        "meanwhile",
+        "plan",
+        "saga",
+        "scenario",
+        "seed",
+        "state",
+        "written",
+    )
 
-    def __init__(self, saga: Saga, state: State, seed: int, scenario: Scenario | None) -> None:
+    def __init__(
+        self,
+        saga: Saga,
+        state: State,
+        seed: int,
+        scenario: Scenario | None,
+        began: float,
+        nested: bool,
+    ) -> None:
         self.saga = saga
         self.plan = saga.plan
         self.state = state
         self.seed = seed
-        self.scenario = scenario if scenario and scenario.faults else None
+        self.scenario: Scenario | None = None
         self.events: list[Event] = []
         self.written = 0  # how many events the journal has
+        self.alarm: float | None = None  # of the driver, when it will ask again
+        self.kin = Kin(began, scenario) if nested or saga.plan.nests else None
         self.meanwhile: list[tuple[float, int, Signal | Cancellation]] | None = None
         if scenario is not None:
-            scenario.check(saga)
+            self.scenario = scenario if scenario.faults else None
             # The latest first, so that the next one is popped from the end.
             self.meanwhile = sorted(
-                ((what.at, number, what) for number, what in enumerate(scenario.interventions)),
+                (
+                    (began + what.at, number, what)
+                    for number, what in enumerate(scenario.interventions)
+                    if not (isinstance(what, Signal) and what.to)
+                ),
                 key=lambda entry: entry[:2],
                 reverse=True,
             )
@@ -231,11 +285,23 @@ class Run:
         now: float,
         seed: int,
         scenario: Scenario | None,
+        parent: tuple[str, str] | None = None,
+        began: float | None = None,
     ) -> Run:
-        """Start an execution. ``input`` has been through ``accept_input``."""
-        run = cls(saga, State(saga.plan), seed, scenario)
+        """Start an execution. ``input`` has been through ``accept_input``.
+
+        Parameters:
+            parent: the execution and the step that it does.
+            began: when the outermost execution did; now, unless there is a parent.
+        """
+        if scenario is not None and parent is None:
+            scenario.check(saga)
+        saga = saga.given(input)
+        began = now if began is None else began
+        run = cls(saga, State(saga.plan), seed, scenario, began, parent is not None)
+        version, fingerprint = saga.version, saga.fingerprint
         run.emit(
-            ExecutionStarted(saga.name, saga.version, saga.fingerprint, execution_id, input, now)
+            ExecutionStarted(saga.name, version, fingerprint, execution_id, input, now, parent)
         )
         return run
 
@@ -247,14 +313,23 @@ class Run:
         now: float,
         seed: int = 0,
         scenario: Scenario | None = None,
+        began: float | None = None,
     ) -> Run:
         """Continue from the journal: what was in flight is in doubt and will be issued again."""
+        first = first_event(events)
+        if scenario is not None and first.parent is None:
+            scenario.check(saga)
+        saga = saga.given(first.input)
         events = typed(saga, events)
-        run = cls(saga, replay(saga.plan, events), seed, scenario)
+        state = replay(saga.plan, events)
+        began = first.at if began is None else began
+        run = cls(saga, state, seed, scenario, began, first.parent is not None)
         run.events = events
         run.written = len(events)
-        for name in run.state.in_flight():
+        for name in state.in_flight():
             run.emit(AttemptLost(name, now))
+        if run.kin is not None:
+            run.kin.sought = [run.plan.names[number] for number in state.children or ()]
         return run
 
     def emit(self, event: Event) -> None:
@@ -264,11 +339,22 @@ class Run:
 
     def execution(self) -> Execution:
         """What has happened, once nothing more will."""
-        return Execution(self.saga, self.events, self.state)
+        return Execution(self.saga, self.events, self.state, self._children(Run.execution))
 
     def snapshot(self) -> Execution:
         """What has happened so far."""
-        return Execution(self.saga, self.events, self.state.copy())
+        return Execution(self.saga, self.events, self.state.copy(), self._children(Run.snapshot))
+
+    def _children(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution] | None:
+        kin = self.kin
+        if kin is None or not kin.children:
+            return None
+        return {name: as_execution(child) for name, child in kin.children.items()}
+
+    def input_of(self, step: str) -> Any:
+        """The execution's input, or the item that this step is done for."""
+        whole = self.state.input
+        return whole[self.plan.index[step]] if self.plan.each else whole
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -286,6 +372,8 @@ class Run:
                     attempts.append(attempt)
                 if state.phase is not phase:
                     break  # a condition raised: what was decided before it no longer holds
+        if self.kin is not None:
+            self._tell_kin(self.kin, now)
         return attempts
 
     def take_up(self, command: Command, now: float) -> Attempt | None:
@@ -301,6 +389,8 @@ class Run:
                 if call is None:
                     if number in plan.choices:
                         self._choose(name, plan.choices[number], attempt, now)
+                    elif number in plan.nests:
+                        self._begin_child(name, plan.nests[number], attempt, now)
                     else:
                         self._begin_wait(name, plan.waits[number], now)
                     return None
@@ -311,7 +401,9 @@ class Run:
                 number = plan.index[name]
                 self.emit(CompensationStarted(name, attempt, now))
                 undo = plan.compensations[number]
-                assert undo is not None
+                if undo is None:
+                    self._undo_child(name, now)
+                    return None
                 timeout = plan.compensation_timeout[number]
                 made = Attempt(self, command, undo, "compensation", attempt, timeout)
                 return made if self.scenario is None else self._under_fault(made)
@@ -375,6 +467,197 @@ class Run:
             call.function(StepContext(self, name, "action", 1))
             if call.takes_context
             else (call.function())
+        )
+
+    # -- steps that sagas do ----------------------------------------------------------------
+
+    def _begin_child(self, name: str, nest: NestCall, attempt: int, now: float) -> None:
+        try:
+            input = self._input_for(name, nest)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+            self.emit(StepStarted(name, attempt, now))
+            self.emit(StepFailed(name, attempt, now, ErrorInfo.of(error)))
+            return
+        id = f"{self.state.execution_id}/{name}" + (f"/{attempt}" if attempt > 1 else "")
+        self.emit(StepStarted(name, attempt, now, id))
+        self.begin_child(name, input, now)
+
+    def _input_for(self, name: str, nest: NestCall) -> Any:
+        """What the saga that does this step is given."""
+        given = self.input_of(name) if nest.input is None else self._ask(nest.input, name)
+        if nest.each:
+            if not isinstance(given, list | tuple):
+                raise TypeError(f"step '{name}' is done for each of {given!r}; give a list")
+            return codec.plain(given, f"saga '{self.saga.name}': step '{name}': its items")
+        return accept_input(self.saga.child(name), given)
+
+    def begin_child(self, name: str, input: Any, now: float) -> None:
+        """Begin the execution that does this step, whose start is recorded already."""
+        id = self.child_id(name)
+        kin = self._kin
+        scenario = None if kin.scenario is None else kin.scenario.inside(name)
+        above = (self.state.execution_id, name)
+        saga, seed = self.saga.child(name), self.seed
+        self.adopt(name, Run.begin(saga, input, id, now, seed, scenario, above, kin.began))
+
+    def child_id(self, name: str) -> str:
+        """The id of the execution that does this step, the last one if there were several."""
+        children = self.state.children
+        assert children is not None, "no saga has begun a step"
+        return children[self.plan.index[name]]
+
+    def adopt(self, name: str, child: Run) -> None:
+        """Take an execution for the one that does this step."""
+        child._kin.parent = self
+        kin = self._kin
+        kin.children[name] = child
+        kin.stirred.append(child)
+
+    @property
+    def _kin(self) -> Kin:
+        assert self.kin is not None, "this execution has neither parent nor children"
+        return self.kin
+
+    def _tell_kin(self, kin: Kin, now: float) -> None:
+        """Let the children know that it turned back, and the parent that it ended."""
+        state = self.state
+        if state.turned_back and not kin.turned:
+            kin.turned = True
+            for child in kin.under_way:
+                child.call_off(now)
+                kin.stirred.append(child)
+        if kin.parent is not None and not kin.over and state.phase not in ACTIVE:
+            kin.over = True
+            kin.parent.child_over(self, now)
+            kin.stirred.append(kin.parent)
+
+    def attach(self, name: str, child: Run | None, now: float) -> None:
+        """After a crash: go on with the execution that does this step, as the journal has it.
+
+        Parameters:
+            child: None if the journal has none; it is begun then.
+        """
+        number = self.plan.index[name]
+        current = self.state.steps[number]
+        if child is None:
+            if current is StepState.RUNNING:
+                self._begin_child_late(name, now)
+            return
+        self.adopt(name, child)
+        stuck = current is StepState.STUCK or current is StepState.COMPENSATION_FAILED
+        if stuck and self.state.phase in ACTIVE and self.went_on(name, child):
+            self.emit(ChildResumed(name, now))
+            current = self.state.steps[number]
+        if current is StepState.COMPENSATING:
+            child.undo(now)
+        elif current is StepState.RUNNING and self.state.turned_back:
+            child.call_off(now)
+        kin = child._kin
+        kin.over = child.state.phase not in ACTIVE
+        if kin.over:
+            self.child_over(child, now)
+
+    def _begin_child_late(self, name: str, now: float) -> None:
+        """A crash came between the record of the step's start and that of its execution."""
+        number = self.plan.index[name]
+        try:
+            input = self._input_for(name, self.plan.nests[number])
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+            attempt = self.state.attempts[number]
+            self.emit(StepFailed(name, attempt, now, ErrorInfo.of(error)))
+        else:
+            self.begin_child(name, input, now)
+
+    def went_on(self, name: str, child: Run) -> bool:
+        """Whether what does a stuck step is itself stuck no more, nor was abandoned."""
+        status = child.state.status
+        failed = status == "compensated" and self.saga.kind(name) == "retriable"
+        return status not in ("stuck", "abandoned") and not failed
+
+    def resume_child(self, name: str, child: Run, now: float) -> bool:
+        """What does a stuck step goes on, and so does this execution; whether that is so."""
+        if self.state.phase is Phase.ABANDONED:
+            return False
+        kin = self._kin
+        kin.sought = [other for other in kin.sought if other != name]
+        self.adopt(name, child)
+        self.emit(ChildResumed(name, now))
+        return True
+
+    def _undo_child(self, name: str, now: float) -> None:
+        kin = self._kin
+        child = kin.children.get(name)
+        if child is None:
+            kin.sought.append(name)
+        else:
+            child.undo(now)
+            kin.stirred.append(child)
+
+    def undo(self, now: float) -> None:
+        """Undo this execution though it was completed, because its parent undoes the step."""
+        if self.state.phase is Phase.COMPLETED:
+            self._kin.over = False
+            self.emit(CompensationRequested(now))
+
+    def call_off(self, now: float) -> None:
+        """The parent has turned back: so does this execution, unless it is too late."""
+        parent = self._kin.parent
+        if parent is not None and not why_not_cancel(self.state):
+            by = f"execution '{parent.state.execution_id}'"
+            self.emit(CancellationRequested(now, by, "it turned back"))
+
+    def child_over(self, child: Run, now: float) -> None:
+        """An execution that does (or undoes) a step has ended or is stuck: record what it means."""
+        step = first_event(child.events).parent
+        assert step is not None
+        name = step[1]
+        number = self.plan.index[name]
+        current, ended = self.state.steps[number], child.state.phase
+        if current is StepState.RUNNING and ended is Phase.COMPLETED:
+            attempt = self.state.attempts[number]
+            self.emit(StepSucceeded(name, attempt, now, child.outcome()))
+        elif current is StepState.RUNNING and ended is Phase.COMPENSATED:
+            self._child_failed(name, child, now)
+        elif current is StepState.COMPENSATING and ended is Phase.COMPENSATED:
+            self.emit(CompensationSucceeded(name, self.state.undo_attempts[number], now))
+        elif current in (StepState.RUNNING, StepState.COMPENSATING):
+            self.emit(ChildStuck(name, now))
+
+    def _child_failed(self, name: str, child: Run, now: float) -> None:
+        execution = child.execution()
+        cause = execution.error
+        place = f"execution '{execution.id}' was compensated"
+        if cause is None:
+            info = ErrorInfo("Compensated", place)
+        else:
+            said = f": {cause.message}" if cause.message else ""
+            text = f"{place}: step '{execution.failed_step}': {cause.name}{said}"
+            info = ErrorInfo(cause.type, text, cause.traceback)
+        terminal = any(type(event) is StepFailed and event.terminal for event in child.events)
+        chance = self._chance(name, self.plan.retry[self.plan.index[name]].jitter)
+        self.emit(
+            action_failed(
+                self.state, name, info, terminal=terminal, in_doubt=False, at=now, chance=chance
+            )
+        )
+
+    def outcome(self) -> Any:
+        """What a completed execution is to the step that it does: its results, as plain data."""
+        results = self.state.results
+        value = [results.get(name) for name in self.plan.names] if self.plan.each else results
+        return codec.as_plain(value)
+
+    @property
+    def resting(self) -> bool:
+        """It waits for the world, and so do all that do steps of it: nothing is under way."""
+        state = self.state
+        if self.kin is None:
+            return state.resting
+        under_way = self.kin.under_way
+        return (
+            state.rests(len(under_way))
+            and bool(under_way or state.waiting)
+            and all(child.resting for child in under_way)
         )
 
     # -- waiting for the world --------------------------------------------------------------
@@ -471,13 +754,12 @@ class Run:
         due = self.state.next_due()
         if not self.meanwhile:
             return due
-        at: float = self.events[0].at + self.meanwhile[-1][0]  # type: ignore[attr-defined]
+        at = self.meanwhile[-1][0]
         return at if due is None else min(due, at)
 
     def intervene(self, now: float) -> None:
         """Do what the scenario has from outside by now. What comes too late changes nothing."""
-        began: float = self.events[0].at  # type: ignore[attr-defined]
-        while self.meanwhile and began + self.meanwhile[-1][0] <= now:
+        while self.meanwhile and self.meanwhile[-1][0] <= now:
             _, number, what = self.meanwhile.pop()
             if self.state.phase not in ACTIVE:
                 continue

@@ -7,13 +7,14 @@ with no loop, task or thread. The first coroutine brings in an asyncio loop with
 
 from __future__ import annotations
 
+import heapq
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from sagakit.drivers.run import Attempt, Run, accept_input
+from sagakit.drivers.run import Attempt, Kin, Run, accept_input
 from sagakit.errors import SimulationError
 from sagakit.events import Event
 from sagakit.execution import Execution
@@ -52,7 +53,7 @@ def simulate(
     kept = accept_input(saga, input)
     if id is None:
         id = _identity(saga, kept, scenario, seed)
-    return Simulation(Run.begin(saga, kept, id, 0.0, seed, scenario), 0.0).finish()
+    return Simulation(Run.begin(saga, kept, id, 0.0, seed, scenario), 0.0, {}).finish()
 
 
 def resume(
@@ -62,15 +63,20 @@ def resume(
     scenario: Scenario | None = None,
     seed: int = 0,
     at: float | None = None,
+    children: Mapping[str, Sequence[Event]] | None = None,
 ) -> Execution:
     """Continue from a journal's events as after a crash, in virtual time.
 
     Parameters:
         events: what the journal kept, from the beginning.
         at: when the recovery happens, in virtual seconds; by default when the last event did.
+        children: what it kept of the executions that do steps, by their ids.
     """
-    now: float = events[-1].at if at is None else at  # type: ignore[attr-defined]
-    return Simulation(Run.resume(saga, list(events), now, seed, scenario), now).finish()
+    kept = children or {}
+    last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
+    now: float = max(event.at for event in last) if at is None else at
+    run = Run.resume(saga, list(events), now, seed, scenario)
+    return Simulation(run, now, kept).finish()
 
 
 def _identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> str:
@@ -86,39 +92,92 @@ def _identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> s
 
 
 class Simulation:
-    """One run in virtual time. ``now`` is in seconds from its beginning."""
+    """One run in virtual time, with all that do steps of it. ``now`` is in seconds from its
+    beginning; ``kept`` holds what a journal has of executions that do steps, by their ids."""
 
-    __slots__ = ("hand_over", "now", "pending", "run")
+    __slots__ = ("_alarms", "_count", "busy", "hand_over", "kept", "now", "pending", "run")
 
-    def __init__(self, run: Run, now: float) -> None:
+    def __init__(self, run: Run, now: float, kept: Mapping[str, Sequence[Event]]) -> None:
         self.run = run
         self.now = now
+        self.kept = kept
+        self.busy: list[Run] = [run]  # those in which something has happened
+        self._alarms: list[tuple[float, int, Run]] = []  # a heap of when to look at which again
+        self._count = 0
         self.pending: list[Attempt] = []  # attempts that need a loop, before there is one
         self.hand_over: Callable[[Attempt], None] = self.pending.append
 
     def finish(self) -> Execution:
         run = self.run
-        state = run.state
         self.pump()
-        while state.phase in ACTIVE and not self.pending:
-            due = run.next_due()
-            if due is None:
-                assert state.resting, "an execution under way waits for nothing"
-                break
+        while self._alarms and not self.pending and (due := self.next_due()) is not None:
             self.now = max(self.now, due)
             self.pump()
         if self.pending:
             from sagakit.drivers.virtual import finish_on_loop
 
             finish_on_loop(self)
+        else:
+            assert run.state.phase not in ACTIVE or run.resting, "nothing is under way or due"
         return run.execution()
 
     def pump(self) -> None:
         """Carry out every command that can be carried out now."""
-        take_up_all = self.run.take_up_all
-        while attempts := take_up_all(self.now):
-            for attempt in attempts:
-                self._make(attempt)
+        alarms, busy = self._alarms, self.busy
+        while alarms and alarms[0][0] <= self.now:
+            run = heapq.heappop(alarms)[2]
+            run.alarm = None
+            busy.append(run)
+        while busy:
+            run = busy.pop()
+            take_up_all = run.take_up_all
+            while attempts := take_up_all(self.now):
+                for attempt in attempts:
+                    self._make(attempt)
+            if run.kin is not None:
+                self._stir(run, run.kin)
+            if run.state.phase in ACTIVE:
+                due = run.next_due()
+                if due is not None and (run.alarm is None or due < run.alarm):
+                    self._set_alarm(run, due)
+
+    def _set_alarm(self, run: Run, due: float) -> None:
+        run.alarm = due
+        self._count += 1
+        heapq.heappush(self._alarms, (due, self._count, run))
+
+    def next_due(self) -> float | None:
+        """When there will be something to do though no attempt ends (seconds)."""
+        alarms = self._alarms
+        while alarms:
+            at, _, run = alarms[0]
+            due = run.next_due() if run.state.phase in ACTIVE else None
+            if due == at == run.alarm:
+                return at
+            heapq.heappop(alarms)
+            if at == run.alarm:
+                run.alarm = None
+                if due is not None:
+                    self._set_alarm(run, due)
+        return None
+
+    def _stir(self, run: Run, kin: Kin) -> None:
+        """Find the children that it seeks, and go on with those that may go on because of it."""
+        if kin.sought:
+            sought, kin.sought = kin.sought, []
+            for name in sought:
+                run.attach(name, self._kept_child(run, name, kin.began), self.now)
+            self.busy.append(run)
+        self.busy += reversed(kin.stirred)  # the first one comes out first
+        kin.stirred.clear()
+
+    def _kept_child(self, run: Run, name: str, began: float) -> Run | None:
+        """The execution that does a step, as the journal has it."""
+        id = run.child_id(name)
+        if id not in self.kept:
+            return None
+        events = list(self.kept[id])
+        return Run.resume(run.saga.child(name), events, self.now, run.seed, began=began)
 
     def _make(self, attempt: Attempt) -> None:
         call = attempt.call
@@ -129,19 +188,19 @@ class Simulation:
             value = attempt.invoke() if call.takes_context else call.function()
         except Exception as error:  # noqa: BLE001  the user's code may raise anything
             self.guard(attempt)
-            self.run.raised(attempt, error, self.now)
+            attempt.run.raised(attempt, error, self.now)
         else:
             if value is not None and hasattr(value, "__await__"):
                 attempt.value = value
                 self.hand_over(attempt)
             else:
-                self.run.returned(attempt, value, self.now)
+                attempt.run.returned(attempt, value, self.now)
 
     def guard(self, attempt: Attempt) -> None:
         """Refuse to simulate for ever."""
         if attempt.attempt >= MAX_ATTEMPTS:
             raise SimulationError(
-                f"saga '{self.run.saga.name}': step '{attempt.command.step}' failed "
+                f"saga '{attempt.run.saga.name}': step '{attempt.command.step}' failed "
                 f"{MAX_ATTEMPTS:,} times and would be retried for ever; let it succeed, or raise "
                 "TerminalError"
             )

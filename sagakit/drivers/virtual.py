@@ -66,7 +66,7 @@ def finish_on_loop(simulation: Simulation) -> None:
 class _OnLoop:
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
-        self.run = simulation.run
+        self.root = simulation.run
         self.loop = VirtualLoop(simulation)
         self.over: asyncio.Future[None] = self.loop.create_future()
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -106,13 +106,13 @@ class _OnLoop:
         else:
             error = task.exception()
         if error is None:
-            self._step(self.run.returned, attempt, task.result())
+            self._step(attempt.run.returned, attempt, task.result())
         else:
-            self._step(self.run.raised, attempt, error)
+            self._step(attempt.run.raised, attempt, error)
 
     def _time_out(self, attempt: Attempt) -> None:
         if not attempt.closed:
-            self._step(self.run.timed_out, attempt)
+            self._step(attempt.run.timed_out, attempt)
             attempt.task.cancel()
 
     def _step(self, tell: Callable[..., None] | None = None, *facts: Any) -> None:
@@ -123,6 +123,7 @@ class _OnLoop:
             if tell is not None:
                 self.simulation.guard(facts[0])
                 tell(*facts, self.simulation.now)
+                self.simulation.busy.append(facts[0].run)
             self.simulation.pump()
             self._rest()
         except BaseException as error:  # noqa: BLE001  a loop would swallow it
@@ -133,13 +134,13 @@ class _OnLoop:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        if self.run.state.phase not in ACTIVE:
+        if self.root.state.phase not in ACTIVE:
             self.over.set_result(None)
             return
-        due = self.run.next_due()
+        due = self.simulation.next_due()
         if due is not None:
             self.timer = self.loop.call_at(due, self._wake, due)
-        elif self.run.state.resting:
+        elif self.root.resting:
             self.over.set_result(None)  # it waits for what nobody sends
 
     def _wake(self, due: float) -> None:

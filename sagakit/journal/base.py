@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import msgspec
 
 from sagakit.events import (
+    ChildResumed,
+    CompensationRequested,
     Event,
     ExecutionCompensated,
     ExecutionCompleted,
@@ -94,12 +96,14 @@ _STATUS: dict[type[Event], str] = {
     ExecutionCompensated: "compensated",
     ExecutionStuck: "stuck",
     ExecutionResolved: "running",
+    CompensationRequested: "running",
+    ChildResumed: "running",
 }
 
 
 def status_after(event: Event) -> str | None:
     """The status an event puts its execution in; None when it changes none."""
     status = _STATUS.get(type(event))
-    if status == "running" and event.resolution == "abandon":  # type: ignore[attr-defined]
+    if type(event) is ExecutionResolved and event.resolution == "abandon":
         return "abandoned"
     return status

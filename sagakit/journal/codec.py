@@ -70,6 +70,11 @@ def _unkept(value: Any, path: str) -> str:
         return f"{path} is nested too deeply or contains itself"
 
 
+def as_plain(value: Any) -> Any:
+    """A value that has been through here already, as plain data."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
 def through(value: Any, call: Call, place: str) -> Any:
     """What a callable returned, as the journal will give it back.
 

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from sagakit.drivers.local.threads import Threads
-from sagakit.drivers.run import Attempt, Run
+from sagakit.drivers.run import Attempt, Kin, Run
 from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
 from sagakit.execution import Execution
 from sagakit.journal.base import Batch, Journal, Rest
@@ -64,14 +64,18 @@ class Core:
         journal: Journal,
         loop: asyncio.AbstractEventLoop,
         rests: Callable[[Future[Execution]], None] | None = None,
+        find_child: Callable[[Run, str], Run | None] | None = None,
     ) -> None:
         """
         Parameters:
             rests: told the answer of an execution that waits for the world. Without it nobody
                 can send a signal, and an execution that waits for one ends there.
+            find_child: gives the execution that does a step, as the journal has it; None if it
+                has none.
         """
         self.loop = loop
         self._rests = rests
+        self._find_child = find_child
         self.journal = journal
         self.live: dict[str, Live] = {}
         self.watches: list[set[str]] = []  # each notes the ids that begin while it stands here
@@ -100,11 +104,20 @@ class Core:
         execution_id = run.state.execution_id
         if execution_id in self.live:
             raise ConflictError(f"execution '{execution_id}' is running already")
+        self.advance(self._enter(run, answer, context, until_rest))
+
+    def _enter(
+        self,
+        run: Run,
+        answer: Future[Execution],
+        context: contextvars.Context,
+        until_rest: bool = False,
+    ) -> Live:
         live = Live(run, answer, context, until_rest)
-        self.live[execution_id] = live
+        self.live[run.state.execution_id] = live
         for watch in self.watches:
-            watch.add(execution_id)
-        self._advance(live)
+            watch.add(run.state.execution_id)
+        return live
 
     async def stop(self) -> None:
         """Stop at once; what is unfinished stays in the journal as it is, to be recovered."""
@@ -120,18 +133,23 @@ class Core:
 
     # -- progress ---------------------------------------------------------------------------
 
-    def _advance(self, live: Live) -> None:
+    def advance(self, live: Live) -> None:
         """Take up everything that can be done now; carry it out once it is journalled."""
-        if live.timer is not None:
-            live.timer.cancel()
-            live.timer = None
-        try:
-            attempts = live.context.run(live.run.take_up_all, time.time())
-        except BaseException as error:  # noqa: BLE001  it must reach the caller, not the loop
-            self._drop(live, error)
-            return
-        self._batch.append((live, attempts))
-        if self._flush_due or self._committing is not None:
+        busy = [live]
+        while busy:
+            live = busy.pop()
+            if live.timer is not None:
+                live.timer.cancel()
+                live.timer = None
+            try:
+                attempts = live.context.run(live.run.take_up_all, time.time())
+                if live.run.kin is not None:
+                    busy += self._stir(live, live.run.kin)
+            except BaseException as error:  # noqa: BLE001  it must reach the caller, not the loop
+                self._drop(live, error)
+                continue
+            self._batch.append((live, attempts))
+        if self._flush_due or self._committing is not None or not self._batch:
             return
         if len(self.live) == 1:
             self._flush()  # nobody else to share a commit with
@@ -139,6 +157,26 @@ class Core:
         # At the end of this turn of the loop: outcomes that arrive together share a commit.
         self._flush_due = True
         self.loop.call_soon(self._flush)
+
+    def _stir(self, live: Live, kin: Kin) -> list[Live]:
+        """Find the children that it seeks; those with whom to go on because of it."""
+        found = []
+        if kin.sought:
+            sought, kin.sought = kin.sought, []
+            assert self._find_child is not None, "only an engine has begun without children"
+            for name in sought:
+                live.run.attach(name, self._find_child(live.run, name), time.time())
+            found.append(live)
+        for run in reversed(kin.stirred):  # the first one comes out first
+            other = self.live.get(run.state.execution_id)
+            if other is None and run.state.phase in ACTIVE:
+                answer: Future[Execution] = Future()  # nobody waits for it but its parent
+                answer.set_running_or_notify_cancel()
+                other = self._enter(run, answer, live.context)
+            if other is not None:
+                found.append(other)
+        kin.stirred.clear()
+        return found
 
     def _flush(self) -> None:
         self._flush_due = False
@@ -227,16 +265,16 @@ class Core:
             self._forget(live)
             live.answer.set_result(run.execution())
             return
-        if state.waiting and state.resting and self._rest_ends(live):
-            return
         due = run.next_due()
         if due is not None:
             if live.timer is not None:
                 live.timer.cancel()
-            live.timer = self.loop.call_later(max(0.0, due - time.time()), self._advance, live)
+            live.timer = self.loop.call_later(max(0.0, due - time.time()), self.advance, live)
+        if (state.waiting or run.kin is not None) and run.resting:
+            self._tell_rest(live)
 
-    def _rest_ends(self, live: Live) -> bool:
-        """Tell that an execution waits for the world; whether that is its end here."""
+    def _tell_rest(self, live: Live) -> None:
+        """An execution waits for the world; perhaps so does the one that it is part of."""
         run = live.run
         if self._rests is not None:
             self._rests(live.answer)
@@ -245,12 +283,31 @@ class Core:
                 live.answer.set_running_or_notify_cancel()
                 live.until_rest = False
                 answer.set_result(run.snapshot())
-            return False
-        if run.next_due() is None:
-            self._forget(live)
-            live.answer.set_result(run.execution())
-            return True
-        return False
+        parent = None if run.kin is None else run.kin.parent
+        if parent is not None:
+            above = self.live.get(parent.state.execution_id)
+            if above is not None:
+                self._rest(above)
+        elif self._rests is None:
+            everybody = list(self.live.values())  # one execution and those that do steps of it
+            if all(other.run.next_due() is None for other in everybody):
+                for other in everybody:
+                    self._forget(other)
+                live.answer.set_result(run.execution())
+
+    def _family(self, live: Live) -> list[Live]:
+        """The outermost execution that this one is part of, and all that do steps of it."""
+        run = live.run
+        while run.kin is not None and run.kin.parent is not None:
+            run = run.kin.parent
+        found, front = [], [run]
+        while front:
+            run = front.pop()
+            front += [] if run.kin is None else run.kin.children.values()
+            other = self.live.get(run.state.execution_id)
+            if other is not None and other.run is run:
+                found.append(other)
+        return found
 
     def intervene(self, live: Live, what: Callable[[Run], None]) -> Future[Execution]:
         """Let something from outside happen to an execution, and go on from there; the future
@@ -259,7 +316,7 @@ class Core:
         what(run)
         safe: Future[Execution] = Future()
         live.acks.append((len(run.events), safe))
-        self._advance(live)
+        self.advance(live)
         return safe
 
     def record(self, run: Run) -> None:
@@ -283,17 +340,18 @@ class Core:
                 live.acks.append((count, safe))
 
     def _drop(self, live: Live, error: BaseException) -> None:
-        """Stop working on an execution; the journal keeps what it has."""
+        """Stop working on an execution and its kin; the journal keeps what it has."""
         if live.over:
             return
-        self._forget(live)
-        if live.timer is not None:
-            live.timer.cancel()
-        for task in live.tasks:
-            task.cancel()
-        live.answer.set_exception(error)
-        for _, safe in live.acks:
-            safe.set_exception(error)
+        for relative in [live] if live.run.kin is None else self._family(live):
+            self._forget(relative)
+            if relative.timer is not None:
+                relative.timer.cancel()
+            for task in relative.tasks:
+                task.cancel()
+            relative.answer.set_exception(error)
+            for _, safe in relative.acks:
+                safe.set_exception(error)
 
     def _forget(self, live: Live) -> None:
         live.over = True
@@ -413,4 +471,4 @@ class Core:
         except Exception as error:  # noqa: BLE001  a bug of ours must reach the caller, not the loop
             self._drop(live, error)
         else:
-            self._advance(live)
+            self.advance(live)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import concurrent.futures
+import contextlib
 import contextvars
 import functools
 import os
@@ -32,7 +33,7 @@ from sagakit.errors import (
     UnknownExecutionError,
 )
 from sagakit.events import Event, ExecutionResolved, Resolution
-from sagakit.execution import Execution, first_event, pinned_to, typed
+from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
 from sagakit.journal.base import ExecutionRow, Journal
 from sagakit.journal.memory import MemoryJournal
@@ -83,7 +84,7 @@ class Engine:
         self._closing = threading.Lock()
         self._process = os.getpid()
         self._background = BackgroundLoop("sagakit-engine", lambda: bool(self._core.live))
-        self._core = Core(self.journal, self._background.loop, self._leave)
+        self._core = Core(self.journal, self._background.loop, self._leave, self._find_child)
         try:
             for saga in sagas:
                 self.register(saga)
@@ -94,10 +95,14 @@ class Engine:
     # -- running ----------------------------------------------------------------------------
 
     def register(self, saga: Saga) -> None:
-        """Make a definition known to ``status``, ``recover`` and ``resolve``."""
-        if saga.fingerprint not in self._sagas:
-            self.journal.define(saga.fingerprint, saga.name, saga.version, saga.shape)
-        self._sagas[saga.fingerprint] = saga
+        """Make a definition, and those of the sagas that do steps of it, known to ``status``,
+        ``recover`` and ``resolve``."""
+        if self._sagas.get(saga.fingerprint) is saga:
+            return
+        for one in saga.family():
+            if one.fingerprint not in self._sagas:
+                self.journal.define(one.fingerprint, one.name, one.version, one.shape)
+            self._sagas[one.fingerprint] = one
 
     def run(
         self,
@@ -272,7 +277,8 @@ class Engine:
         for saga in sagas:
             self.register(saga)
         known = self._sagas.copy()  # another thread may register one meanwhile
-        newest = {saga.name: saga for saga in sagas or known.values()}
+        given = [one for saga in sagas for one in saga.family()]
+        newest = {saga.name: saga for saga in given or known.values()}
         wanted = [key for key, saga in known.items() if saga.name in newest]
         for id, name, fingerprint in self.journal.strangers(newest, wanted):
             if id not in self._core.live:
@@ -310,13 +316,26 @@ class Engine:
         """On the loop: continue one execution, unless somebody else has meanwhile."""
         live = self._core.live.get(id)
         if live is not None:
-            return live.answer
+            part = live.run.kin is not None and live.run.kin.parent is not None
+            return live.run.snapshot() if part else live.answer
         if events is None or id in watch:
             events = self.journal.read(id)
             execution = self._execution(events)
             if execution.status not in ("running", "waiting"):
                 return execution
         return Run.resume(self._sagas[pinned_to(events).fingerprint], events, time.time())
+
+    def _find_child(self, run: Run, name: str) -> Run | None:
+        """On the loop: the execution that does this step; None if the journal has none."""
+        id = run.child_id(name)
+        live = self._core.live.get(id)
+        if live is not None:
+            return live.run
+        try:
+            events = self.journal.read(id)
+        except UnknownExecutionError:
+            return None
+        return Run.resume(self._definition(id, events), events, time.time(), run.seed)
 
     def _changed(self, id: str, saga: Saga, fingerprint: str) -> DefinitionChangedError:
         """The error for an execution that is pinned to a definition which is not known here."""
@@ -340,6 +359,10 @@ class Engine:
     ) -> Execution:
         """Decide about a stuck execution and wait for what follows.
 
+        Where the execution that does a step is stuck, ``retry`` is retried there, and ``skip``
+        and ``abandon`` abandon it. Where the execution does a step of another one, that goes on
+        as well.
+
         Parameters:
             resolution: ``"retry"``: try the stuck steps again; ``"skip"``: somebody has settled
                 them by hand, go on as though they had succeeded; ``"abandon"``: leave everything
@@ -360,24 +383,81 @@ class Engine:
         if not by.strip() or not why.strip():
             raise ResolutionError(f"execution '{id}': say who decides (by=) and why (why=)")
 
-        def begin() -> Run:
+        def begin() -> Run | Future[Execution]:
             if id in self._core.live:
                 raise ResolutionError(f"execution '{id}' is running; it is not stuck")
-            events = self.journal.read(id)
-            abandoned = resolution == "abandon"  # for that no definition is needed
-            saga = self._remembered(events) if abandoned else self._definition(id, events)
-            run = Run.resume(saga, events, time.time())
+            run = self._read_stuck(id, resolution)
             stuck = run.execution().stuck_steps
-            if run.state.status != "stuck":
-                raise ResolutionError(f"execution '{id}' is {run.state.status}; it is not stuck")
             if step is not None and step not in stuck:
                 names = ", ".join(f"'{name}'" for name in stuck)
                 raise ResolutionError(f"execution '{id}' is stuck at {names}, not at '{step}'")
             steps = stuck if step is None or resolution == "abandon" else (step,)
-            run.emit(ExecutionResolved(time.time(), resolution, by, why, steps))
-            return run
+            self._decide(run, resolution, steps, by, why)
+            return run if resolution == "abandon" else self._resume_above(run)
 
-        return self._background.run(*self._enter(begin, until_rest=True))
+        ended = self._background.run(*self._enter(begin, until_rest=True))
+        return ended if ended.id == id else self.status(id)
+
+    def _read_stuck(self, id: str, resolution: Resolution) -> Run:
+        events = self.journal.read(id)
+        abandoned = resolution == "abandon"  # for that no definition is needed
+        saga = self._remembered(events) if abandoned else self._definition(id, events)
+        run = Run.resume(saga, events, time.time())
+        if run.state.status != "stuck":
+            raise ResolutionError(f"execution '{id}' is {run.state.status}; it is not stuck")
+        return run
+
+    def _decide(
+        self, run: Run, resolution: Resolution, steps: tuple[str, ...], by: str, why: str
+    ) -> None:
+        """Record a decision in a stuck execution and in those that do its stuck steps."""
+        own, resumed = [], []
+        for name in steps:
+            id = (run.state.children or {}).get(run.plan.index[name])
+            status = "" if id is None else self._execution(self.journal.read(id)).status
+            child = None
+            if status == "stuck":
+                what: Resolution = "retry" if resolution == "retry" else "abandon"
+                child = self._read_stuck(str(id), what)
+                self._decide(child, what, child.execution().stuck_steps, by, why)
+            if resolution == "retry" and status:
+                child = child or self._find_child(run, name)
+            if resolution == "retry" and child is not None and run.went_on(name, child):
+                resumed.append((name, child))
+                continue
+            if resolution == "retry" and status == "abandoned":
+                raise ResolutionError(
+                    f"execution '{run.state.execution_id}': step '{name}' cannot be retried: the "
+                    f"execution that does it, '{id}', was abandoned; skip the step, or abandon all"
+                )
+            if child is not None and status == "stuck":
+                self._core.record(child)
+            own.append(name)
+        if resolution == "abandon" and run.kin is not None:
+            run.kin.sought.clear()  # it does not go on, and its definition may be unknown here
+        if own:
+            run.emit(ExecutionResolved(time.time(), resolution, by, why, tuple(own)))
+        for name, child in resumed:
+            run.resume_child(name, child, time.time())
+
+    def _resume_above(self, run: Run) -> Run | Future[Execution]:
+        """Let the executions that this one is part of go on; the outermost one."""
+        above = first_event(run.events).parent
+        if above is None:
+            return run
+        id, name = above
+        live = self._core.live.get(id)
+        if live is not None:
+            live.run.resume_child(name, run, time.time())
+            self._core.advance(live)
+            inner = self._core.live[run.state.execution_id]
+            inner.until_rest = True
+            return inner.answer
+        events = self.journal.read(id)
+        parent = Run.resume(self._definition(id, events), events, time.time())
+        if not parent.resume_child(name, run, time.time()):
+            return run  # it was abandoned, say: this one goes on alone
+        return self._resume_above(parent)
 
     def _definition(self, id: str, events: builtins.list[Event]) -> Saga:
         name, fingerprint = first_event(events).saga, pinned_to(events).fingerprint
@@ -547,6 +627,11 @@ class Engine:
                 raise CancellationError(
                     f"execution '{id}' cannot be cancelled: it is {execution.status}"
                 )
+            if execution.parent is not None:
+                raise CancellationError(
+                    f"execution '{id}' does a step of '{execution.parent[0]}' and does not run "
+                    "here; cancel or recover that one"
+                )
             run = Run.resume(self._definition(id, events), events, time.time())
             run.cancel(by, why, time.time())
             return run
@@ -632,11 +717,20 @@ class Engine:
 
 
 def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | None) -> Execution:
-    """An execution from a journal's events; without its saga, as far as the journal remembers."""
+    """An execution from a journal's events, with those that do steps of it; without its saga, as
+    far as the journal remembers."""
     if saga is None:
         version, shape = journal.definition(pinned_to(events).fingerprint)
         saga = Saga.from_shape(first_event(events).saga, version, shape)
-    return Execution(saga, typed(saga, events, strict=False))
+    children = {}
+    for step, id in children_of(events).items():
+        with contextlib.suppress(UnknownExecutionError):  # a crash came before it began
+            inner = journal.read(id)
+            known = saga.child(step)
+            pinned = known is not None and known.fingerprint == pinned_to(inner).fingerprint
+            children[step] = read_execution(journal, inner, known if pinned else None)
+    given = saga.given(first_event(events).input)
+    return Execution(given, typed(given, events, strict=False), children=children)
 
 
 def _pass_on(answer: Future[Execution], done: Future[Execution]) -> None:
