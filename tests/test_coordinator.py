@@ -385,7 +385,7 @@ def test_what_a_failed_attempt_leads_to_at_and_after_the_pivot():
         assert event == StepAttemptFailed("z", attempt, 0.0, ERROR, 1.0, True)
         evolve(state, event)
     evolve(state, StepStarted("z", 9, 0.0))
-    assert outcome(state, "z", terminal=True, in_doubt=True) == StepFailed("z", 9, 0.0, ERROR)
+    assert outcome(state, "z", terminal=True, in_doubt=True) == StepFailed("z", 9, 0.0, ERROR, True)
 
 
 def test_a_branch_that_fails_while_turning_back_is_not_tried_again():
