@@ -109,9 +109,9 @@ def assert_same(found, expected, when):
     for id, (status, states, results) in expected.items():
         assert found[id][0] == status, f"{id} {when}"
         assert found[id][2] == results, f"{id} {when}"
-        for step, state in states.items():
+        for name, state in states.items():
             after_a_crash = {"in doubt", "compensated"} if state == "failed" else set()
-            assert found[id][1][step] in {state} | after_a_crash, f"{id}, {step} {when}"
+            assert found[id][1][name] in {state} | after_a_crash, f"{id}, {name} {when}"
 
 
 def without_crash(name):
