@@ -63,15 +63,17 @@ def cli() -> None:
     type=text,
     multiple=True,
     metavar="STEP[@ATTEMPT]",
-    help="Fail a step for good (STEP) or at one attempt (STEP@1); repeatable.",
+    help="Fail a step for good (STEP) or at one attempt (STEP@1); OUTER/INNER in the saga that "
+    "does a step; repeatable.",
 )
 @click.option(
     "--signal",
     "signals",
     type=text,
     multiple=True,
-    metavar="EVENT[=JSON][@SECONDS]",
-    help="An event arrives from outside, so long after the start; repeatable.",
+    metavar="[STEP/]EVENT[=JSON][@SECONDS]",
+    help="An event arrives from outside (for the saga that does STEP), so long after the start; "
+    "repeatable.",
 )
 @click.option(
     "--cancel", type=click.FloatRange(min=0), metavar="SECONDS", help="Call it off after so long."
@@ -558,7 +560,10 @@ def _scenario(
             value = json.loads(payload) if payload else None
         except json.JSONDecodeError as error:
             raise SagaError(f"--signal {item}: '{payload}' is not JSON: {error}") from None
-        scenario = scenario.signal(event, value, at=float(at))
+        to = ""
+        if "/" in event and event not in {wait.event for wait in saga.plan.waits.values()}:
+            to, _, event = event.rpartition("/")
+        scenario = scenario.signal(event, value, at=float(at), to=to)
     if cancel is not None:
         scenario = scenario.cancel(cancel, why="--cancel")
     return scenario if scenario != Scenario() else None
@@ -662,39 +667,45 @@ def _flat(cell: str) -> str:
 
 def _print_execution(execution: Execution, as_json: bool) -> None:
     if as_json:
-        import msgspec
-
-        from sagakit.journal.codec import encode_event
-
-        _print_json(
-            {
-                "id": execution.id,
-                "saga": execution.saga.name,
-                "version": execution.saga.version,
-                "status": execution.status,
-                "results": execution.results,
-                "states": execution.states,
-                "stuck": execution.stuck_steps,
-                "events": [msgspec.Raw(encode_event(event)) for event in execution.events],
-            }
-        )
+        _print_json(_as_json(execution))
         return
     from sagakit.execution import tell
     from sagakit.scenario import INJECTED
 
     start = execution.started_at
     rows = [
-        (f"{event.at - start:.3f}", *tell(event))  # type: ignore[attr-defined]
-        for event in execution.events
+        (f"{event.at - start:.3f}", *tell(event, path))  # type: ignore[attr-defined]
+        for path, event in execution.history()
     ]
     _table(("seconds", "event", "step", "detail"), rows)
     click.echo(f"{execution.id}: {repr(execution).strip('<>')}")
     if execution.error is not None and execution.status != "completed":
         error = execution.error
-        own = error.type in ("TerminalError", "InDoubtError") or error.message.startswith(INJECTED)
+        own = error.type in ("TerminalError", "InDoubtError") or INJECTED in error.message
         # an outcome in one line; what looks like a bug of the action's with its place
         text = _flat(f"{error.type}: {error.message}") if own else error.traceback.rstrip()
         click.echo(text, err=True)
+
+
+def _as_json(execution: Execution) -> dict[str, Any]:
+    import msgspec
+
+    from sagakit.journal.codec import encode_event
+
+    found = {
+        "id": execution.id,
+        "saga": execution.saga.name,
+        "version": execution.saga.version,
+        "status": execution.status,
+        "results": execution.results,
+        "states": execution.states,
+        "stuck": execution.stuck_steps,
+        "events": [msgspec.Raw(encode_event(event)) for event in execution.events],
+    }
+    if execution.children:
+        children = execution.children.items()
+        found["children"] = {step: _as_json(child) for step, child in children}
+    return found
 
 
 def _time(at: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -13,6 +13,7 @@ from sagakit.errors import CodecError, IllegalEventError
 from sagakit.events import (
     AttemptLost,
     CancellationRequested,
+    ChildResumed,
     CompensationAttemptFailed,
     CompensationFailed,
     CompensationStarted,
@@ -20,6 +21,8 @@ from sagakit.events import (
     DeadlinePassed,
     ErrorInfo,
     Event,
+    ExecutionCompensated,
+    ExecutionCompleted,
     ExecutionMigrated,
     ExecutionResolved,
     ExecutionStarted,
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from sagakit.views import Bar, Mark, Mermaid, Message, Picture
 
 
+_BEGINNINGS = (StepStarted, CompensationStarted)
+_ENDS = (ExecutionCompleted, ExecutionCompensated, ExecutionStuck)
 _NOT_BEGUN = (StepState.PENDING, StepState.READY)
 
 
@@ -231,16 +236,39 @@ class Execution:
         """Seconds from the first event to the last."""
         return _at(self.events[-1]) - _at(self.events[0])
 
-    def log(self, *, clock: bool = True) -> str:
+    def history(self, *, inside: bool = True) -> list[tuple[str, Event]]:
+        """What happened, in order: (path, event). The path is that of the step which the
+        execution of the event does, ``outer/inner``; empty for this execution's own.
+
+        Parameters:
+            inside: with the events of those that do steps of it, and of those that do theirs.
+        """
+        if not inside or not self.children:
+            return [("", event) for event in self.events]
+        waiting = {name: _Told(name, child) for name, child in self.children.items()}
+        found: list[tuple[str, Event]] = []
+        for event in self.events:
+            for told in waiting.values():
+                found += told.before(_at(event))
+            step = getattr(event, "step", None)
+            if step in waiting and not isinstance(event, (*_BEGINNINGS, ChildResumed)):
+                found += waiting[step].to_its_end()
+            found.append(("", event))
+        for told in waiting.values():
+            found += told.left
+        return found
+
+    def log(self, *, clock: bool = True, inside: bool = False) -> str:
         """The events as text, one a line: what happened, to which step, and why.
 
         Parameters:
             clock: begin each line with the seconds since the start; leave it out where real
                 time must not show, in a notebook's output for instance.
+            inside: with those of the executions that do steps of it, as ``outer/inner``.
         """
         lines = []
-        for event in self.events:
-            what, step, detail = tell(event)
+        for path, event in self.history(inside=inside):
+            what, step, detail = tell(event, path)
             time = f"{_at(event) - self.started_at:10.3f} s  " if clock else ""
             lines.append(f"{time}{what:<28}{step:<20}{detail}".rstrip())
         return "\n".join(lines)
@@ -297,6 +325,30 @@ class Execution:
         return self.flow()._repr_html_()
 
 
+class _Told:
+    """The events of an execution that does a step, told piece by piece."""
+
+    def __init__(self, name: str, execution: Execution) -> None:
+        self.left = [
+            (f"{name}/{path}" if path else name, event) for path, event in execution.history()
+        ]
+        self.left.reverse()  # the next one is popped from the end
+        self._name = name
+
+    def before(self, at: float) -> Iterator[tuple[str, Event]]:
+        """Those before a time, in seconds."""
+        while self.left and _at(self.left[-1][1]) < at:
+            yield self.left.pop()
+
+    def to_its_end(self) -> Iterator[tuple[str, Event]]:
+        """Those up to the next one with which the execution itself ends or gets stuck."""
+        while self.left:
+            path, event = self.left.pop()
+            yield path, event
+            if path == self._name and isinstance(event, _ENDS):
+                return
+
+
 def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[Event]:
     """Give the results in a journal's events the types that the actions declare.
 
@@ -336,8 +388,12 @@ def _untyped(saga: Saga, events: Iterable[Event]) -> list[str]:
     return []
 
 
-def tell(event: Event) -> tuple[str, str, str]:
-    """An event in words: what happened, the step, the details."""
+def tell(event: Event, path: str = "") -> tuple[str, str, str]:
+    """An event in words: what happened, the step, the details.
+
+    Parameters:
+        path: of the step that the event's execution does; it stands before the step's name.
+    """
     what = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
     details = []
     if getattr(event, "attempt", 1) > 1:
@@ -362,7 +418,8 @@ def tell(event: Event) -> tuple[str, str, str]:
     error = getattr(event, "error", None)
     if error is not None:
         details.append(f"{error.name}: {error.message}" if error.message else error.name)
-    return what, getattr(event, "step", ""), ", ".join(details)
+    step = getattr(event, "step", "")
+    return what, f"{path}/{step}".strip("/"), ", ".join(details)
 
 
 def _version(event: ExecutionMigrated) -> str:

@@ -235,9 +235,15 @@ def _check_signal(signal: Signal, saga: Saga) -> None:
     awaited = {wait.event for wait in saga.plan.waits.values()} - {None}
     if signal.event not in awaited:
         names = ", ".join(f"'{event}'" for event in sorted(map(str, awaited)))
+        inside = [
+            name
+            for name, inner in saga.children.items()
+            if signal.event in {wait.event for wait in inner.plan.waits.values()}
+        ]
         raise ScenarioError(
             f"saga '{saga.name}' never waits for the event '{signal.event}'; "
             + (f"it waits for {names}" if names else "it waits for none")
+            + "".join(f"; the saga that does '{name}' does: signal it there" for name in inside)
         )
 
 
