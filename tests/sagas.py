@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sagakit import Retry, Saga, Simulated, Step
+from sagakit import Retry, Saga, Simulated, Step, sub_saga
 from sagakit.coordinator import (
     State,
     action_failed,
@@ -21,6 +21,8 @@ from sagakit.events import (
     AskReconcile,
     AttemptLost,
     CancellationRequested,
+    ChildResumed,
+    ChildStuck,
     CompensationStarted,
     CompensationSucceeded,
     DeadlinePassed,
@@ -50,6 +52,7 @@ from sagakit.steps import Wait
 from sagakit.transitions import ACTIVE
 
 ERROR = ErrorInfo("Boom", "boom")
+INNER = Saga("inner", Step(name="only", action=Simulated("act")))
 
 
 @st.composite
@@ -83,8 +86,12 @@ def _step(
     pivot: bool = False,
     late: bool = False,
 ) -> Step:
-    if draw(st.integers(0, 4)) == 0:
+    kind = draw(st.integers(0, 9))
+    if kind in (0, 1):
         return _wait(draw, number, after, undo, pivot, late)
+    if kind == 2:
+        retry = draw(st.sampled_from([None, Retry(2, wait=0.5)]))
+        return sub_saga(INNER, name=f"s{number}", after=after, pivot=pivot, retry=retry)
     return Step(
         name=f"s{number}",
         action=Simulated("act"),
@@ -125,6 +132,7 @@ class PureDriver:
         self.events: list[Event] = []
         self.state = State(saga.plan)
         self.in_flight: list[Any] = []
+        self.stuck_inside: dict[str, Any] = {}  # steps whose saga is stuck, and their commands
         self.commands: list[Any] = []
         self.emit(ExecutionStarted(saga.name, None, saga.fingerprint, "x", None, 0.0))
 
@@ -160,7 +168,11 @@ class PureDriver:
         return True
 
     def _meddle(self) -> None:
-        """Now and then a signal comes, or an operator calls the execution off."""
+        """Now and then a signal comes, or an operator calls the execution off, or decides about
+        what does a step."""
+        for name in list(self.stuck_inside):
+            if self.choose("resume", [False, False, True]):
+                self._resume(name)
         match self.choose("meddle", [None] * 12 + ["e", "f", "cancel"]):
             case None:
                 pass
@@ -174,13 +186,31 @@ class PureDriver:
         number = len(self.state.signals or ())
         self.emit(SignalReceived(self.now, event, f"signal-{number}", number))
 
+    def _resume(self, name: str) -> None:
+        self.emit(ChildResumed(name, self.now))
+        self.in_flight.append(self.stuck_inside.pop(name))
+
+    def nested(self, step: str) -> bool:
+        return self.saga.plan.index[step] in self.saga.plan.nests
+
     def crash(self) -> None:
-        self.in_flight.clear()
+        # what does a step has a journal of its own: nothing of it is lost
+        self.in_flight = [command for command in self.in_flight if self.nested(command.step)]
         for name in self.state.in_flight():
             self.emit(AttemptLost(name, self.now))
 
     def resolve(self, resolution: Any, steps: tuple[str, ...]) -> None:
-        self.emit(ExecutionResolved(self.now, resolution, "operator", "test", steps))
+        inside = [step for step in steps if step in self.stuck_inside]
+        own = steps
+        if resolution == "retry":
+            own = tuple(step for step in steps if step not in inside)
+        if own:
+            self.emit(ExecutionResolved(self.now, resolution, "operator", "test", own))
+        for step in inside:
+            if resolution == "retry":
+                self._resume(step)
+            else:
+                del self.stuck_inside[step]
 
     def _take_up(self, command: Any) -> None:
         self.commands.append(command)
@@ -194,7 +224,8 @@ class PureDriver:
                     expires = None if wait.timeout is None else self.now + wait.timeout
                     self.emit(WaitStarted(step, self.now, wait.event, None, expires))
                     return
-                self.emit(StepStarted(step, attempt, self.now))
+                child = f"x/{step}/{attempt}" if self.nested(step) else None
+                self.emit(StepStarted(step, attempt, self.now, child))
             case EndWait(step=step):
                 number = self.state.plan.index[step]
                 tries = self.state.attempts[number]
@@ -227,7 +258,13 @@ class PureDriver:
     def _settle(self, command: Any) -> None:
         match command:
             case RunAction(step=step, attempt=attempt):
-                outcome = self.choose("outcome", ["ok", "ok", "fail", "terminal", "doubt"])
+                nested = self.nested(step)
+                worst = "stuck" if nested else "doubt"
+                outcome = self.choose("outcome", ["ok", "ok", "fail", "terminal", worst])
+                if outcome == "stuck":
+                    self.emit(ChildStuck(step, self.now))
+                    self.stuck_inside[step] = command
+                    return
                 if outcome == "ok":
                     self.emit(StepSucceeded(step, attempt, self.now, attempt))
                     return
@@ -243,6 +280,13 @@ class PureDriver:
                     )
                 )
             case RunCompensation(step=step, attempt=attempt):
+                if self.nested(step):
+                    if self.choose("undo", ["ok", "ok", "stuck"]) == "stuck":
+                        self.emit(ChildStuck(step, self.now))
+                        self.stuck_inside[step] = command
+                    else:
+                        self.emit(CompensationSucceeded(step, attempt, self.now))
+                    return
                 outcome = self.choose("undo", ["ok", "ok", "ok", "fail", "terminal"])
                 if outcome == "ok":
                     self.emit(CompensationSucceeded(step, attempt, self.now))

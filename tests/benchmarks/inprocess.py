@@ -10,7 +10,7 @@ from measure import Sample, interleaved, ratio, spread
 from peers import PEERS, SAGAKIT, Peer, samples, silence
 from report import Goal, Group, Table
 
-from sagakit import Saga, simulate, step
+from sagakit import Saga, StepContext, for_each, simulate, step
 
 STEPS, CALLS = 4, 7  # of the happy path; of a rollback: four actions, three compensations
 PEER_HEAD = (
@@ -25,12 +25,14 @@ PEER_HEAD = (
     "history kept",
 )
 SIZES = (4, 10, 100, 1_000, 10_000)
+ITEMS = (100, 1_000, 10_000)
 
 
 def measure(quick: bool) -> Group:
     group = Group("In process: four no-op steps")
     _beside_peers(group, quick)
     _by_size(group, quick)
+    _by_items(group, quick)
     return group
 
 
@@ -166,13 +168,48 @@ def _by_size(group: Group, quick: bool) -> None:
     group.tables.append(table)
 
 
-def _simulating(saga: Saga) -> Sample:
-    assert simulate(saga).status == "completed"
+def _by_items(group: Group, quick: bool) -> None:
+    sizes = ITEMS[:-1] if quick else ITEMS
+    bodies = {"a step": step(_noop, _noop, name="body"), "a saga": Saga("body", step(_noop, _noop))}
+    subjects = {
+        f"{name}/{size}": _simulating(Saga("each", for_each("all", _items, body)), size)
+        for name, body in bodies.items()
+        for size in sizes
+    }
+    figures = interleaved(subjects, rounds=3 if quick else 9, seconds=0.01 if quick else 0.1)
+    table = Table(
+        "For each: per item, by number of items (µs)", ("body", *(f"{size:,}" for size in sizes))
+    )
+    for name in bodies:
+        costs = [[cost / size for cost in figures[f"{name}/{size}"]] for size in sizes]
+        table.rows.append((name, *(f"{median(cost) * 1e6:.1f}" for cost in costs)))
+        growth = ratio(costs[-1], costs[0])
+        group.goals.append(
+            Goal(
+                f"For each of {sizes[-1]:,} items, {name}: an item beside one of {sizes[0]:,}",
+                "at most 1.5×",
+                f"{growth:.2f}×",
+                growth <= 1.5,
+            )
+        )
+    table.notes.append(
+        "`for_each` over a list that is the input, ten items at once, in virtual time: a step for "
+        "each item, or a saga of one step, which is an execution of its own."
+    )
+    group.tables.append(table)
+
+
+def _items(ctx: StepContext) -> list[int]:
+    return list(range(ctx.input))
+
+
+def _simulating(saga: Saga, input: object = None) -> Sample:
+    assert simulate(saga, input).status == "completed"
 
     def sample(count: int) -> float:
         begin = perf_counter()
         for _ in range(count):
-            simulate(saga)
+            simulate(saga, input)
         return perf_counter() - begin
 
     return sample
