@@ -121,9 +121,8 @@ def draw_flow(
         body.append(_node(node, *block, x + dx + item.width / 2, y + dy))
     body.append(f'<g transform="translate({num(MARGIN)} {num(base + 18)})">{legend}</g>')
     height = base + 18 + legend_height + 8
-    return card(
-        wide + 2 * MARGIN, height, title, flow_alt(title, nodes, status), filter(None, body)
-    )
+    width = max([wide + 2 * MARGIN, *(_line_x(plan, i, dx) + 62 for i in pivots)])
+    return card(width, height, title, flow_alt(title, nodes, status), filter(None, body))
 
 
 def _node(node: FlowNode, step: _Block, twin: _Block | None, cx: float, y: float) -> str:
@@ -214,13 +213,17 @@ def _curve(
 
 
 def _pivot_line(plan: Layout, pivot: int, dx: float, head: float, base: float) -> str:
-    x = plan.columns[plan.layer_of[pivot]][1] + dx + 34
+    x = _line_x(plan, pivot, dx)
     colour = NO_STATE.stroke
     return (
         f'<path d="M{num(x)} {num(head)}V{num(base + 4)}" stroke="{colour}" stroke-width="1.5" '
         f'stroke-dasharray="6 4" fill="none"/>'
         + label(x, head - 6, "point of no return", size=11, fill=colour, anchor="middle")
     )
+
+
+def _line_x(plan: Layout, pivot: int, dx: float) -> float:
+    return plan.columns[plan.layer_of[pivot]][1] + dx + 34
 
 
 def _looks(nodes: Sequence[FlowNode]) -> list[Look]:
