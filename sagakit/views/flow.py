@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from sagakit.views.flow_own import draw_flow
-from sagakit.views.nodes import FlowNode, flow_alt, flow_table, indexed
+from sagakit.views.flow_words import flow_alt, flow_table
+from sagakit.views.nodes import FlowNode, indexed
 from sagakit.views.picture import Picture
 from sagakit.views.render import dot_svg, on_card
 from sagakit.views.style import (

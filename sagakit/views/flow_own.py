@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from sagakit.views.flow_words import flow_alt
 from sagakit.views.layered import Item, Layout, layered
 from sagakit.views.legend_svg import Entry, legend_rows, status_badge
-from sagakit.views.nodes import FlowNode, flow_alt, indexed
+from sagakit.views.nodes import FlowNode, indexed
 from sagakit.views.style import (
     COMPENSATION_GLYPH,
     EDGE,
