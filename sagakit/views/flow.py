@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sagakit.views.flow_own import draw_flow
 from sagakit.views.flow_words import flow_alt, flow_table
-from sagakit.views.nodes import FlowNode, indexed
+from sagakit.views.nodes import Flow, FlowNode, indexed
 from sagakit.views.picture import Picture
 from sagakit.views.render import dot_svg, on_card
 from sagakit.views.style import (
@@ -49,13 +49,19 @@ def flow_svg(
     """
     large = len(nodes) > MOST_FOR_DOT or len(edges) > 3 * MOST_FOR_DOT
     if engine == "own" or (engine == "auto" and large):
-        return draw_flow(title, nodes, edges)
+        return draw_flow(_flow(title, nodes, edges))
     svg = dot_svg(flow_dot(title, nodes, edges).source, engine=engine)
     if svg is not None:
         return on_card(svg, title, flow_alt(title, nodes))
     if engine != "auto":
         raise RuntimeError(f"engine {engine!r} is not installed; use engine='own', which always is")
-    return draw_flow(title, nodes, edges)
+    return draw_flow(_flow(title, nodes, edges))
+
+
+def _flow(
+    title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]], status: str = ""
+) -> Flow:
+    return Flow(title=title, nodes=tuple(nodes), edges=tuple(edges), status=status)
 
 
 def flow_picture(
@@ -72,7 +78,7 @@ def flow_picture(
     on every machine, and shows the status; the others are as for `flow_svg`.
     """
     if engine == "own":
-        svg = draw_flow(title, nodes, edges, status)
+        svg = draw_flow(_flow(title, nodes, edges, status))
     else:
         svg = flow_svg(title, nodes, edges, engine=engine)
     return Picture(

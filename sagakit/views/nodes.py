@@ -9,7 +9,7 @@ import msgspec
 from sagakit.views.few import few
 from sagakit.views.style import COMPENSATION_STATES, kind_look, state_look, status_look
 
-MOST_COPIES = 8
+MOST_COPIES = 5
 
 
 class FlowNode(msgspec.Struct, frozen=True, kw_only=True):
