@@ -1,7 +1,8 @@
 """Pictures of plain data: flows, timelines, sequences. No IO but saving, and nothing of sagas."""
 
 from sagakit.views.bars import Bar, Mark, timeline_alt, timeline_table
-from sagakit.views.flow import FlowEngine, flow_dot, flow_picture, flow_svg
+from sagakit.views.dot import flow_dot
+from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
 from sagakit.views.flow_words import flow_alt, flow_table
 from sagakit.views.nodes import Flow, FlowNode, fan_out
 from sagakit.views.picture import Mermaid, Picture

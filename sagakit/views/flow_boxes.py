@@ -81,7 +81,8 @@ def twin_block(node: FlowNode) -> Block | None:
 def frame_head(node: FlowNode, room: float) -> Head:
     """The head of a step that is drawn open; its small words are wrapped at `room` px or more."""
     name, state = _name(node), _state(node) if node.own_state else ""
-    status = _badge(node)
+    status = node.inside_status
+    status = f"{STATUSES[status].glyph} {status}" if status else ""
     least = text_width(name, 13)
     least += text_width(state, 11) + _BESIDE if state else 0
     least += text_width(status, 10) + 14 + _BESIDE if status else 0
@@ -164,14 +165,6 @@ def _name(node: FlowNode) -> str:
 
 def _state(node: FlowNode) -> str:
     return f"{look_of(node).glyph} {node.own_state}"
-
-
-def _badge(node: FlowNode) -> str:
-    """How the steps inside stand, where the step's own state does not say the same."""
-    status = node.inner.status if node.inner else ""
-    if not status or STATUSES[status] == look_of(node):
-        return ""
-    return f"{STATUSES[status].glyph} {status}"
 
 
 def _block(lines: list[Line], pad: float, least: float) -> Block:

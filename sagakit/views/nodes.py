@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from sagakit.views.few import few
-from sagakit.views.style import COMPENSATION_STATES, kind_look, state_look, status_look
+from sagakit.views.style import (
+    COMPENSATION_STATES,
+    STATES,
+    STATUSES,
+    kind_look,
+    state_look,
+    status_look,
+)
 
 MOST_COPIES = 5
 
@@ -47,6 +54,13 @@ class FlowNode(msgspec.Struct, frozen=True, kw_only=True):
             return self.nested
         count = steps_in_words(len(self.inner.nodes) + self.inner.more)
         return f"saga {self.inner.title}, {count}" if self.inner.title else count
+
+    @property
+    def inside_status(self) -> str:
+        """How the steps inside stand; "" where the step's own state says the same."""
+        status = self.inner.status if self.inner else ""
+        same = self.own_state is not None and STATUSES.get(status) == STATES.get(self.own_state)
+        return "" if same else status
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
