@@ -30,7 +30,6 @@ from sagakit.views.svg import (
     oneline,
     outline,
     sheet,
-    text_width,
 )
 
 TWIN_GAP = 15.0
@@ -105,8 +104,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def reach(self) -> float:
         """How far right anything of the level reaches."""
-        words = text_width(self.flow.more_words, 10)
-        return max([self.width, words, *(line_x(self.plan, i, 0) + 62 for i in self.pivots)])
+        return max([self.width, *(line_x(self.plan, i, 0) + 62 for i in self.pivots)])
 
     @property
     def port(self) -> float:

@@ -34,7 +34,7 @@ _ARROWS = {
 }
 
 # Faint enough for words on it, on light and on dark pages; a ground within a ground is darker.
-_GROUND = "rgba(0, 114, 178, 0.1)"
+_GROUND = "rgba(86, 180, 233, 0.15)"
 
 # What is left as it stands: letters and digits of any script, and punctuation without a meaning.
 _SPECIAL = re.compile(r"[^\w .,()/=|*!?…✗⊘↻↶✓◆▣-]")
