@@ -33,14 +33,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         data = base64.b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
         return (
             f'<img src="data:image/svg+xml;base64,{data}" alt="{esc(oneline(self.alt))}" '
-            f'style="max-width:100%">{self._opened()}{self._details()}'
-        )
-
-    def _opened(self) -> str:
-        # JupyterLab's sanitizer keeps <details>: a reader opens and closes it without any script.
-        return "".join(
-            f"<details><summary>{esc(oneline(words))}</summary>{picture._repr_html_()}</details>"
-            for words, picture in self.insides
+            f'style="max-width:100%">{self._details()}{self._opened()}'
         )
 
     def _details(self) -> str:
@@ -54,6 +47,14 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         return (
             "<details><summary>As a table</summary><table>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>"
+        )
+
+    def _opened(self) -> str:
+        # JupyterLab's sanitizer keeps <details>: a reader opens and closes it without any script.
+        return "".join(
+            f"<details><summary>{esc(oneline(words))}</summary>"
+            f'<div style="margin-left:20px">{picture._repr_html_()}</div></details>'
+            for words, picture in self.insides
         )
 
     def save(self, path: str | Path) -> Path:

@@ -35,7 +35,7 @@ def test_what_is_inside_opens_below_the_picture_without_a_script() -> None:
     html = Picture(svg="<svg/>", alt="x", insides=(("<pay>", inner),))._repr_html_()
     closed = html.replace('100%">', '100%"/>')
     root = ET.fromstring(f"<div>{closed}</div>")
-    assert {element.tag for element in root.iter()} == {"div", "img", "details", "summary"}
+    assert {element.tag for element in root.iter()} <= {"div", "img", "details", "summary"}
     outer = root.find("details")
     assert outer is not None
     assert [e.text for e in outer.iter("summary")] == ["<pay>", "bank: saga 'bank'"]
