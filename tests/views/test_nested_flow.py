@@ -166,7 +166,7 @@ def _joins(edge: list[tuple[float, float]], tail: Box, head: Box) -> bool:
 
 @settings(max_examples=80, deadline=None)
 @given(flows(plain_text))
-def test_words_stay_in_their_boxes_and_on_the_card(flow: Flow) -> None:
+def test_words_stay_in_their_boxes_apart_from_each_other_and_on_the_card(flow: Flow) -> None:
     svg = own(flow)
     root = parsed(svg)
     card = Box(0, 0, float(root.get("width", 0)), float(root.get("height", 0)))
@@ -174,6 +174,8 @@ def test_words_stay_in_their_boxes_and_on_the_card(flow: Flow) -> None:
         holders = [step.box, *([step.twin] if step.twin else [])]
         for text in step.texts:
             assert any(box.holds(_extent(text)) for box in holders), (path, text.text)
+        for one, two in itertools.combinations(map(_extent, step.texts), 2):
+            assert not one.overlaps(two), path
     for text in root.iter("{http://www.w3.org/2000/svg}text"):
         if not _in_legend(root, text):
             assert card.holds(_extent(text)), text.text
