@@ -22,15 +22,7 @@ from sagakit.views.flow_lines import draw_edges, draw_pivot_line, line_x
 from sagakit.views.layered import Item, Layout, layered
 from sagakit.views.nodes import Flow, FlowNode, indexed
 from sagakit.views.style import CARD, EDGE, KINDS, MUTED
-from sagakit.views.svg import (
-    box,
-    esc,
-    label,
-    num,
-    oneline,
-    outline,
-    sheet,
-)
+from sagakit.views.svg import box, esc, label, num, oneline, outline, sheet
 
 TWIN_GAP = 15.0
 LINE_ROOM = 20.0  # above a level with a pivot, for the words at its line
