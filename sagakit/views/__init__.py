@@ -1,8 +1,10 @@
 """Pictures of plain data: flows, timelines, sequences. No IO but saving, and nothing of sagas."""
 
 from sagakit.views.bars import Bar, Mark, timeline_alt, timeline_table
-from sagakit.views.flow import FlowEngine, flow_dot, flow_picture, flow_svg
-from sagakit.views.nodes import FlowNode, flow_alt, flow_table
+from sagakit.views.dot import flow_dot
+from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
+from sagakit.views.flow_words import flow_alt, flow_table
+from sagakit.views.nodes import Flow, FlowNode, fan_out
 from sagakit.views.picture import Mermaid, Picture
 from sagakit.views.render import dot_svg
 from sagakit.views.sequence import Message, sequence_mermaid
@@ -16,6 +18,7 @@ __all__ = [
     "STATES",
     "STATUSES",
     "Bar",
+    "Flow",
     "FlowEngine",
     "FlowNode",
     "Mark",
@@ -23,6 +26,7 @@ __all__ = [
     "Message",
     "Picture",
     "dot_svg",
+    "fan_out",
     "flow_alt",
     "flow_dot",
     "flow_picture",

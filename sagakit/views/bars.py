@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
+from sagakit.views.timeline_tree import Tree
 from sagakit.views.timescale import duration
 
 
@@ -43,18 +45,30 @@ def timeline_alt(title: str, bars: Sequence[Bar], status: str = "") -> str:
 
 
 def timeline_table(bars: Sequence[Bar]) -> tuple[tuple[str, ...], ...]:
-    """The attempts as a table, header first."""
+    """The attempts as a table, header first; of very many inside one step most are only counted."""
     header = ("step", "side", "attempt", "start", "took", "outcome", "note")
-    rows = [
-        (
-            bar.step,
-            bar.side,
-            str(bar.attempt),
-            duration(bar.start),
-            "" if bar.end is None else duration(bar.end - bar.start),
-            bar.outcome,
-            bar.label,
-        )
-        for bar in bars
-    ]
+    tree = Tree(
+        list(dict.fromkeys(bar.step for bar in bars)), {bar.step: bar.outcome for bar in bars}
+    )
+    rows, hidden = [], dict[str, None]()
+    for bar in bars:
+        top = tree.left_out(bar.step)
+        if top is None:
+            rows.append(_row(bar))
+        else:
+            hidden[top] = None
+    for above, count in Counter(tree.above[name] for name in hidden).items():
+        rows.append((f"{above}/…", "", "", "", "", "", f"{count:,} more"))
     return (header, *rows)
+
+
+def _row(bar: Bar) -> tuple[str, ...]:
+    return (
+        bar.step,
+        bar.side,
+        str(bar.attempt),
+        duration(bar.start),
+        "" if bar.end is None else duration(bar.end - bar.start),
+        bar.outcome,
+        bar.label,
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sagakit.views.style import MUTED, NO_STATE, Look, status_look
-from sagakit.views.svg import box, label, num, text_width
+from sagakit.views.style import CARD, MUTED, NO_STATE, Look, status_look
+from sagakit.views.svg import box, label, num, outline, sheet, text_width
 
 ROW = 19.0
 _SWATCH = 16.0
@@ -28,7 +28,13 @@ def legend_rows(entries: Iterable[Entry], width: float) -> tuple[str, float, flo
         look, shape = (NO_STATE, sample) if isinstance(sample, str) else (sample, "square")
         inset = 2.5 if shape == "double" else 0.0
         size = (_SWATCH - 2 * inset, 11 - 2 * inset)
+        if shape == "stacked":
+            size = (_SWATCH - 3, 8.0)
+            parts.append(sheet(look, "round", x - 1, y - 1, *size))
         parts.append(box(look, shape, x + inset, y + inset, *size, 1.2))
+        if shape == "framed":
+            panel = outline("square", x + 3, y + 4, _SWATCH - 6, 4.5)
+            parts.append(f'<path d="{panel}" fill="{CARD}" stroke="{look.stroke}"/>')
         parts.append(label(x + _SWATCH + 5, y + 9.5, text, size=10, fill=MUTED))
         widest = max(widest, x + step)
         x += step + _GAP

@@ -1,19 +1,31 @@
-"""The steps of a saga as plain data to draw, and the words that stand in for the picture."""
+"""The steps of a saga as plain data to draw, and which of them are drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sagakit.views.style import COMPENSATION_STATES, kind_look, state_look
+from sagakit.views.few import few
+from sagakit.views.style import (
+    COMPENSATION_STATES,
+    STATES,
+    STATUSES,
+    kind_look,
+    state_look,
+    status_look,
+)
+
+MOST_COPIES = 5
 
 
 class FlowNode(msgspec.Struct, frozen=True, kw_only=True):
     """A step to draw: `kind` and `state` are names in `style.KINDS` and `style.STATES`.
 
     `compensation` names the compensating action, `service` where the step runs; `notes` are short
-    remarks such as "3 attempts" or "timeout 2 s".
+    remarks such as "3 attempts" or "timeout 2 s". `nested` says what a step holds that has steps of
+    its own ("saga payment, 3 steps", "for each of 5"): it is drawn as one that can be opened. With
+    `inner` it is drawn open, a frame around those steps.
     """
 
     name: str
@@ -22,6 +34,8 @@ class FlowNode(msgspec.Struct, frozen=True, kw_only=True):
     compensation: str | None = None
     service: str | None = None
     notes: tuple[str, ...] = ()
+    nested: str = ""
+    inner: Flow | None = None
 
     @property
     def twin_state(self) -> str | None:
@@ -33,12 +47,65 @@ class FlowNode(msgspec.Struct, frozen=True, kw_only=True):
         """The state, where the step itself shows it."""
         return None if self.twin_state else self.state
 
+    @property
+    def holds(self) -> str:
+        """What the step holds, in words; "" where it has no steps of its own."""
+        if self.nested or self.inner is None:
+            return self.nested
+        count = steps_in_words(len(self.inner.nodes) + self.inner.more)
+        return f"saga {self.inner.title}, {count}" if self.inner.title else count
+
+    @property
+    def inside_status(self) -> str:
+        """How the steps inside stand; "" where the step's own state says the same."""
+        status = self.inner.status if self.inner else ""
+        same = self.own_state is not None and STATUSES.get(status) == STATES.get(self.own_state)
+        return "" if same else status
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps and the edges between them, by name; `status` is an execution's, in `style.STATUSES`.
+
+    `more` further steps are not drawn but said: "… and 9,990 more".
+    """
+
+    title: str = ""
+    nodes: tuple[FlowNode, ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
+    status: str = ""
+    more: int = 0
+
+    @property
+    def more_words(self) -> str:
+        """How many steps are not drawn, in words; "" where all are."""
+        if not self.more:
+            return ""
+        return f"… and {self.more:,} more" if self.nodes else steps_in_words(self.more)
+
+
+def fan_out(
+    title: str, copies: Sequence[FlowNode], status: str = "", *, most: int = MOST_COPIES
+) -> Flow:
+    """The copies of one step side by side, at `most` so many of them: rare states come first."""
+    kept = few([node.state for node in copies], most)
+    return Flow(
+        title=title,
+        nodes=tuple(copies[i] for i in kept),
+        status=status,
+        more=len(copies) - len(kept),
+    )
+
+
+def steps_in_words(count: int) -> str:
+    """ "1 step", "10,000 steps"."""
+    return f"{count:,} step{'' if count == 1 else 's'}"
+
 
 def indexed(nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]]) -> list[tuple[int, int]]:
-    """The edges as pairs of indices into `nodes`, each once.
+    """The edges as pairs of indices into `nodes`, each once; what is inside them is not read.
 
-    Raises ValueError for a name used twice, an edge to a step that is not there, or a kind or
-    state that the legend does not know.
+    Raises ValueError for a name used twice, an edge to a step that is not there, or a kind, state
+    or status that the legend does not know.
     """
     index: dict[str, int] = {}
     for i, node in enumerate(nodes):
@@ -48,6 +115,8 @@ def indexed(nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]]) -> list
         kind_look(node.kind)
         if node.state is not None:
             state_look(node.state)
+        if node.inner is not None and node.inner.status:
+            status_look(node.inner.status)
     for edge in edges:
         for name in edge:
             if name not in index:
@@ -55,44 +124,24 @@ def indexed(nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]]) -> list
     return list(dict.fromkeys((index[a], index[b]) for a, b in edges))
 
 
-def flow_alt(title: str, nodes: Sequence[FlowNode], status: str = "") -> str:
-    """One sentence for readers who cannot see the picture; beyond 20 steps it only counts them."""
-    count = f"{len(nodes)} step{'' if len(nodes) == 1 else 's'}"
-    if status:
-        count = f"{status}, {count}"
-    if not nodes or len(nodes) > 20:
-        return f"flow of {title!r}: {count}"
-    return f"flow of {title!r}: {count}: {'; '.join(map(_words, nodes))}"
+def walk(nodes: Sequence[FlowNode], above: str = "") -> Iterator[tuple[str, FlowNode]]:
+    """Every step with its path ("pay", "pay/charge"), each followed by what is inside it."""
+    for node in nodes:
+        path = above + node.name
+        yield path, node
+        if node.inner is not None:
+            yield from walk(node.inner.nodes, f"{path}/")
 
 
-def _words(node: FlowNode) -> str:
-    traits = [node.kind]
-    if node.compensation:
-        traits.append(f"compensated by {node.compensation}")
-    if node.state:
-        traits.append(node.state)
-    return f"{node.name} ({', '.join(traits)})"
+def folded(nodes: Sequence[FlowNode], opened: int) -> list[FlowNode]:
+    """The steps with those deeper than `opened` levels closed: still marked, but not drawn."""
+    return [_folded(node, opened) for node in nodes]
 
 
-def flow_table(
-    nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]]
-) -> tuple[tuple[str, ...], ...]:
-    """The flow as a table, header first; columns that would be empty are left out."""
-    before: dict[str, list[str]] = {}
-    for a, b in edges:
-        before.setdefault(b, []).append(a)
-    header = ("step", "kind", "after", "compensation", "state", "service", "notes")
-    rows = [
-        (
-            node.name,
-            node.kind,
-            ", ".join(before.get(node.name, [])),
-            node.compensation or "",
-            node.state or "",
-            node.service or "",
-            ", ".join(node.notes),
-        )
-        for node in nodes
-    ]
-    kept = [i for i in range(len(header)) if i < 2 or any(row[i] for row in rows)]
-    return tuple(tuple(row[i] for i in kept) for row in [header, *rows])
+def _folded(node: FlowNode, opened: int) -> FlowNode:
+    if node.inner is None:
+        return node
+    if opened <= 0:
+        return msgspec.structs.replace(node, nested=node.holds, inner=None)
+    nodes = tuple(folded(node.inner.nodes, opened - 1))
+    return msgspec.structs.replace(node, inner=msgspec.structs.replace(node.inner, nodes=nodes))

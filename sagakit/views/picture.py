@@ -14,13 +14,15 @@ from sagakit.views.svg import esc, oneline
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
     """An SVG picture with its words: `alt` says what it shows, `table` (header first) holds it.
 
-    `caption` is what the one-line repr says; left out, it is `alt`.
+    `caption` is what the one-line repr says; left out, it is `alt`. `insides` are pictures of what
+    this one shows closed, each after the words that open it.
     """
 
     svg: str
     alt: str
     table: tuple[tuple[str, ...], ...] = ()
     caption: str = ""
+    insides: tuple[tuple[str, Picture], ...] = ()
 
     def __repr__(self) -> str:
         text = oneline(self.caption or self.alt)
@@ -31,7 +33,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         data = base64.b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
         return (
             f'<img src="data:image/svg+xml;base64,{data}" alt="{esc(oneline(self.alt))}" '
-            f'style="max-width:100%">{self._details()}'
+            f'style="max-width:100%">{self._details()}{self._opened()}'
         )
 
     def _details(self) -> str:
@@ -45,6 +47,14 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         return (
             "<details><summary>As a table</summary><table>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>"
+        )
+
+    def _opened(self) -> str:
+        # JupyterLab's sanitizer keeps <details>: a reader opens and closes it without any script.
+        return "".join(
+            f"<details><summary>{esc(oneline(words))}</summary>"
+            f'<div style="margin-left:20px">{picture._repr_html_()}</div></details>'
+            for words, picture in self.insides
         )
 
     def save(self, path: str | Path) -> Path:

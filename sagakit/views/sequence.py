@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from sagakit.views.style import NESTED_GLYPH
 from sagakit.views.svg import clean
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """One message; `kind` is "request", "reply", "error", "lost" or "note"."""
+    """One message; `kind` is "request", "reply", "error", "lost" or "note".
+
+    `within` is the path of the step whose own conversation it belongs to: "pay", "pay/bank".
+    """
 
     sender: str
     receiver: str
     text: str
     kind: str
+    within: str = ""
 
 
 # The arrow, and a glyph before the text where the arrow alone would not say it.
@@ -27,8 +33,11 @@ _ARROWS = {
     "lost": ("-x", "⊘ lost: "),
 }
 
+# Faint enough for words on it, on light and on dark pages; a ground within a ground is darker.
+_GROUND = "rgba(86, 180, 233, 0.15)"
+
 # What is left as it stands: letters and digits of any script, and punctuation without a meaning.
-_SPECIAL = re.compile(r"[^\w .,()/=|*!?…✗⊘↻↶✓◆-]")
+_SPECIAL = re.compile(r"[^\w .,()/=|*!?…✗⊘↻↶✓◆▣-]")
 _RESERVED = re.compile(r"\bend\b", re.IGNORECASE)
 
 
@@ -44,17 +53,92 @@ def _escape(line: str) -> str:
     return _RESERVED.sub(lambda found: f"#{ord(found[0][0])};{found[0][1:]}", safe)
 
 
-def sequence_mermaid(participants: Sequence[str], messages: Sequence[Message]) -> str:
+def sequence_mermaid(
+    participants: Sequence[str],
+    messages: Sequence[Message],
+    holds: Mapping[str, str] | None = None,
+) -> str:
     """A Mermaid `sequenceDiagram`: participants from left to right, messages downwards.
 
-    A sender or receiver that is not among `participants` is added at the right. Raises ValueError
-    for an unknown kind of message.
+    A sender or receiver that is not among `participants` is added at the right. Messages `within`
+    a step stand on a tinted ground that says where they begin and end; where the conversations of
+    two steps alternate, each goes on in a ground of its own. `holds` says by path what a step is:
+    {"pay": "saga payment"}. Raises ValueError for an unknown kind of message.
     """
     spoken = (name for m in messages for name in (m.sender, m.receiver))
     alias = {name: f"p{i}" for i, name in enumerate(dict.fromkeys((*participants, *spoken)))}
     lines = [f"    participant {short} as {mermaid_text(name)}" for name, short in alias.items()]
-    lines += [f"    {_line(m, alias[m.sender], alias[m.receiver])}" for m in messages]
-    return "\n".join(["sequenceDiagram", *lines]) + "\n"
+    grounds = _Grounds(messages, list(alias), holds or {})
+    for i, message in enumerate(messages):
+        lines += grounds.before(message)
+        indent = "    " * (len(grounds.open) + 1)
+        lines.append(f"{indent}{_line(message, alias[message.sender], alias[message.receiver])}")
+        lines += grounds.after(i)
+    return "\n".join(["sequenceDiagram", *lines, *grounds.close()]) + "\n"
+
+
+class _Grounds:
+    """The grounds of nested conversations: which are open, and what begins, goes on and ends."""
+
+    def __init__(
+        self, messages: Sequence[Message], names: list[str], holds: Mapping[str, str]
+    ) -> None:
+        self.open: list[str] = []
+        self.holds = holds
+        self.begun: set[str] = set()
+        self.last: dict[str, int] = {}
+        self.span: dict[str, tuple[int, int]] = {}
+        column = {name: i for i, name in enumerate(names)}
+        for i, message in enumerate(messages):
+            ends = sorted((column[message.sender], column[message.receiver]))
+            for path in _paths(message.within):
+                first, last = self.span.get(path, (ends[0], ends[1]))
+                self.span[path] = (min(first, ends[0]), max(last, ends[1]))
+                self.last[path] = i
+
+    def before(self, message: Message) -> list[str]:
+        """What closes and opens before a message."""
+        paths = _paths(message.within)
+        kept = 0
+        while kept < min(len(paths), len(self.open)) and paths[kept] == self.open[kept]:
+            kept += 1
+        lines = self.close(kept)
+        for path in paths[kept:]:
+            lines.append(f"{self._indent()}rect {_GROUND}")
+            self.open.append(path)
+            what = f": {self.holds[path]}" if self.holds.get(path) else ""
+            lines.append(self._note(path, "goes on" if path in self.begun else f"begins{what}"))
+            self.begun.add(path)
+        return lines
+
+    def after(self, i: int) -> list[str]:
+        """What ends for good with the message of number `i`, innermost first."""
+        lines: list[str] = []
+        while self.open and self.last[self.open[-1]] == i:
+            lines.append(self._note(self.open[-1], "is over"))
+            lines += self.close(len(self.open) - 1)
+        return lines
+
+    def close(self, kept: int = 0) -> list[str]:
+        """The ends of all grounds but the outer `kept`."""
+        lines = []
+        while len(self.open) > kept:
+            self.open.pop()
+            lines.append(f"{self._indent()}end")
+        return lines
+
+    def _note(self, path: str, words: str) -> str:
+        first, last = self.span[path]
+        over = f"p{first}" if first == last else f"p{first},p{last}"
+        return f"{self._indent()}Note over {over}: {mermaid_text(f'{NESTED_GLYPH} {path} {words}')}"
+
+    def _indent(self) -> str:
+        return "    " * (len(self.open) + 1)
+
+
+def _paths(within: str) -> list[str]:
+    """The path and every path around it, outermost first."""
+    return list(itertools.accumulate(within.split("/"), "{}/{}".format)) if within else []
 
 
 def _line(message: Message, sender: str, receiver: str) -> str:

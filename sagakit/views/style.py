@@ -27,6 +27,7 @@ FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 HATCH_OPACITY = 0.28
 COMPENSATION_GLYPH = "⇠"
+NESTED_GLYPH = "▣"  # a step that has steps inside
 
 
 def mix(first: str, second: str, share: float) -> str:

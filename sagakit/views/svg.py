@@ -93,15 +93,18 @@ def label(
     )
 
 
-def outline(shape: str, x: float, y: float, w: float, h: float) -> str:
-    """An SVG path of a box of the given shape: "round", "double", "pointed" or "square"."""
+def outline(shape: str, x: float, y: float, w: float, h: float, port: float | None = None) -> str:
+    """An SVG path of a box of the given shape: "round", "double", "pointed", "panel" or "square".
+
+    The tip of "pointed" stands `port` px below its top, by default in the middle.
+    """
     if shape == "pointed":
-        tip = min(9.0, w / 4)
+        tip, down = min(9.0, w / 4), h / 2 if port is None else port
         return (
-            f"M{num(x)} {num(y)}h{num(w - tip)}l{num(tip)} {num(h / 2)}"
-            f"l{num(-tip)} {num(h / 2)}h{num(tip - w)}z"
+            f"M{num(x)} {num(y)}h{num(w - tip)}l{num(tip)} {num(down)}"
+            f"l{num(-tip)} {num(h - down)}h{num(tip - w)}z"
         )
-    r = {"round": 9.0, "double": 5.0}.get(shape, 1.0)
+    r = {"round": 9.0, "double": 5.0, "panel": 5.0}.get(shape, 1.0)
     r = min(r, w / 2, h / 2)
     arc = f"a{num(r)} {num(r)} 0 0 1"
     return (
@@ -111,9 +114,18 @@ def outline(shape: str, x: float, y: float, w: float, h: float) -> str:
     )
 
 
-def box(look: Look, shape: str, x: float, y: float, w: float, h: float, line: float = 1.5) -> str:
+def box(
+    look: Look,
+    shape: str,
+    x: float,
+    y: float,
+    w: float,
+    h: float,
+    line: float = 1.5,
+    port: float | None = None,
+) -> str:
     """A filled, hatched and bordered box; "double" gets a second border outside the first."""
-    path = outline(shape, x, y, w, h)
+    path = outline(shape, x, y, w, h, port)
     dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
     parts = [f'<path d="{path}" fill="{look.fill}"/>']
     if look.hatch:
@@ -125,6 +137,14 @@ def box(look: Look, shape: str, x: float, y: float, w: float, h: float, line: fl
         outer = outline("round", x - 4, y - 4, w + 8, h + 8)
         parts.append(f'<path d="{outer}" fill="none" stroke="{look.stroke}" stroke-width="1.5"/>')
     return "".join(parts)
+
+
+def sheet(look: Look, shape: str, x: float, y: float, w: float, h: float) -> str:
+    """A second sheet that looks out from behind a box, 4 px to the right and below it."""
+    if shape == "double":  # its outer border is what the sheet stands behind
+        shape, x, y, w, h = "round", x - 4, y - 4, w + 8, h + 8
+    path = outline(shape, x + 4, y + 4, w, h)
+    return f'<path d="{path}" fill="{look.fill}" stroke="{look.stroke}" stroke-width="1.2"/>'
 
 
 def hatch_id(look: Look) -> str:

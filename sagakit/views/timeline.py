@@ -17,10 +17,10 @@ from sagakit.views.style import (
     STATES,
     Look,
     mark_look,
-    state_look,
 )
 from sagakit.views.svg import card, fit, hatches, label, num, text_width
-from sagakit.views.timeline_rows import Row, draw_row, row_height
+from sagakit.views.timeline_lanes import draw_bands, draw_lane, gutter_width, lane, lane_height
+from sagakit.views.timeline_tree import Tree
 from sagakit.views.timescale import Scale, order_scale, same_instant, time_scale
 
 PLOT = 640.0
@@ -39,27 +39,34 @@ def timeline_svg(
     """The execution as an SVG document.
 
     `steps` fixes the rows' order and may name steps that never ran; steps that only `bars` name
-    follow. Where all times are one instant the axis shows the order of events instead: bars in the
-    order given, a mark after the last bar whose step its text names, else at the end. Raises
-    ValueError for an outcome, mark or status that the legend does not know.
+    follow. A step named by a path, `pay/charge`, has its row under that of `pay`, if there is one;
+    of very many inside one step most are summed up in a row. Where all times are one instant the
+    axis shows the order of events instead: bars in the order given, a mark after the last bar whose
+    step its text names, else at the end. Raises ValueError for an outcome, mark or status that the
+    legend does not know.
     """
     names = list(dict.fromkeys([*steps, *(bar.step for bar in bars)]))
-    bars, marks, scale = _scaled(bars, marks)
-    forward = _rows(names, bars, "action", scale)
-    undone = {bar.step for bar in bars if bar.side == "compensation"}
-    backward = _rows([n for n in reversed(names) if n in undone], bars, "compensation", scale)
-    gutter = min(200.0, max([88.0, *(text_width(name[:60], 11) for name in names)]) + 12)
+    tree = Tree(names, {bar.step: bar.outcome for bar in bars})
+    bars, marks, scale = _scaled(bars, marks, tree)
+    undone = tree.with_those_around({bar.step for bar in bars if bar.side == "compensation"})
+    lines = tree.lines(names)
+    forward = lane(lines, bars, "action", scale, tree.nested)
+    backward = lane(tree.lines(undone, backward=True), bars, "compensation", scale, tree.nested)
+    gutter = gutter_width(lines)
     left = MARGIN + gutter
     tags, band = _tags(marks, scale, left)
     top = 46.0 + band
     body = [hatches(_looks(bars)), *_head(title, status, left)]
-    middle = top + sum(row_height(row) for row in forward)
-    bottom = middle + AXIS + sum(row_height(row) for row in backward)
+    middle = top + lane_height(forward)
+    bottom = middle + AXIS + lane_height(backward)
+    for rows, y in ((forward, top), (backward, middle + AXIS)):
+        body += draw_bands(rows, MARGIN, y, left + PLOT + 8)
     if bars:
         body += _axis(scale, left, (top, middle, bottom))
     else:
         body.append(label(MARGIN, middle + 18, "nothing has run yet", size=12, fill=MUTED))
-    body += _lane(forward, left, top) + _lane(backward, left, middle + AXIS)
+    body += draw_lane(forward, left, gutter, top, PLOT)
+    body += draw_lane(backward, left, gutter, middle + AXIS, PLOT)
     body += _lines(marks, scale, left, (top, middle, bottom)) + tags
     legend, _, height = legend_rows(_legend(bars, marks), gutter + PLOT)
     body.append(f'<g transform="translate({num(MARGIN)} {num(bottom + 16)})">{legend}</g>')
@@ -68,7 +75,9 @@ def timeline_svg(
     return card(*size, title, desc, filter(None, body))
 
 
-def _scaled(bars: Sequence[Bar], marks: Sequence[Mark]) -> tuple[list[Bar], list[Mark], Scale]:
+def _scaled(
+    bars: Sequence[Bar], marks: Sequence[Mark], tree: Tree
+) -> tuple[list[Bar], list[Mark], Scale]:
     """The bars and marks on their scale; those of one instant are spread out in their order."""
     times = [t for bar in bars for t in (bar.start, bar.end) if t is not None]
     times += [mark.at for mark in marks]
@@ -78,50 +87,33 @@ def _scaled(bars: Sequence[Bar], marks: Sequence[Mark]) -> tuple[list[Bar], list
             high += (high - low) * 0.08
         return list(bars), list(marks), time_scale(low, high, PLOT)
     scale = order_scale(len(bars), PLOT)
+    starts = _starts_in_order(bars, tree)
     spread = [
-        msgspec.structs.replace(bar, start=i + 0.15, end=None if bar.end is None else i + 0.85)
+        msgspec.structs.replace(
+            bar, start=starts[i] + 0.15, end=None if bar.end is None else i + 0.85
+        )
         for i, bar in enumerate(bars)
     ]
-    return spread, [_in_order(mark, bars) for mark in marks], scale
+    return spread, [_in_order(mark, bars, tree.nested) for mark in marks], scale
 
 
-def _in_order(mark: Mark, bars: Sequence[Bar]) -> Mark:
-    words = {mark.text, *re.findall(r"[\w.-]+", mark.text)}
+def _starts_in_order(bars: Sequence[Bar], tree: Tree) -> list[int]:
+    """Where each bar begins: its own place, or that of the first inside it since the last one."""
+    first: dict[str, int] = {}
+    starts = []
+    for i, bar in enumerate(bars):
+        start = min(first.pop(bar.step, i), i)
+        starts.append(start)
+        above = tree.above[bar.step]
+        if above is not None:
+            first.setdefault(above, start)
+    return starts
+
+
+def _in_order(mark: Mark, bars: Sequence[Bar], nested: bool) -> Mark:
+    words = {mark.text, *re.findall(r"[\w./-]+" if nested else r"[\w.-]+", mark.text)}
     named = [i + 1 for i, bar in enumerate(bars) if bar.step in words]
     return msgspec.structs.replace(mark, at=float(named[-1] if named else len(bars)))
-
-
-def _rows(names: Sequence[str], bars: Sequence[Bar], side: str, scale: Scale) -> list[Row]:
-    found: dict[str, list[Bar]] = {name: [] for name in names}
-    for bar in bars:
-        if bar.side == side and bar.step in found:
-            found[bar.step].append(bar)
-    tight = len(names) > 40
-    return [
-        Row(
-            name=name,
-            tight=tight,
-            segments=[
-                (
-                    scale.x(bar.start),
-                    scale.width if bar.end is None else scale.x(bar.end),
-                    state_look(bar.outcome),
-                    bar.label,
-                    bar.end is None,
-                )
-                for bar in sorted(found[name], key=lambda bar: (bar.start, bar.attempt))
-            ],
-        )
-        for name in names
-    ]
-
-
-def _lane(rows: Sequence[Row], left: float, y: float) -> list[str]:
-    parts = []
-    for row in rows:
-        parts.append(draw_row(row, left, y, PLOT))
-        y += row_height(row)
-    return parts
 
 
 def _head(title: str, status: str, left: float) -> list[str]:

@@ -19,11 +19,17 @@ Segment = tuple[float, float, Look, str, bool]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A step's segments on one side, in the order of their starts; `tight` for crowded pictures."""
+    """A step's segments on one side, in the order of their starts; `tight` for crowded pictures.
+
+    The name ends at the axis or, with `indent`, begins so many px from the gutter's left; `idle` is
+    said where there are no segments.
+    """
 
     name: str
     segments: Sequence[Segment]
     tight: bool = False
+    indent: float | None = None
+    idle: str = "not started"
 
 
 def row_height(row: Row) -> float:
@@ -33,20 +39,26 @@ def row_height(row: Row) -> float:
     return THICK + 8 + (12 if any(words for _, _, _, words, _ in row.segments) else 0)
 
 
-def draw_row(row: Row, left: float, top: float, width: float) -> str:
+def draw_row(row: Row, left: float, top: float, width: float, gutter: float) -> str:
     """The row with its axis starting at `left`, its name in the gutter before it."""
     thick = 11.0 if row.tight else THICK
     y = top + (2 if row.tight else 4)
     size = 9.0 if row.tight else 11.0
-    name = fit(row.name, size, 186)
-    parts = [label(left - 10, y + thick / 2 + size * 0.36, name, size=size, fill=INK, anchor="end")]
+    parts = [_name(row, left, y + thick / 2 + size * 0.36, size, gutter)]
     parts += _waits(row.segments, left, y + thick / 2)
-    if not row.segments:
-        parts.append(label(left + 3, y + thick / 2 + 4, "not started", size=9, fill=MUTED))
+    if not row.segments and row.idle:
+        parts.append(label(left + 3, y + thick / 2 + 4, row.idle, size=9, fill=MUTED))
     starts = [segment[0] for segment in row.segments[1:]] + [width + 34.0]
     for segment, nxt in zip(row.segments, starts, strict=False):
         parts.append(_segment(segment, nxt, left, y, thick, row.tight))
     return "".join(parts)
+
+
+def _name(row: Row, left: float, base: float, size: float, gutter: float) -> str:
+    if row.indent is None:
+        return label(left - 10, base, fit(row.name, size, 186), size=size, fill=INK, anchor="end")
+    name = fit(row.name, size, max(gutter - row.indent - 8, 40))
+    return label(left - gutter + row.indent, base, name, size=size, fill=INK)
 
 
 def _waits(segments: Sequence[Segment], left: float, y: float) -> list[str]:

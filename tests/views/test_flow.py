@@ -5,6 +5,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from sagakit.views import KINDS, STATES, FlowNode, flow_dot, flow_picture, flow_svg, render
 from sagakit.views import flow as flow_module
+from sagakit.views.svg import text_width
 
 from .conftest import Flow, parsed, words
 
@@ -220,6 +222,19 @@ def test_boxes_stay_on_the_card(checkout: Flow) -> None:
     for text in root.iter("{http://www.w3.org/2000/svg}text"):
         assert 0 <= float(text.get("x", 0)) <= width
         assert 0 <= float(text.get("y", 0)) <= height
+
+
+def test_the_point_of_no_return_stays_on_the_card_after_a_long_chain() -> None:
+    nodes = [FlowNode(name=f"some_long_step_{i}", kind="plain") for i in range(6)]
+    nodes.append(FlowNode(name="go", kind="pivot"))
+    edges = [(a.name, b.name) for a, b in pairwise(nodes)]
+    root = parsed(flow_svg("t", nodes, edges, engine="own"))
+    (x,) = (
+        float(e.get("x", 0))
+        for e in root.iter("{http://www.w3.org/2000/svg}text")
+        if e.text == "point of no return"
+    )
+    assert x + text_width("point of no return", 11) / 2 < float(root.get("width", 0))
 
 
 def test_a_flow_picture_has_words_and_a_table(checkout: Flow) -> None:

@@ -29,10 +29,24 @@ def test_without_a_table_there_are_no_details() -> None:
     assert "<details>" not in Picture(svg="<svg/>", alt="x")._repr_html_()
 
 
+def test_what_is_inside_opens_below_the_picture_without_a_script() -> None:
+    deep = Picture(svg="<svg/>", alt="deep")
+    inner = Picture(svg="<svg/>", alt="inner", insides=(("bank: saga 'bank'", deep),))
+    html = Picture(svg="<svg/>", alt="x", insides=(("<pay>", inner),))._repr_html_()
+    closed = html.replace('100%">', '100%"/>')
+    root = ET.fromstring(f"<div>{closed}</div>")
+    assert {element.tag for element in root.iter()} <= {"div", "img", "details", "summary"}
+    outer = root.find("details")
+    assert outer is not None
+    assert [e.text for e in outer.iter("summary")] == ["<pay>", "bank: saga 'bank'"]
+    assert [e.get("alt") for e in outer.iter("img")] == ["inner", "deep"]
+
+
 @given(any_text, any_text, any_text)
 def test_no_repr_ever_raises(svg: str, alt: str, cell: str) -> None:
-    picture = Picture(svg=svg, alt=alt, table=((cell,), (cell, cell)))
-    closed = picture._repr_html_().replace('100%">', '100%"/>', 1)
+    inside = Picture(svg=svg, alt=alt)
+    picture = Picture(svg=svg, alt=alt, table=((cell,), (cell, cell)), insides=((cell, inside),))
+    closed = picture._repr_html_().replace('max-width:100%">', 'max-width:100%"/>')
     ET.fromstring(f"<div>{closed}</div>")
     assert "\n" not in repr(picture)
     assert repr(picture).startswith("<Picture: ")

@@ -15,6 +15,7 @@ LINE = re.compile(
     r"sequenceDiagram|    participant p\d+ as .+|    p\d+(->>|-->>|-x)p\d+: .+"
     r"|    Note over p\d+(,p\d+)?: .+"
 )
+NESTED = re.compile(rf"(?:    )*(?:{LINE.pattern}|    rect rgba\([\d., ]+\)|    end)")
 
 
 def message(kind: str, text: str = "hello", sender: str = "a", receiver: str = "b") -> Message:
@@ -65,6 +66,72 @@ def test_every_line_is_grammatical_whatever_the_words(
     assert len(lines) == 1 + len(
         {*participants, *(n for m in messages for n in (m.sender, m.receiver))}
     ) + len(messages)
+
+
+def within(path: str, text: str = "hello", receiver: str = "b") -> Message:
+    return Message(sender="a", receiver=receiver, text=text, kind="request", within=path)
+
+
+def test_a_nested_conversation_stands_on_a_ground_that_says_where_it_begins_and_ends() -> None:
+    text = sequence_mermaid(
+        [],
+        [message("request"), within("pay"), within("pay/bank", receiver="c"), within("pay")],
+        {"pay": "saga payment"},
+    )
+    assert text.split("\n")[4:-1] == [
+        "    p0->>p1: hello",
+        "    rect rgba(86, 180, 233, 0.15)",
+        "        Note over p0,p2: ▣ pay begins#58; saga payment",
+        "        p0->>p1: hello",
+        "        rect rgba(86, 180, 233, 0.15)",
+        "            Note over p0,p2: ▣ pay/bank begins",
+        "            p0->>p2: hello",
+        "            Note over p0,p2: ▣ pay/bank is over",
+        "        end",
+        "        p0->>p1: hello",
+        "        Note over p0,p2: ▣ pay is over",
+        "    end",
+    ]
+
+
+def test_conversations_that_alternate_stay_in_order_and_go_on_in_a_new_ground() -> None:
+    text = sequence_mermaid([], [within("x", "1"), within("y", "2"), within("x", "3")])
+    said = [line.strip() for line in text.split("\n") if ": " in line]
+    assert [line.split(": ")[1] for line in said] == [
+        "▣ x begins",
+        "1",
+        "▣ y begins",
+        "2",
+        "▣ y is over",
+        "▣ x goes on",
+        "3",
+        "▣ x is over",
+    ]
+
+
+@given(
+    st.lists(
+        st.builds(
+            within,
+            st.sampled_from(["", "pay", "pay/bank", "ship", "end", "/", "a//b"]) | any_text,
+            any_text,
+            any_text,
+        ),
+        max_size=6,
+    )
+)
+def test_every_ground_is_closed_and_every_line_grammatical_whatever_the_paths(
+    messages: list[Message],
+) -> None:
+    lines = sequence_mermaid([], messages).removesuffix("\n").split("\n")
+    assert all(NESTED.fullmatch(line) for line in lines)
+    depth = 0
+    for line in lines[1:]:
+        depth -= line.strip() == "end"
+        assert line.startswith("    " * (depth + 1))
+        depth += line.strip().startswith("rect ")
+    assert depth == 0
+    assert sum("->>" in line for line in lines) == len(messages)
 
 
 @given(any_text)

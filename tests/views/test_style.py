@@ -57,7 +57,7 @@ def test_every_kind_has_a_glyph_and_a_shape_of_its_own() -> None:
 
 def test_kinds_states_and_marks_never_share_a_glyph() -> None:
     groups = [[look.glyph for look in group.values()] for group in (KINDS, STATES)]
-    glyphs = [*itertools.chain(*groups), style.COMPENSATION_GLYPH]
+    glyphs = [*itertools.chain(*groups), style.COMPENSATION_GLYPH, style.NESTED_GLYPH]
     assert len(set(glyphs)) == len(glyphs)
     marks = {look.glyph for kind, look in MARKS.items() if kind != "pivot"}
     assert not marks & set(glyphs)
