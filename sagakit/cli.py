@@ -669,8 +669,8 @@ def _print_execution(execution: Execution, as_json: bool) -> None:
     if as_json:
         _print_json(_as_json(execution))
         return
-    from sagakit.execution import tell
     from sagakit.scenario import INJECTED
+    from sagakit.story import tell
 
     start = execution.started_at
     rows = [

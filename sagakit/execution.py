@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sagakit.coordinator import State, evolve, replay
 from sagakit.errors import CodecError, IllegalEventError
 from sagakit.events import (
-    AttemptLost,
     CancellationRequested,
     ChildResumed,
-    CompensationAttemptFailed,
     CompensationFailed,
     CompensationStarted,
     CompensationSucceeded,
@@ -28,23 +25,19 @@ from sagakit.events import (
     ExecutionStarted,
     ExecutionStuck,
     ReconcileFailed,
-    SignalReceived,
-    StepAttemptFailed,
     StepFailed,
     StepInDoubt,
-    StepSkipped,
     StepStarted,
     StepSucceeded,
     WaitStarted,
 )
 from sagakit.journal import codec
 from sagakit.saga import Saga
-from sagakit.scenario import INJECTED, FaultKind
-from sagakit.steps import callable_name
+from sagakit.story import Part, join, read_bars, read_messages, rows, tell
 from sagakit.transitions import ACTIVE, StepState
 
 if TYPE_CHECKING:
-    from sagakit.views import Bar, Mark, Mermaid, Message, Picture
+    from sagakit.views import Flow, FlowNode, Mermaid, Picture
 
 
 _BEGINNINGS = (StepStarted, CompensationStarted)
@@ -275,34 +268,73 @@ class Execution:
 
     # -- pictures ---------------------------------------------------------------------------
 
-    def flow(self) -> Picture:
-        """The saga's flow graph, coloured by what happened."""
+    def flow(self, *, opened: int | None = 0) -> Picture:
+        """The saga's flow graph, coloured by what happened.
+
+        Parameters:
+            opened: how many levels of the sagas that do steps are drawn within it; None: all.
+                The others can be opened below the picture.
+        """
         from sagakit.views import flow_picture
 
+        status, edges = self.status, self.saga.edges
+        return flow_picture(self.saga.name, self._flow_nodes(), edges, status, opened=opened)
+
+    def _flow_nodes(self) -> list[FlowNode]:
         doubted = {event.step for event in self.events if isinstance(event, StepInDoubt)}
-        nodes = [
+        inside = {name: child._flow() for name, child in self.children.items()}
+        return [
             msgspec.structs.replace(node, notes=(*node.notes, "was in doubt"))
             if node.name in doubted and node.state != "in doubt"
             else node
-            for node in self.saga.flow_nodes(self.states)
+            for node in self.saga.flow_nodes(self.states, inside)
         ]
-        return flow_picture(self.saga.name, nodes, self.saga.edges, status=self.status)
 
-    def timeline(self) -> Picture:
-        """When each attempt ran: actions above, compensations mirrored below."""
+    def _flow(self) -> Flow:
+        from sagakit.views import Flow, fan_out
+
+        nodes = self._flow_nodes()
+        if self.saga.plan.each:
+            return fan_out(self.saga.name, nodes, self.status)
+        edges = tuple(self.saga.edges)
+        return Flow(title=self.saga.name, nodes=tuple(nodes), edges=edges, status=self.status)
+
+    def timeline(self, *, inside: bool = True) -> Picture:
+        """When each attempt ran: actions above, compensations mirrored below.
+
+        Parameters:
+            inside: with the steps of the sagas that do steps of it, below these.
+        """
         from sagakit.views import timeline_picture
 
-        bars, marks = _Bars(self).read()
-        return timeline_picture(
-            self.saga.name, bars, marks, status=self.status, steps=self.saga.plan.names
-        )
+        parts = self._parts(inside)
+        bars, marks = read_bars(self.history(inside=inside), parts)
+        steps = list(rows(parts))
+        return timeline_picture(self.saga.name, bars, marks, status=self.status, steps=steps)
 
-    def sequence(self) -> Mermaid:
-        """Who said what to whom, as a Mermaid sequence diagram."""
+    def sequence(self, *, inside: bool = True) -> Mermaid:
+        """Who said what to whom, as a Mermaid sequence diagram.
+
+        Parameters:
+            inside: with what is said in the executions that do steps of it.
+        """
         from sagakit.views import Mermaid, sequence_mermaid
 
-        participants, messages = _messages(self)
-        return Mermaid(sequence_mermaid(participants, messages))
+        parts = self._parts(inside)
+        participants, messages = read_messages(self.history(inside=inside), parts)
+        holds = {
+            path: f"for each of {len(saga.steps)}" if saga.plan.each else f"saga {saga.name}"
+            for path, (saga, _) in parts.items()
+            if path
+        }
+        return Mermaid(sequence_mermaid(participants, messages, holds))
+
+    def _parts(self, inside: bool, path: str = "") -> dict[str, Part]:
+        """This execution and those inside, by their paths, for the story to be told."""
+        found = {path: Part(self.saga, self.states)}
+        for name, child in self.children.items() if inside else ():
+            found |= child._parts(inside, join(path, name))
+        return found
 
     def __repr__(self) -> str:
         count = len(self.saga.steps)
@@ -329,9 +361,7 @@ class _Told:
     """The events of an execution that does a step, told piece by piece."""
 
     def __init__(self, name: str, execution: Execution) -> None:
-        self.left = [
-            (f"{name}/{path}" if path else name, event) for path, event in execution.history()
-        ]
+        self.left = [(join(name, path), event) for path, event in execution.history()]
         self.left.reverse()  # the next one is popped from the end
         self._name = name
 
@@ -388,232 +418,9 @@ def _untyped(saga: Saga, events: Iterable[Event]) -> list[str]:
     return []
 
 
-def tell(event: Event, path: str = "") -> tuple[str, str, str]:
-    """An event in words: what happened, the step, the details.
-
-    Parameters:
-        path: of the step that the event's execution does; it stands before the step's name.
-    """
-    what = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
-    details = []
-    if getattr(event, "attempt", 1) > 1:
-        details.append(f"attempt {event.attempt}")  # type: ignore[attr-defined]
-    if getattr(event, "in_doubt", False):
-        details.append("in doubt")
-    if isinstance(event, WaitStarted):
-        details.append(_wait_words(event))
-    if isinstance(event, SignalReceived):
-        whom = "" if event.correlation is None else f" for {event.correlation}"
-        details.append(f"'{event.event}'{whom}")
-    if isinstance(event, CancellationRequested):
-        details.append(f"by {event.by}: {event.why}")
-    if isinstance(event, StepStarted) and event.child is not None:
-        details.append(f"by execution '{event.child}'")
-    if isinstance(event, ExecutionStarted) and event.parent is not None:
-        details.append(f"for step '{event.parent[1]}' of execution '{event.parent[0]}'")
-    if isinstance(event, ExecutionMigrated):
-        details.append(f"to {_version(event)} by {event.by}: {event.why}")
-    if isinstance(event, ExecutionResolved):
-        details.append(f"{event.resolution} {', '.join(event.steps)} by {event.by}: {event.why}")
-    error = getattr(event, "error", None)
-    if error is not None:
-        details.append(f"{error.name}: {error.message}" if error.message else error.name)
-    step = getattr(event, "step", "")
-    return what, f"{path}/{step}".strip("/"), ", ".join(details)
-
-
-def _version(event: ExecutionMigrated) -> str:
-    name = "" if event.version is None else f"{event.version} "
-    return f"version {name}({event.fingerprint})"
-
-
-def _wait_words(event: WaitStarted) -> str:
-    words = []
-    if event.event is not None:
-        words.append(f"for '{event.event}'")
-    if event.correlation is not None:
-        words.append(f"of {event.correlation}")
-    if event.expires_at is not None:
-        most = "" if event.event is None else " at most"
-        words.append(f"for {event.expires_at - event.at:g} s{most}")
-    return " ".join(words)
-
-
 def _at(event: Event) -> float:
     at: float = event.at  # type: ignore[attr-defined]
     return at
-
-
-class _Bars:
-    """Reads the events into the bars and marks of a timeline (seconds from the start)."""
-
-    def __init__(self, execution: Execution) -> None:
-        self.execution = execution
-        self.start = execution.started_at
-        self.open: dict[tuple[str, str], tuple[int, float]] = {}
-        self.bars: list[Bar] = []
-        self.marks: list[Mark] = []
-
-    def read(self) -> tuple[list[Bar], list[Mark]]:
-        from sagakit.views import Mark
-
-        saga = self.execution.saga
-        pivot = saga.plan.names[saga.plan.pivot] if saga.plan.pivot is not None else None
-        for event in self.execution.events:
-            at = _at(event) - self.start
-            match event:
-                case StepStarted(step=step, attempt=attempt):
-                    self.open[step, "action"] = (attempt, at)
-                case CompensationStarted(step=step, attempt=attempt):
-                    self.open[step, "compensation"] = (attempt, at)
-                case StepSucceeded(step=step):
-                    self._close(step, "action", at, "succeeded", "")
-                    if step == pivot:
-                        self.marks.append(Mark(at=at, text="point of no return", kind="pivot"))
-                case StepAttemptFailed(step=step, error=error, in_doubt=in_doubt):
-                    outcome = "in doubt" if in_doubt else "failed"
-                    self._close(step, "action", at, outcome, _error_label(error))
-                case StepFailed(step=step, error=error):
-                    self._close(step, "action", at, "failed", _error_label(error))
-                case StepInDoubt(step=step, error=error):
-                    self._close(step, "action", at, "in doubt", _error_label(error))
-                case AttemptLost(step=step):
-                    side = "action" if (step, "action") in self.open else "compensation"
-                    self._close(step, side, at, "in doubt", "crash")
-                    self.marks.append(Mark(at=at, text="crash, recovered", kind="crash"))
-                case CompensationSucceeded(step=step):
-                    self._close(step, "compensation", at, "compensated", "")
-                case CompensationAttemptFailed(step=step, error=error):
-                    label = _error_label(error)
-                    self._close(step, "compensation", at, "compensation failed", label)
-                case CompensationFailed(step=step, error=error):
-                    label = _error_label(error)
-                    self._close(step, "compensation", at, "compensation failed", label)
-                case StepSkipped(step=step):
-                    self.open[step, "action"] = (1, at)
-                    self._close(step, "action", at, "skipped", "")
-                case WaitStarted(step=step):
-                    self.open[step, "action"] = (1, at)
-                case SignalReceived(event=name):
-                    self.marks.append(Mark(at=at, text=f"signal {name}", kind="signal"))
-                case CancellationRequested(by=by):
-                    self.marks.append(Mark(at=at, text=f"cancelled by {by}", kind="cancelled"))
-                case ExecutionMigrated(by=by):
-                    self.marks.append(Mark(at=at, text=f"migrated by {by}", kind="migrated"))
-                case ExecutionResolved(resolution=resolution, by=by):
-                    self.marks.append(Mark(at=at, text=f"{resolution} by {by}", kind="resolved"))
-        states = self.execution.states
-        for step, side in list(self.open):
-            state = states[step]
-            if state == "pending":  # a wait that backward recovery cut short
-                self._close(step, side, at, "skipped", "called off")
-            else:
-                self._close(step, side, None, "waiting" if state == "waiting" else "running", "")
-        return self.bars, self.marks
-
-    def _close(self, step: str, side: str, end: float | None, outcome: str, label: str) -> None:
-        from sagakit.views import Bar
-
-        attempt, start = self.open.pop((step, side), (0, end or 0.0))
-        if attempt:  # a reconcile settles a step whose last attempt is closed already
-            self.bars.append(
-                Bar(
-                    step=step,
-                    side=side,
-                    attempt=attempt,
-                    start=start,
-                    end=end,
-                    outcome=outcome,
-                    label=label,
-                )
-            )
-
-
-def _error_label(error: ErrorInfo) -> str:
-    """A few words for a picture, where the step is plain from the place."""
-    if error.message.startswith(INJECTED):
-        fault = error.message.removeprefix(INJECTED)
-        return f"injected {next(kind for kind in get_args(FaultKind) if fault.startswith(kind))}"
-    return error.name
-
-
-def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
-    """The conversation between the coordinator and each service (or step, without one)."""
-    from sagakit.views import Message
-
-    saga = execution.saga
-    who = {item.name: item.service or item.name for item in saga.steps}
-    undo = {
-        item.name: callable_name(item.compensation) or f"undo {item.name}"
-        for item in saga.steps
-        if item.compensation is not None
-    }
-    messages: list[Message] = []
-
-    def ask(step: str, text: str) -> None:
-        messages.append(
-            Message(sender="coordinator", receiver=who[step], text=text, kind="request")
-        )
-
-    def answer(step: str, text: str, kind: str) -> None:
-        messages.append(Message(sender=who[step], receiver="coordinator", text=text, kind=kind))
-
-    def note(text: str) -> None:
-        messages.append(
-            Message(sender="coordinator", receiver="coordinator", text=text, kind="note")
-        )
-
-    calls = {
-        name
-        for name, call in zip(saga.plan.names, saga.plan.actions, strict=True)
-        if call is not None
-    }
-    for event in execution.events:
-        match event:
-            case StepStarted(step=step) if step not in calls:
-                pass  # a choice: what it chose follows
-            case StepSucceeded(step=step, result=result) if step not in calls:
-                if saga.plan.index[step] in saga.plan.choices:
-                    note(f"{step}: {result}")
-            case StepFailed(step=step, error=error) if step not in calls:
-                note(f"{step}: {_error_label(error)}")
-            case StepSkipped(step=step):
-                note(f"{step} is skipped")
-            case WaitStarted(step=step):
-                note(f"{step} waits {_wait_words(event)}")
-            case SignalReceived(event=name):
-                messages.append(
-                    Message(sender="world", receiver="coordinator", text=name, kind="request")
-                )
-            case CancellationRequested(by=by, why=why):
-                note(f"{by} calls it off: {why}")
-            case StepStarted(step=step, attempt=attempt):
-                ask(step, step if attempt == 1 else f"{step} (attempt {attempt})")
-            case StepSucceeded(step=step):
-                answer(step, "done", "reply")
-            case StepAttemptFailed(step=step, error=error, in_doubt=in_doubt):
-                answer(step, _error_label(error), "lost" if in_doubt else "error")
-            case StepFailed(step=step, error=error):
-                answer(step, _error_label(error), "error")
-            case StepInDoubt(step=step, error=error):
-                answer(step, _error_label(error), "lost")
-            case ReconcileFailed(step=step):
-                answer(step, "cannot tell", "lost")
-            case AttemptLost(step=step):
-                answer(step, "lost in a crash", "lost")
-            case CompensationStarted(step=step, attempt=attempt):
-                ask(step, undo[step] if attempt == 1 else f"{undo[step]} (attempt {attempt})")
-            case CompensationSucceeded(step=step):
-                answer(step, "undone", "reply")
-            case CompensationAttemptFailed(step=step, error=error):
-                answer(step, _error_label(error), "error")
-            case CompensationFailed(step=step, error=error):
-                answer(step, f"gave up, {_error_label(error)}", "error")
-            case ExecutionResolved(resolution=resolution, by=by, steps=steps):
-                note(f"{by}: {resolution} {', '.join(steps)}")
-    named = {message.sender for message in messages} | {m.receiver for m in messages}
-    services = [name for name in dict.fromkeys(who.values()) if name in named]
-    return ["coordinator", *services], messages
 
 
 def pinned_to(events: Sequence[Event]) -> ExecutionStarted | ExecutionMigrated:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import graphviz
     import networkx
 
-    from sagakit.views import FlowEngine, FlowNode, Picture
+    from sagakit.views import Flow, FlowEngine, FlowNode, Picture
 
 
 class Saga:
@@ -292,20 +292,40 @@ class Saga:
         """(before, after) pairs of step names."""
         return [(above, item.name) for item in self.steps for above in item.after or ()]
 
-    def flow_nodes(self, states: Mapping[str, str] | None = None) -> list[FlowNode]:
-        """The steps as nodes for ``views``; ``states`` colours them as an execution left them."""
-        from sagakit.views import FlowNode
+    def flow_nodes(
+        self,
+        states: Mapping[str, str] | None = None,
+        inside: Mapping[str, Flow] | None = None,
+    ) -> list[FlowNode]:
+        """The steps as nodes for ``views``.
+
+        Parameters:
+            states: colours them as an execution left them.
+            inside: what the executions of the sagas that do steps look like, by the steps' names;
+                of the others the definition is shown.
+        """
+        from sagakit.views import Flow, FlowNode
+
+        inside = dict(inside or {})
+        for name, inner in self.children.items():
+            if name not in inside and not self.plan.each:
+                nodes, edges = tuple(inner.flow_nodes()), tuple(inner.edges)
+                inside[name] = Flow(title=inner.name, nodes=nodes, edges=edges)
 
         return [
             FlowNode(
                 name=item.name,
-                kind="plain" if kind == "compensatable" and item.compensation is None else kind,
+                kind="plain" if kind == "compensatable" and not undoable else kind,
                 state=(states or {}).get(item.name),
                 compensation=_undo_label(item),
                 service=item.service,
                 notes=_notes(item),
+                nested=_nested_words(item),
+                inner=inside.get(item.name),
             )
-            for item, kind in zip(self.steps, self.plan.kinds, strict=True)
+            for item, kind, undoable in zip(
+                self.steps, self.plan.kinds, self.plan.undoable, strict=True
+            )
         ]
 
     def to_graphviz(self) -> graphviz.Digraph:
@@ -314,16 +334,19 @@ class Saga:
 
         return flow_dot(self.name, self.flow_nodes(), self.edges)
 
-    def flow(self, engine: FlowEngine = "own") -> Picture:
+    def flow(self, engine: FlowEngine = "own", *, opened: int | None = 0) -> Picture:
         """The flow graph as a picture.
 
         Parameters:
             engine: ``"own"`` draws the same bytes on every machine, fit to be committed;
                 ``"auto"`` lays out by Graphviz (``dot``, else pygraphviz, else our own).
+            opened: how many levels of the sagas that do steps are drawn within it; None: all.
+                The others can be opened below the picture.
         """
         from sagakit.views import flow_picture
 
-        return flow_picture(self.name, self.flow_nodes(), self.edges, engine=engine)
+        nodes, edges = self.flow_nodes(), self.edges
+        return flow_picture(self.name, nodes, edges, engine=engine, opened=opened)
 
     def __repr__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"
@@ -536,16 +559,20 @@ def _undo_label(item: Step) -> str | None:
     return callable_name(item.compensation) or f"undo {item.name}"
 
 
+def _nested_words(item: Step) -> str:
+    if isinstance(item.action, Nested):
+        count = len(item.action.saga.steps)
+        return f"saga {item.action.saga.name}, {count} step{'' if count == 1 else 's'}"
+    if isinstance(item.action, ForEach):
+        return f"for each of {callable_name(item.action.items) or '…'}"
+    return ""
+
+
 def _notes(item: Step) -> tuple[str, ...]:
     notes = []
     if isinstance(item.action, Wait):
         notes += _wait_notes(item.action)
-    if isinstance(item.action, Nested):
-        count = len(item.action.saga.steps)
-        notes.append(f"saga {item.action.saga.name}, {count} step{'' if count == 1 else 's'}")
     if isinstance(item.action, ForEach):
-        source = callable_name(item.action.items) or "…"
-        notes.append(f"for each of {source}: {item.action.body.name}")
         notes.append(f"{item.action.limit} at once")
     if isinstance(item.action, Choose):
         notes.append(f"chooses by {callable_name(item.action.by) or '…'}")

@@ -24,7 +24,7 @@ from sagakit import (
     step,
     timer,
 )
-from sagakit.steps import Wait
+from sagakit.steps import Nested, Wait
 
 
 def charge() -> str:
@@ -150,16 +150,17 @@ def test_no_picture_or_repr_ever_raises(saga: Saga, data: st.DataObject) -> None
             if item.action.event and data.draw(st.booleans()):
                 scenario = scenario.signal(item.action.event, at=data.draw(st.sampled_from([0, 2])))
             continue
+        name = f"{item.name}/only" if isinstance(item.action, Nested) else item.name
         fault = data.draw(st.sampled_from(["", "", "fail", "once", "lose", "time out", "undo"]))
         match fault:
             case "fail":
-                scenario = scenario.fail(item.name)
+                scenario = scenario.fail(name)
             case "once":
-                scenario = scenario.fail(item.name, 1)
+                scenario = scenario.fail(name, 1)
             case "lose":
-                scenario = scenario.lose_reply(item.name, 1)
+                scenario = scenario.lose_reply(name, 1)
             case "time out":
-                scenario = scenario.time_out(item.name, 1)
+                scenario = scenario.time_out(name, 1)
             case "undo" if item.compensation is not None:
                 scenario = scenario.fail_compensation(item.name)
     if data.draw(st.integers(0, 3)) == 0:

@@ -112,6 +112,8 @@ def _parts(draw: st.DrawFn, depth: int, behind: bool, inside: bool) -> Any:
     if not behind:
         fails = draw(st.sampled_from([None] * 5 + ["refuse", "fail", "retry"]))
     undo = None if behind else draw(st.sampled_from(["undo"] * 6 + ["cannot", None]))
+    if fails and undo:
+        undo = "undo"  # a crash leaves it in doubt: then it is undone, and must not get stuck there
     beside = draw(st.booleans())
     match kind:
         case "step":
@@ -330,7 +332,10 @@ def test_a_crash_after_any_event_leads_to_the_same_end(order, plan):
             _play(after_crash, id, event, kept[id])
         again = resume(saga, kept.pop("root"), scenario=scenario, children=kept)
         assert again.status == execution.status, f"after {cut} events"
-        assert after_crash.left == books.left, f"after {cut} events"
+        if execution.status == "compensated":  # how far what cannot be undone got is chance
+            assert not {key for key in after_crash.left if not _kept_on_purpose(key, again)}
+        else:
+            assert after_crash.left == books.left, f"after {cut} events"
 
 
 def _play(books, id, event, events):

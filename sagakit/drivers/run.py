@@ -494,11 +494,15 @@ class Run:
     def begin_child(self, name: str, input: Any, now: float) -> None:
         """Begin the execution that does this step, whose start is recorded already."""
         id = self.child_id(name)
-        kin = self._kin
-        scenario = None if kin.scenario is None else kin.scenario.inside(name)
         above = (self.state.execution_id, name)
+        scenario, began = self.scenario_of(name)
         saga, seed = self.saga.child(name), self.seed
-        self.adopt(name, Run.begin(saga, input, id, now, seed, scenario, above, kin.began))
+        self.adopt(name, Run.begin(saga, input, id, now, seed, scenario, above, began))
+
+    def scenario_of(self, name: str) -> tuple[Scenario | None, float]:
+        """What of the scenario concerns the saga that does this step, and since when it runs."""
+        kin = self._kin
+        return None if kin.scenario is None else kin.scenario.inside(name), kin.began
 
     def child_id(self, name: str) -> str:
         """The id of the execution that does this step, the last one if there were several."""

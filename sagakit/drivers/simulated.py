@@ -166,18 +166,19 @@ class Simulation:
         if kin.sought:
             sought, kin.sought = kin.sought, []
             for name in sought:
-                run.attach(name, self._kept_child(run, name, kin.began), self.now)
+                run.attach(name, self._kept_child(run, name), self.now)
             self.busy.append(run)
         self.busy += reversed(kin.stirred)  # the first one comes out first
         kin.stirred.clear()
 
-    def _kept_child(self, run: Run, name: str, began: float) -> Run | None:
+    def _kept_child(self, run: Run, name: str) -> Run | None:
         """The execution that does a step, as the journal has it."""
         id = run.child_id(name)
         if id not in self.kept:
             return None
-        events = list(self.kept[id])
-        return Run.resume(run.saga.child(name), events, self.now, run.seed, began=began)
+        scenario, began = run.scenario_of(name)
+        saga, events = run.saga.child(name), list(self.kept[id])
+        return Run.resume(saga, events, self.now, run.seed, scenario, began)
 
     def _make(self, attempt: Attempt) -> None:
         call = attempt.call

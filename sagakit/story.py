@@ -1,0 +1,364 @@
+"""What the events of executions tell: in words, as the bars of a timeline, as messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, get_args
+
+from sagakit.events import (
+    AttemptLost,
+    CancellationRequested,
+    ChildStuck,
+    CompensationAttemptFailed,
+    CompensationFailed,
+    CompensationStarted,
+    CompensationSucceeded,
+    ErrorInfo,
+    Event,
+    ExecutionMigrated,
+    ExecutionResolved,
+    ExecutionStarted,
+    ReconcileFailed,
+    SignalReceived,
+    StepAttemptFailed,
+    StepFailed,
+    StepInDoubt,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+    WaitStarted,
+)
+from sagakit.saga import Saga
+from sagakit.scenario import INJECTED, FaultKind
+from sagakit.steps import callable_name
+
+if TYPE_CHECKING:
+    from sagakit.views import Bar, Mark, Message
+
+# (path, event): the path is that of the step which the event's execution does, ``outer/inner``.
+History = Sequence[tuple[str, Event]]
+
+
+class Part(NamedTuple):
+    """An execution within the story: its saga, and where each of its steps stands in the end."""
+
+    saga: Saga
+    states: Mapping[str, str]
+
+
+Parts = Mapping[str, Part]  # by their paths; that of the outermost one is empty
+
+
+def join(path: str, step: str) -> str:
+    """The path of a step of the execution at ``path``."""
+    return f"{path}/{step}" if path and step else path or step
+
+
+# -- in words -------------------------------------------------------------------------------
+
+
+def tell(event: Event, path: str = "") -> tuple[str, str, str]:
+    """An event in words: what happened, the step, the details.
+
+    Parameters:
+        path: of the step that the event's execution does; it stands before the step's name.
+    """
+    what = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
+    details = []
+    if getattr(event, "attempt", 1) > 1:
+        details.append(f"attempt {event.attempt}")  # type: ignore[attr-defined]
+    if getattr(event, "in_doubt", False):
+        details.append("in doubt")
+    if isinstance(event, WaitStarted):
+        details.append(_wait_words(event))
+    if isinstance(event, SignalReceived):
+        whom = "" if event.correlation is None else f" for {event.correlation}"
+        details.append(f"'{event.event}'{whom}")
+    if isinstance(event, CancellationRequested):
+        details.append(f"by {event.by}: {event.why}")
+    if isinstance(event, StepStarted) and event.child is not None:
+        details.append(f"by execution '{event.child}'")
+    if isinstance(event, ExecutionStarted) and event.parent is not None:
+        details.append(f"for step '{event.parent[1]}' of execution '{event.parent[0]}'")
+    if isinstance(event, ExecutionMigrated):
+        details.append(f"to {_version(event)} by {event.by}: {event.why}")
+    if isinstance(event, ExecutionResolved):
+        details.append(f"{event.resolution} {', '.join(event.steps)} by {event.by}: {event.why}")
+    error = getattr(event, "error", None)
+    if error is not None:
+        details.append(f"{error.name}: {error.message}" if error.message else error.name)
+    step = getattr(event, "step", "")
+    return what, f"{path}/{step}".strip("/"), ", ".join(details)
+
+
+def _version(event: ExecutionMigrated) -> str:
+    name = "" if event.version is None else f"{event.version} "
+    return f"version {name}({event.fingerprint})"
+
+
+def _wait_words(event: WaitStarted) -> str:
+    words = []
+    if event.event is not None:
+        words.append(f"for '{event.event}'")
+    if event.correlation is not None:
+        words.append(f"of {event.correlation}")
+    if event.expires_at is not None:
+        most = "" if event.event is None else " at most"
+        words.append(f"for {event.expires_at - event.at:g} s{most}")
+    return " ".join(words)
+
+
+# -- as bars --------------------------------------------------------------------------------
+
+
+def rows(parts: Parts, path: str = "") -> Iterator[str]:
+    """The paths of all steps in reading order, those inside a step below it."""
+    for name in parts[path].saga.plan.names:
+        inner = join(path, name)
+        yield inner
+        if inner in parts:
+            yield from rows(parts, inner)
+
+
+def read_bars(history: History, parts: Parts) -> tuple[list[Bar], list[Mark]]:
+    """When each attempt ran (seconds from the start), and what happened at one instant."""
+    bars = _Bars(parts, _at(history[0][1]))
+    for path, event in history:
+        bars.take(path, event)
+    bars.end()
+    return bars.bars, bars.marks
+
+
+def _at(event: Event) -> float:
+    at: float = event.at  # type: ignore[attr-defined]
+    return at
+
+
+class _Bars:
+    """Collects the bars and marks of a timeline."""
+
+    def __init__(self, parts: Parts, start: float) -> None:
+        self.parts = parts
+        self.start = start
+        self.now = 0.0
+        self.open: dict[tuple[str, str, str], tuple[int, float]] = {}  # path, step, side
+        self.bars: list[Bar] = []
+        self.marks: list[Mark] = []
+
+    def take(self, path: str, event: Event) -> None:
+        at = self.now = _at(event) - self.start
+        match event:
+            case StepStarted(step=step, attempt=attempt):
+                self.open[path, step, "action"] = (attempt, at)
+            case CompensationStarted(step=step, attempt=attempt):
+                self.open[path, step, "compensation"] = (attempt, at)
+            case StepSucceeded(step=step):
+                self._close(path, step, "action", at, "succeeded", "")
+                plan = self.parts[path].saga.plan
+                if plan.index[step] == plan.pivot:
+                    self._mark(path, "point of no return", "pivot")
+            case StepAttemptFailed(step=step, error=error, in_doubt=in_doubt):
+                outcome = "in doubt" if in_doubt else "failed"
+                self._close(path, step, "action", at, outcome, _error_label(error))
+            case StepFailed(step=step, error=error):
+                self._close(path, step, "action", at, "failed", _error_label(error))
+            case StepInDoubt(step=step, error=error):
+                self._close(path, step, "action", at, "in doubt", _error_label(error))
+            case AttemptLost(step=step):
+                side = "action" if (path, step, "action") in self.open else "compensation"
+                self._close(path, step, side, at, "in doubt", "crash")
+                self._mark(path, "crash, recovered", "crash")
+            case ChildStuck(step=step) if (path, step, "action") in self.open:
+                self._close(path, step, "action", at, "failed", "stuck inside")
+            case ChildStuck(step=step):
+                self._close(path, step, "compensation", at, "compensation failed", "stuck inside")
+            case CompensationSucceeded(step=step):
+                self._close(path, step, "compensation", at, "compensated", "")
+            case CompensationAttemptFailed(step=step, error=error):
+                label = _error_label(error)
+                self._close(path, step, "compensation", at, "compensation failed", label)
+            case CompensationFailed(step=step, error=error):
+                label = _error_label(error)
+                self._close(path, step, "compensation", at, "compensation failed", label)
+            case StepSkipped(step=step):
+                self.open[path, step, "action"] = (1, at)
+                self._close(path, step, "action", at, "skipped", "")
+            case WaitStarted(step=step):
+                self.open[path, step, "action"] = (1, at)
+            case SignalReceived(event=name):
+                self._mark(path, f"signal {name}", "signal")
+            case CancellationRequested(by=by) if not path:
+                self._mark(path, f"cancelled by {by}", "cancelled")
+            case ExecutionMigrated(by=by):
+                self._mark(path, f"migrated by {by}", "migrated")
+            case ExecutionResolved(resolution=resolution, by=by):
+                self._mark(path, f"{resolution} by {by}", "resolved")
+
+    def end(self) -> None:
+        """Close what is open at the end of the story."""
+        for path, step, side in list(self.open):
+            state = self.parts[path].states[step]
+            if state == "pending":  # a wait that backward recovery cut short
+                self._close(path, step, side, self.now, "skipped", "called off")
+            else:
+                outcome = "waiting" if state == "waiting" else "running"
+                self._close(path, step, side, None, outcome, "")
+
+    def _mark(self, path: str, text: str, kind: str) -> None:
+        from sagakit.views import Mark
+
+        where = f"{path}: " if path else ""
+        self.marks.append(Mark(at=self.now, text=f"{where}{text}", kind=kind))
+
+    def _close(
+        self, path: str, step: str, side: str, end: float | None, outcome: str, label: str
+    ) -> None:
+        from sagakit.views import Bar
+
+        attempt, start = self.open.pop((path, step, side), (0, end or 0.0))
+        if attempt:  # a reconcile settles a step whose last attempt is closed already
+            name = join(path, step)
+            self.bars.append(
+                Bar(
+                    step=name,
+                    side=side,
+                    attempt=attempt,
+                    start=start,
+                    end=end,
+                    outcome=outcome,
+                    label=label,
+                )
+            )
+
+
+def _error_label(error: ErrorInfo) -> str:
+    """A few words for a picture, where the step is plain from the place."""
+    if INJECTED in error.message:
+        fault = error.message.rpartition(INJECTED)[2]
+        return f"injected {next(kind for kind in get_args(FaultKind) if fault.startswith(kind))}"
+    return error.name
+
+
+# -- as messages ----------------------------------------------------------------------------
+
+
+def read_messages(history: History, parts: Parts) -> tuple[list[str], list[Message]]:
+    """The conversation between the coordinator and each service (or step, without one)."""
+    talk = _Talk(parts)
+    for path, event in history:
+        talk.take(path, event)
+    named = {message.sender for message in talk.messages} | {m.receiver for m in talk.messages}
+    services = [name for name in dict.fromkeys(talk.who.values()) if name in named]
+    return ["coordinator", *services], talk.messages
+
+
+class _Talk:
+    """Collects the messages of a sequence diagram."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.messages: list[Message] = []
+        self.who: dict[tuple[str, str], str] = {}  # path and step: who is asked
+        self.what: dict[tuple[str, str], str] = {}  # and for what
+        self.undo: dict[tuple[str, str], str] = {}
+        self.calls: set[tuple[str, str]] = set()
+        self.choices: set[tuple[str, str]] = set()
+        self.within: dict[str, str] = {}  # by path
+        for path, (saga, _) in parts.items():
+            self._introduce(path, saga)
+
+    def _introduce(self, path: str, saga: Saga) -> None:
+        above, _, last = path.rpartition("/")
+        # what is done for many items is one conversation
+        self.within[path] = self.within[above] if last.isdecimal() and above else path
+        names = saga.plan.names
+        for number, item in enumerate(saga.steps):
+            key = path, item.name
+            label = saga.body.name if saga.plan.each else item.name  # type: ignore[attr-defined]
+            self.who[key] = item.service or label
+            self.what[key] = f"{label} {item.name}" if saga.plan.each else label
+            if item.compensation is not None:
+                self.undo[key] = callable_name(item.compensation) or f"undo {label}"
+            if saga.plan.actions[number] is not None:
+                self.calls.add(key)
+        self.choices |= {(path, names[number]) for number in saga.plan.choices}
+
+    def _say(self, path: str, sender: str, receiver: str, text: str, kind: str) -> None:
+        from sagakit.views import Message
+
+        within = self.within[path]
+        self.messages.append(
+            Message(sender=sender, receiver=receiver, text=text, kind=kind, within=within)
+        )
+
+    def _ask(self, path: str, step: str, what: str, attempt: int) -> None:
+        text = what if attempt == 1 else f"{what} (attempt {attempt})"
+        self._say(path, "coordinator", self.who[path, step], text, "request")
+
+    def _answer(self, path: str, step: str, text: str, kind: str) -> None:
+        self._say(path, self.who[path, step], "coordinator", text, kind)
+
+    def _note(self, path: str, text: str) -> None:
+        self._say(path, "coordinator", "coordinator", text, "note")
+
+    def take(self, path: str, event: Event) -> None:
+        step = getattr(event, "step", None)
+        if step is not None and (path, step) not in self.calls:
+            self._take_special(path, step, event)
+            return
+        match event:
+            case SignalReceived(event=name):
+                self._say(path, "world", "coordinator", name, "request")
+            case CancellationRequested(by=by, why=why) if not path:
+                self._note(path, f"{by} calls it off: {why}")
+            case ExecutionResolved(resolution=resolution, by=by, steps=steps):
+                self._note(path, f"{by}: {resolution} {', '.join(steps)}")
+            case StepSkipped():
+                self._note(path, f"{step} is skipped")
+            case StepStarted(attempt=attempt):
+                self._ask(path, str(step), self.what[path, str(step)], attempt)
+            case StepSucceeded():
+                self._answer(path, str(step), "done", "reply")
+            case StepAttemptFailed(error=error, in_doubt=in_doubt):
+                self._answer(path, str(step), _error_label(error), "lost" if in_doubt else "error")
+            case StepFailed(error=error):
+                self._answer(path, str(step), _error_label(error), "error")
+            case StepInDoubt(error=error):
+                self._answer(path, str(step), _error_label(error), "lost")
+            case ReconcileFailed():
+                self._answer(path, str(step), "cannot tell", "lost")
+            case AttemptLost():
+                self._answer(path, str(step), "lost in a crash", "lost")
+            case _:
+                self._take_undo(path, event)
+
+    def _take_undo(self, path: str, event: Event) -> None:
+        match event:
+            case CompensationStarted(step=step, attempt=attempt):
+                self._ask(path, step, self.undo[path, step], attempt)
+            case CompensationSucceeded(step=step):
+                self._answer(path, step, "undone", "reply")
+            case CompensationAttemptFailed(step=step, error=error):
+                self._answer(path, step, _error_label(error), "error")
+            case CompensationFailed(step=step, error=error):
+                self._answer(path, step, f"gave up, {_error_label(error)}", "error")
+
+    def _take_special(self, path: str, step: str, event: Event) -> None:
+        """Of a step that calls nobody itself: it waits, chooses, or a saga does it."""
+        match event:
+            case StepSucceeded(result=result) if (path, step) in self.choices:
+                self._note(path, f"{step}: {result}")
+            case StepFailed(error=error):
+                self._note(path, f"{step}: {_error_label(error)}")
+            case StepSkipped():
+                self._note(path, f"{step} is skipped")
+            case WaitStarted():
+                self._note(path, f"{step} waits {_wait_words(event)}")
+            case ChildStuck():
+                self._note(path, f"{step} is stuck inside")
+            case CompensationStarted() if (path, step) in self.undo:
+                self._take_undo(path, event)
+            case CompensationSucceeded() if (path, step) in self.undo:
+                self._take_undo(path, event)
+            case CompensationAttemptFailed() | CompensationFailed():
+                self._take_undo(path, event)
