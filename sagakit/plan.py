@@ -262,8 +262,12 @@ _TYPES: tuple[tuple[str, Any, str], ...] = (
 )
 
 
-def problems(steps: Sequence[Step]) -> list[str]:
-    """Everything wrong with these steps, each naming the step and the cure; empty when sound."""
+def problems(steps: Sequence[Step], *, retriable: bool = False) -> list[str]:
+    """Everything wrong with these steps, each naming the step and the cure; empty when sound.
+
+    Parameters:
+        retriable: all of them stand after the pivot of another saga.
+    """
     if not steps:
         return ["has no steps; give at least one"]
     nameless = [step for step in steps if not isinstance(step.name, str)]
@@ -274,7 +278,7 @@ def problems(steps: Sequence[Step]) -> list[str]:
         found += _options(step)
     cycles = _cycles(steps)
     found += cycles + _pivots(steps)
-    found += [] if cycles else _nested_pivots(steps)
+    found += [] if cycles or retriable else _nested_pivots(steps)
     if not cycles and len({step.name for step in steps}) == len(steps):
         found += _places(steps)
         if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):

@@ -87,7 +87,7 @@ class Saga:
             found.append(f"{item!r} is not a step; {cure}")
         placed = _place([item for item in steps if isinstance(item, Step)])
         if not strangers:
-            found += problems(placed)
+            found += self._problems(placed)
         deadline = number(deadline)
         if deadline is not None and not (is_seconds(deadline) and deadline > 0):
             found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
@@ -110,6 +110,9 @@ class Saga:
 
     plan: Plan
     children: Mapping[str, Saga]  # the sagas that do steps, by the steps' names
+
+    def _problems(self, steps: Sequence[Step]) -> list[str]:
+        return problems(steps)
 
     def _compile(self) -> Plan:
         return Plan(self.steps, self.deadline)
@@ -406,6 +409,9 @@ class FanOut(Saga):
     def __reduce__(self) -> tuple[object, ...]:
         folded = functools.partial(FanOut, self.name, self.body, **self.each)
         return _unfolded, (folded, len(self.steps) if self.plan.each else None)
+
+    def _problems(self, steps: Sequence[Step]) -> list[str]:
+        return problems(steps, retriable=self.each["retriable"])
 
     def _compile(self) -> Plan:
         return Plan(self.steps, None, retriable=self.each["retriable"])
