@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
-from sagakit import Engine, Saga, Scenario, await_event, step, timer
+from sagakit import (
+    Engine,
+    Saga,
+    Scenario,
+    StepContext,
+    TerminalError,
+    await_event,
+    for_each,
+    step,
+    sub_saga,
+    timer,
+)
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.services import CheckoutWorld
 
@@ -85,3 +98,67 @@ def wait(path: str, kill_at: int) -> None:
     journal = KillingJournal(Path(path), Path(f"{path}.acknowledged"), kill_at, after=True)
     with Engine(journal) as engine:
         engine.run(WAITING, id="one", scenario=SIGNALLED)
+
+
+class Ledger:
+    """A participant: entries by idempotency key in an SQLite file of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.connection.execute("PRAGMA busy_timeout=10000")
+        self.connection.execute(
+            "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, undone INTEGER NOT NULL)"
+        )
+        self.lock = threading.Lock()
+
+    def act(self, ctx: StepContext) -> None:
+        with self.lock:
+            self.connection.execute(
+                "INSERT OR IGNORE INTO entries VALUES (?, 0)", (ctx.action_key,)
+            )
+
+    def undo(self, ctx: StepContext) -> None:
+        with self.lock:
+            self.connection.execute(
+                "INSERT INTO entries VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET undone = 1",
+                (ctx.action_key,),
+            )
+
+    def standing(self) -> list[str]:
+        """The keys of what was done and not undone."""
+        rows = self.connection.execute("SELECT key FROM entries WHERE NOT undone ORDER BY key")
+        return [key for (key,) in rows]
+
+
+def refuse() -> None:
+    raise TerminalError("no")
+
+
+def items() -> list[int]:
+    return [1, 2, 3]
+
+
+def family(ledger: Ledger, *, fails: bool) -> Saga:
+    """A saga that holds a saga, that works on items, with a saga for each of others."""
+    inner = Saga("inner", step(ledger.act, ledger.undo, name="x"))
+    middle = Saga(
+        "middle",
+        for_each("lines", items, step(ledger.act, ledger.undo, name="line"), limit=2),
+        sub_saga(inner),
+    )
+    return Saga(
+        "outer",
+        sub_saga(middle),
+        for_each("each", items, inner, limit=2),
+        step(refuse if fails else ledger.act, name="last"),
+    )
+
+
+def run_family(path: str, kill_at: int, fails: bool) -> None:
+    """Recover or run it; die after the given commit."""
+    ledger = Ledger(Path(f"{path}.ledger"))
+    journal = KillingJournal(Path(path), Path(f"{path}.acknowledged"), kill_at, after=True)
+    saga = family(ledger, fails=fails)
+    with Engine(journal) as engine:
+        engine.recover(saga)
+        engine.run(saga, id="one")

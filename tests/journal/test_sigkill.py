@@ -153,3 +153,29 @@ def test_a_wait_killed_at_any_commit_ends_as_one_that_was_not(tmp_path, kill_at)
     names = [type(event).__name__ for event in execution.events]
     assert names.count("WaitStarted") == 2
     assert names.count("SignalReceived") == 1
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["to the end", "and back"])
+def test_a_family_killed_after_every_commit_ends_as_one_that_was_not(tmp_path, fails):
+    """One process after the other, each killed one commit later than the one before it began."""
+    path = tmp_path / "journal.db"
+    deaths = 0
+    while True:
+        child = _context.Process(target=kill_child.run_family, args=(str(path), 2, fails))
+        child.start()
+        child.join(60)
+        assert child.exitcode in (0, -signal.SIGKILL)
+        if child.exitcode == 0:
+            break
+        deaths += 1
+        assert deaths < 200, "it does not come nearer to its end"
+    assert deaths > 5
+    ledger = kill_child.Ledger(tmp_path / "journal.db.ledger")
+    with Engine(path, sagas=[kill_child.family(ledger, fails=fails)]) as engine:
+        rows = engine.list()
+        assert {row.status for row in rows} == {"compensated" if fails else "completed"}
+        assert len(rows) == 8
+        assert engine.journal.verify() == []
+    keys = [f"one/middle/lines/{n}/action" for n in range(3)]
+    keys += ["one/middle/inner/x/action", *(f"one/each/{n}/x/action" for n in range(3))]
+    assert ledger.standing() == ([] if fails else sorted([*keys, "one/last/action"]))
