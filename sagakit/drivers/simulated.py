@@ -101,7 +101,7 @@ class Simulation:
         self.run = run
         self.now = now
         self.kept = kept
-        self.busy: list[Run] = [run]  # those in which something has happened
+        self.busy: list[Run] = []  # those in which something has happened
         self._alarms: list[tuple[float, int, Run]] = []  # a heap of when to look at which again
         self._count = 0
         self.pending: list[Attempt] = []  # attempts that need a loop, before there is one
@@ -109,16 +109,18 @@ class Simulation:
 
     def finish(self) -> Execution:
         run = self.run
-        self.pump()
-        while self._alarms and not self.pending and (due := self.next_due()) is not None:
-            self.now = max(self.now, due)
+        self._advance(run)
+        if self.busy or run.state.phase in ACTIVE:
             self.pump()
-        if self.pending:
-            from sagakit.drivers.virtual import finish_on_loop
+            while not self.pending and (due := self.next_due()) is not None:
+                self.now = max(self.now, due)
+                self.pump()
+            if self.pending:
+                from sagakit.drivers.virtual import finish_on_loop
 
-            finish_on_loop(self)
-        else:
-            assert run.state.phase not in ACTIVE or run.resting, "nothing is under way or due"
+                finish_on_loop(self)
+            else:
+                assert run.state.phase not in ACTIVE or run.resting, "nothing is under way or due"
         return run.execution()
 
     def pump(self) -> None:
@@ -129,17 +131,19 @@ class Simulation:
             run.alarm = None
             busy.append(run)
         while busy:
-            run = busy.pop()
-            take_up_all = run.take_up_all
-            while attempts := take_up_all(self.now):
-                for attempt in attempts:
-                    self._make(attempt)
-            if run.kin is not None:
-                self._stir(run, run.kin)
-            if run.state.phase in ACTIVE:
-                due = run.next_due()
-                if due is not None and (run.alarm is None or due < run.alarm):
-                    self._set_alarm(run, due)
+            self._advance(busy.pop())
+
+    def _advance(self, run: Run) -> None:
+        take_up_all = run.take_up_all
+        while attempts := take_up_all(self.now):
+            for attempt in attempts:
+                self._make(attempt)
+        if run.kin is not None:
+            self._stir(run, run.kin)
+        if run.state.phase in ACTIVE:
+            due = run.next_due()
+            if due is not None and (run.alarm is None or due < run.alarm):
+                self._set_alarm(run, due)
 
     def _set_alarm(self, run: Run, due: float) -> None:
         run.alarm = due

@@ -160,23 +160,28 @@ class Core:
 
     def _stir(self, live: Live, kin: Kin) -> list[Live]:
         """Find the children that it seeks; those with whom to go on because of it."""
-        found = []
-        if kin.sought:
-            sought, kin.sought = kin.sought, []
-            assert self._find_child is not None, "only an engine has begun without children"
-            for name in sought:
-                live.run.attach(name, self._find_child(live.run, name), time.time())
-            found.append(live)
-        for run in reversed(kin.stirred):  # the first one comes out first
+        found = [live] if kin.sought else []
+        stirred = self._find_children(live.run, kin)
+        for run in stirred:
             other = self.live.get(run.state.execution_id)
+            if other is None and run.state.phase not in ACTIVE and run.kin is not None:
+                stirred += self._find_children(run, run.kin)  # only to be told of
             if other is None and run.state.phase in ACTIVE:
                 answer: Future[Execution] = Future()  # nobody waits for it but its parent
                 answer.set_running_or_notify_cancel()
                 other = self._enter(run, answer, live.context)
             if other is not None:
                 found.append(other)
-        kin.stirred.clear()
-        return found
+        return found[::-1]  # the first one is to come out first
+
+    def _find_children(self, run: Run, kin: Kin) -> list[Run]:
+        """Attach the children that an execution seeks; all that it has stirred."""
+        sought, kin.sought = kin.sought, []
+        for name in sought:
+            assert self._find_child is not None, "only an engine has begun without children"
+            run.attach(name, self._find_child(run, name), time.time())
+        stirred, kin.stirred = kin.stirred, []
+        return stirred
 
     def _flush(self) -> None:
         self._flush_due = False
