@@ -17,7 +17,10 @@ from typing import Any
 from sagakit.errors import IllegalEventError
 from sagakit.events import (
     AskReconcile,
+    AttemptAdmitted,
+    AttemptHeld,
     AttemptLost,
+    BreakerChanged,
     CancellationRequested,
     Command,
     CompensationAttemptFailed,
@@ -35,6 +38,7 @@ from sagakit.events import (
     ExecutionResolved,
     ExecutionStarted,
     ExecutionStuck,
+    HedgeStarted,
     PassDeadline,
     ReconcileFailed,
     ReconcileStarted,
@@ -270,6 +274,7 @@ def action_failed(
     in_doubt: bool,
     at: float,
     chance: float = 0.0,
+    not_before: float = 0.0,
 ) -> Event:
     """The event for an attempt that raised or timed out: is there another, is it in doubt?
 
@@ -278,6 +283,7 @@ def action_failed(
         in_doubt: this attempt may have had its effect.
         at: now, in seconds.
         chance: a number in [0, 1) for the jitter.
+        not_before: the time before which another attempt is useless.
     """
     plan = state.plan
     number = plan.index[name]
@@ -286,7 +292,7 @@ def action_failed(
     failures = state.failures.get(number, 0) + 1
     retriable = plan.kinds[number] == "retriable"
     if state.phase is _FORWARD and not terminal and (retriable or failures < retry.attempts):
-        retry_at = at + retry.delay(failures, chance)
+        retry_at = max(at + retry.delay(failures, chance), not_before)
         return StepAttemptFailed(name, attempt, at, error, retry_at, in_doubt)
     if not retriable and (in_doubt or number in state.doubtful):
         return StepInDoubt(name, attempt, at, error)
@@ -301,6 +307,7 @@ def compensation_failed(
     terminal: bool,
     at: float,
     chance: float = 0.0,
+    not_before: float = 0.0,
 ) -> Event:
     """The event for a compensation's attempt that raised or timed out."""
     number = state.plan.index[name]
@@ -308,7 +315,7 @@ def compensation_failed(
     retry = state.plan.compensation_retry[number]
     failures = state.failures.get(number, 0) + 1
     if not terminal and failures < retry.attempts:
-        retry_at = at + retry.delay(failures, chance)
+        retry_at = max(at + retry.delay(failures, chance), not_before)
         return CompensationAttemptFailed(name, attempt, at, error, retry_at)
     return CompensationFailed(name, attempt, at, error)
 
@@ -803,6 +810,13 @@ def _execution_migrated(state: State, event: ExecutionMigrated) -> None:
         raise _refuse(state, event, "has steps under way")
 
 
+def _noted(state: State, event: Event) -> None:
+    """What happened to a call on its way: nothing moves. It can only be said of what goes on."""
+    if hasattr(event, "step"):
+        _find(state, event)
+    _active(state, event)
+
+
 # -- timers ---------------------------------------------------------------------------------
 
 
@@ -834,6 +848,10 @@ APPLY: dict[type[Event], Callable[[State, Any], None]] = {
     CompensationAttemptFailed: _compensation_attempt_failed,
     CompensationFailed: _compensation_failed,
     DeadlinePassed: _deadline_passed,
+    AttemptHeld: _noted,
+    AttemptAdmitted: _noted,
+    BreakerChanged: _noted,
+    HedgeStarted: _noted,
     WaitStarted: _wait_started,
     SignalReceived: _signal_received,
     CancellationRequested: _cancellation_requested,

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable,
 from typing import TYPE_CHECKING, Any, Literal
 
 from sagakit.quantities import is_seconds
+from sagakit.resilience import Service
 from sagakit.spec import Retry, Simulated, nearest
 from sagakit.steps import Choose, OnTimeout, Wait
 
@@ -86,11 +87,13 @@ class Plan:
         "compensations",
         "deadline",
         "dependents",
+        "guards",
         "index",
         "kinds",
         "missing",
         "names",
         "pivot",
+        "reads",
         "reconciles",
         "retry",
         "roots",
@@ -99,7 +102,9 @@ class Plan:
         "whens",
     )
 
-    def __init__(self, steps: Sequence[Step], deadline: float | None) -> None:
+    def __init__(
+        self, steps: Sequence[Step], deadline: float | None, services: Sequence[Service] = ()
+    ) -> None:
         calls: dict[int, Call] = {}
 
         def call(function: Callable[..., Any] | None) -> Call | None:
@@ -157,6 +162,11 @@ class Plan:
         self.compensation_retry = [step.compensation_retry or COMPENSATION_RETRY for step in steps]
         self.compensation_timeout = [step.compensation_timeout for step in steps]
         self.deadline = deadline
+        by_name = {service.name: service for service in services}
+        guards = [by_name.get(step.service or "") for step in steps]
+        # None where nothing is guarded: the one test that a saga without services costs
+        self.guards = guards if services else None
+        self.reads = [step.read for step in steps]
 
     def _derive_kinds(self, size: int) -> list[Kind]:
         kinds: list[Kind] = ["compensatable"] * size
@@ -193,6 +203,7 @@ _TYPES: tuple[tuple[str, Any, str], ...] = (
     ("pivot", bool, "True or False"),
     ("idempotent", bool, "True or False"),
     ("service", str | None, "text"),
+    ("read", bool, "True or False"),
     ("description", str, "text"),
 )
 
@@ -213,6 +224,38 @@ def problems(steps: Sequence[Step]) -> list[str]:
         found += _places(steps)
         if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):
             found += _branches(steps)
+    return found
+
+
+def service_problems(services: Sequence[object], steps: Sequence[Step]) -> list[str]:
+    """What is wrong with the services of a saga of these steps, each with its cure."""
+    found = []
+    owned: dict[str, list[Step]] = {}
+    for step in steps:
+        if isinstance(step.service, str):
+            owned.setdefault(step.service, []).append(step)
+    seen: dict[object, int] = {}
+    for service in services:
+        if not isinstance(service, Service):
+            found.append(f"{service!r} is not a service; give Service('NAME', …)")
+            continue
+        place = f"service '{service.name}'"
+        found += [f"{place}: {problem}" for problem in service.problems()]
+        seen[service.name] = count = seen.get(service.name, 0) + 1
+        if count == 2:
+            found.append(f"{place} is defined more than once; keep one, with all its policies")
+        if count > 1:
+            continue
+        steps_of = owned.get(service.name, [])
+        if not steps_of:
+            near = nearest(str(service.name), owned) if len(found) < _NEAR else ""
+            cure = near or "; give a step service=, or drop it"
+            found.append(f"{place} is named by no step{cure}")
+        elif service.hedge is not None and not any(step.read for step in steps_of):
+            found.append(
+                f"{place} has a hedge, and none of its steps is a read; declare one that has no "
+                "effect read=True, or drop the hedge"
+            )
     return found
 
 
@@ -302,6 +345,8 @@ def _options(step: Step) -> list[str]:
         for option in ("compensation_retry", "compensation_timeout"):
             if getattr(step, option) is not None:
                 found.append(f"{place}: {option} without a compensation; add one or drop {option}")
+    if step.read is True and step.compensation is not None:
+        found.append(f"{place} only reads, which leaves nothing to undo; drop its compensation")
     return found
 
 
@@ -328,7 +373,7 @@ def _wait(step: Step, wait: Wait) -> list[str]:
 def _calls_nothing(step: Step, what: str) -> list[str]:
     return [
         f"step '{step.name}' {what} and calls nothing; drop its {option}"
-        for option in ("retry", "timeout", "reconcile", "idempotent")
+        for option in ("retry", "timeout", "reconcile", "idempotent", "read")
         if getattr(step, option)
     ]
 

@@ -15,8 +15,9 @@ import msgspec
 from sagakit import spec as _spec
 from sagakit.difference import Difference, changed
 from sagakit.errors import DefinitionError, InputError
-from sagakit.plan import Kind, Plan, keys_of, problems
+from sagakit.plan import Kind, Plan, keys_of, problems, service_problems
 from sagakit.quantities import is_seconds, number
+from sagakit.resilience import Service
 from sagakit.spec import Simulated
 from sagakit.steps import Action, Choose, Step, Wait, callable_name, default_after, step
 
@@ -38,12 +39,23 @@ class Saga:
         deadline: seconds from the start until which the pivot must be tried (or, without one,
             the end reached); after it the saga is recovered backward.
         description: one sentence for people.
+        services: what protects the services that steps name by their ``service``; one that has
+            none here is called as often as the steps say.
 
     Raises:
         DefinitionError: lists every problem found, each with its cure.
     """
 
-    __slots__ = ("__dict__", "deadline", "description", "input_schema", "name", "steps", "version")
+    __slots__ = (
+        "__dict__",
+        "deadline",
+        "description",
+        "input_schema",
+        "name",
+        "services",
+        "steps",
+        "version",
+    )
 
     name: str
     steps: tuple[Step, ...]
@@ -51,6 +63,7 @@ class Saga:
     input_schema: Mapping[str, Any] | None
     deadline: float | None
     description: str
+    services: tuple[Service, ...]
 
     def __init__(
         self,
@@ -60,6 +73,7 @@ class Saga:
         input_schema: Mapping[str, Any] | None = None,
         deadline: float | None = None,
         description: str = "",
+        services: Iterable[Service] = (),
     ) -> None:
         found = []
         subject = f"saga '{name}'"
@@ -77,6 +91,9 @@ class Saga:
         placed = _place([item for item in steps if isinstance(item, Step)])
         if not strangers:
             found += problems(placed)
+        alone = isinstance(services, Service) or not isinstance(services, Iterable)
+        guarded: tuple[Any, ...] = (services,) if alone else tuple(services)
+        found += service_problems(guarded, placed)
         deadline = number(deadline)
         if deadline is not None and not (is_seconds(deadline) and deadline > 0):
             found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
@@ -94,7 +111,8 @@ class Saga:
         put("input_schema", None if input_schema is None else copy.deepcopy(dict(input_schema)))
         put("deadline", deadline)
         put("description", description)
-        put("plan", Plan(placed, self.deadline))
+        put("services", guarded)
+        put("plan", Plan(placed, self.deadline, self.services))
 
     plan: Plan
 
@@ -112,12 +130,14 @@ class Saga:
                 "input_schema": self.input_schema,
                 "deadline": self.deadline,
                 "description": self.description,
+                "services": self.services,
             },
         )
 
     def _key(self) -> tuple[object, ...]:
         schema = self.input_schema
-        return (self.name, self.version, self.deadline, self.description, schema, self.steps)
+        head = (self.name, self.version, self.deadline, self.description, schema)
+        return (*head, self.services, self.steps)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Saga) else NotImplemented
@@ -177,6 +197,7 @@ class Saga:
             description=self.description,
             input_schema=None if self.input_schema is None else dict(self.input_schema),
             deadline=self.deadline,
+            services=self.services,
             steps=tuple(_step_spec(number, self.steps, mixed) for number in range(len(self.steps))),
         )
 
@@ -186,9 +207,9 @@ class Saga:
     def shape(self) -> dict[str, Any]:
         """What an execution depends on, as plain data: the steps, their order, what is undone.
 
-        Retry numbers, timeouts and descriptions are left out: they may change under a running
-        execution. Whether an action is real or simulated may not: recovery would record as done
-        what nobody did.
+        Retry numbers, timeouts, services and descriptions are left out: they may change under a
+        running execution. Whether an action is real or simulated may not: recovery would record as
+        done what nobody did.
         """
         return {
             "steps": {
@@ -533,6 +554,7 @@ def _from_spec(
                 reconcile=resolve(item.reconcile, "reconcile", item.name, result=True),
                 idempotent=item.idempotent,
                 service=item.service,
+                read=item.read,
                 description=item.description,
                 branch=item.branch,
             )
@@ -545,6 +567,7 @@ def _from_spec(
             input_schema=document.input_schema,
             deadline=document.deadline,
             description=document.description,
+            services=document.services,
         )
     except DefinitionError as error:
         raise DefinitionError(error.subject + where, [*found, *error.problems]) from None
@@ -624,6 +647,7 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
         reconcile=name(item.reconcile, True),
         idempotent=item.idempotent,
         service=item.service,
+        read=item.read,
         description=item.description,
         branch=item.branch,
     )

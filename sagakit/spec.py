@@ -9,15 +9,17 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from sagakit.errors import DefinitionError
 from sagakit.quantities import is_seconds, number
+from sagakit.resilience import POLICIES, Service
 
 _MAX_NODES = 1_000_000  # a file that unfolds (through aliases) into more is refused
 _MAX_DEPTH = 100
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -143,6 +145,7 @@ class StepSpec(
     reconcile: str | Simulated | None = None
     idempotent: bool = False
     service: str | None = None
+    read: bool = False
     description: str = ""
 
 
@@ -161,6 +164,7 @@ class SagaSpec(
     description: str = ""
     input_schema: dict[str, Any] | None = None
     deadline: float | None = None
+    services: tuple[Service, ...] = ()
     steps: tuple[StepSpec, ...] = ()
 
 
@@ -239,11 +243,15 @@ class _Reader:
         if self.problems:
             return None, self.problems
         fields = self._fields(node, SagaSpec, "the saga")
-        steps = self._steps(fields.pop("steps", None))
+        services = self._list(fields.pop("services", None), Service, "services", "service")
+        steps = self._list(fields.pop("steps", None), StepSpec, "steps", "step")
         head = self._convert(node, fields, SagaSpec, "the saga")
         if head is None or steps is None:
             return None, self.problems
-        return msgspec.structs.replace(head, steps=tuple(steps)), self.problems
+        return (
+            msgspec.structs.replace(head, services=tuple(services or ()), steps=tuple(steps)),
+            self.problems,
+        )
 
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
         """Refuse aliases that unfold without end or measure, and every tag beyond plain data."""
@@ -267,30 +275,31 @@ class _Reader:
         self.problems.append(f"{self._line(node)}: {problem}")
         self._count = _MAX_NODES + 1
 
-    def _steps(self, node: Any) -> list[StepSpec] | None:
+    def _list(self, node: Any, kind: type[_T], key: str, word: str) -> list[_T] | None:
+        """The mappings of a list such as ``steps:``; None where one could not be read."""
         if node is None:
             return []
         if not isinstance(node, self.yaml.SequenceNode):
-            self.problems.append(f"{self._line(node)}: 'steps' must be a list of '- step: NAME'")
+            self.problems.append(f"{self._line(node)}: '{key}' must be a list of '- {word}: NAME'")
             return None
-        found = []
+        found: list[_T] = []
         for count, item in enumerate(node.value, 1):
             if not isinstance(item, self.yaml.MappingNode):
                 self.problems.append(
-                    f"{self._line(item)}: step {count} must be a mapping such as '- step: NAME'"
+                    f"{self._line(item)}: {word} {count} must be a mapping such as '- {word}: NAME'"
                 )
                 continue
-            place = self._place(item, count)
-            step = self._convert(item, self._fields(item, StepSpec, place), StepSpec, place)
-            if step is not None:
-                found.append(step)
+            place = self._place(item, word, count)
+            part = self._convert(item, self._fields(item, kind, place), kind, place)
+            if part is not None:
+                found.append(part)
         return found if len(found) == len(node.value) else None
 
-    def _place(self, item: Any, count: int) -> str:
+    def _place(self, item: Any, word: str, count: int) -> str:
         for key, value in item.value:
-            if key.value == "step" and isinstance(value, self.yaml.ScalarNode):
-                return f"step '{value.value}'"
-        return f"step {count}"
+            if key.value == word and isinstance(value, self.yaml.ScalarNode):
+                return f"{word} '{value.value}'"
+        return f"{word} {count}"
 
     def _fields(self, node: Any, kind: type[msgspec.Struct], place: str) -> dict[str, Any]:
         """The known keys of a mapping as nodes; unknown and repeated ones become problems."""
@@ -344,8 +353,8 @@ class _Reader:
     def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
         if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
             return node.value  # 'version: 1.10' means the text, not a number
-        inner = _INNER.get(name)
-        if inner is None or kind is not StepSpec or not isinstance(node, self.yaml.MappingNode):
+        inner = _INNER.get(kind, {}).get(name)
+        if inner is None or not isinstance(node, self.yaml.MappingNode):
             return self._plain(node)
         fields = self._fields(node, inner, f"{place}: {name}")
         # keys are words here, even 'on', which YAML alone takes for true
@@ -373,15 +382,18 @@ _TAGS = {
     for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge", "value")
 }
 _VERSION_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "timestamp")}
-_INNER: dict[str, type[msgspec.Struct]] = {
-    "retry": Retry,
-    "compensation_retry": Retry,
-    "action": Simulated,
-    "compensation": Simulated,
-    "when": Simulated,
-    "reconcile": Simulated,
-    "wait": WaitSpec,
-    "choice": Simulated,
+_INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
+    StepSpec: {
+        "retry": Retry,
+        "compensation_retry": Retry,
+        "action": Simulated,
+        "compensation": Simulated,
+        "when": Simulated,
+        "reconcile": Simulated,
+        "wait": WaitSpec,
+        "choice": Simulated,
+    },
+    Service: POLICIES,
 }
 
 
