@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
+from sagakit.drivers.gate import Gates, Ticket
 from sagakit.drivers.run import Attempt, Run, accept_input
-from sagakit.errors import SimulationError
+from sagakit.errors import ServiceRefusedError, SimulationError
 from sagakit.events import Event
 from sagakit.execution import Execution
 from sagakit.saga import Saga
@@ -88,20 +89,21 @@ def _identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> s
 class Simulation:
     """One run in virtual time. ``now`` is in seconds from its beginning."""
 
-    __slots__ = ("hand_over", "now", "pending", "run")
+    __slots__ = ("gates", "hand_over", "now", "pending", "run")
 
     def __init__(self, run: Run, now: float) -> None:
         self.run = run
         self.now = now
         self.pending: list[Attempt] = []  # attempts that need a loop, before there is one
         self.hand_over: Callable[[Attempt], None] = self.pending.append
+        self.gates: Gates | None = None
 
     def finish(self) -> Execution:
         run = self.run
         state = run.state
         self.pump()
         while state.phase in ACTIVE and not self.pending:
-            due = run.next_due()
+            due = self.next_due()
             if due is None:
                 assert state.resting, "an execution under way waits for nothing"
                 break
@@ -116,11 +118,20 @@ class Simulation:
     def pump(self) -> None:
         """Carry out every command that can be carried out now."""
         take_up_all = self.run.take_up_all
-        while attempts := take_up_all(self.now):
+        while (attempts := take_up_all(self.now)) or (
+            self.gates is not None and self.gates.turn(self.now)
+        ):
             for attempt in attempts:
                 self._make(attempt)
 
+    def next_due(self) -> float | None:
+        """When there will be something to do though no call ends (virtual seconds)."""
+        due = self.run.next_due()
+        return due if self.gates is None else self.gates.next_due(due)
+
     def _make(self, attempt: Attempt) -> None:
+        if attempt.run.plan.guards is not None and not self._admits(attempt):
+            return
         call = attempt.call
         if call.is_async or attempt.delay:
             self.hand_over(attempt)
@@ -145,3 +156,35 @@ class Simulation:
                 f"{MAX_ATTEMPTS:,} times and would be retried for ever; let it succeed, or raise "
                 "TerminalError"
             )
+
+    def _admits(self, attempt: Attempt) -> bool:
+        if self.gates is None:
+            self.gates = Gates(_Entrance(self))
+        return self.gates.admits(attempt, self.now)
+
+
+class _Entrance:
+    """What the services' gates ask of a simulation. It keeps no journal, and asks them again by
+    itself whenever something has happened."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def now(self) -> float:
+        return self._simulation.now
+
+    def let_in(self, attempt: Attempt) -> None:
+        self._simulation._make(attempt)
+
+    def turn_away(self, attempt: Attempt, error: ServiceRefusedError) -> None:
+        self._simulation.guard(attempt)
+        attempt.run.raised(attempt, error, self._simulation.now)
+
+    def hedge(self, attempt: Attempt) -> None:
+        self._simulation.hand_over(attempt)
+
+    def noted(self, ticket: Ticket) -> None:
+        pass
+
+    def ask_again(self, at: float | None) -> None:
+        pass

@@ -94,17 +94,23 @@ class _OnLoop:
         task.add_done_callback(functools.partial(self._done, attempt))
         if attempt.timeout is not None:
             attempt.timer = self.loop.call_later(attempt.timeout, self._time_out, attempt)
+        if attempt.ticket is not None:
+            attempt.ticket.begun(attempt, self.loop.call_later)
 
     def _done(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
-        if attempt.timer is not None:
-            attempt.timer.cancel()
-        if attempt.closed:
-            return  # its timeout came first
         if task.cancelled():
             error: BaseException | None = InDoubtError("the action was cancelled while it ran")
         else:
             error = task.exception()
+        ticket = attempt.ticket
+        if ticket is not None and error and ticket.outlives(attempt, error, self.simulation.now):
+            self._step()
+            return
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        if attempt.closed:
+            return  # its timeout came first, or the answer of another call
         if error is None:
             self._step(self.run.returned, attempt, task.result())
         else:
@@ -136,7 +142,7 @@ class _OnLoop:
         if self.run.state.phase not in ACTIVE:
             self.over.set_result(None)
             return
-        due = self.run.next_due()
+        due = self.simulation.next_due()
         if due is not None:
             self.timer = self.loop.call_at(due, self._wake, due)
         elif self.run.state.resting:

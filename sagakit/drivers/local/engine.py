@@ -94,7 +94,13 @@ class Engine:
     # -- running ----------------------------------------------------------------------------
 
     def register(self, saga: Saga) -> None:
-        """Make a definition known to ``status``, ``recover`` and ``resolve``."""
+        """Make a definition known to ``status``, ``recover`` and ``resolve``.
+
+        Raises:
+            DefinitionError: one of its services has other policies than in a saga known before:
+                all executions of an engine share one guard for each service.
+        """
+        self._core.gates.agree(saga)
         if saga.fingerprint not in self._sagas:
             self.journal.define(saga.fingerprint, saga.name, saga.version, saga.shape)
         self._sagas[saga.fingerprint] = saga
