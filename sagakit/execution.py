@@ -11,7 +11,10 @@ import msgspec
 from sagakit.coordinator import State, evolve, replay
 from sagakit.errors import CodecError, IllegalEventError
 from sagakit.events import (
+    AttemptAdmitted,
+    AttemptHeld,
     AttemptLost,
+    BreakerChanged,
     CancellationRequested,
     CompensationAttemptFailed,
     CompensationFailed,
@@ -24,6 +27,7 @@ from sagakit.events import (
     ExecutionResolved,
     ExecutionStarted,
     ExecutionStuck,
+    HedgeStarted,
     ReconcileFailed,
     SignalReceived,
     StepAttemptFailed,
@@ -321,6 +325,13 @@ def tell(event: Event) -> tuple[str, str, str]:
         details.append("in doubt")
     if isinstance(event, WaitStarted):
         details.append(_wait_words(event))
+    if getattr(event, "side", "action") != "action":
+        details.append(event.side)  # type: ignore[attr-defined]
+    if isinstance(event, AttemptHeld):
+        least = "" if event.until is None else f" for at least {event.until - event.at:.3g} s"
+        details.append(f"by the {event.by}{least}")
+    if isinstance(event, BreakerChanged):
+        details.append(f"'{event.service}' from {event.before} to {event.after}: {event.why}")
     if isinstance(event, SignalReceived):
         whom = "" if event.correlation is None else f" for {event.correlation}"
         details.append(f"'{event.event}'{whom}")
@@ -365,6 +376,7 @@ class _Bars:
         self.execution = execution
         self.start = execution.started_at
         self.open: dict[tuple[str, str], tuple[int, float]] = {}
+        self.held: dict[tuple[str, str], str] = {}  # by what
         self.bars: list[Bar] = []
         self.marks: list[Mark] = []
 
@@ -403,6 +415,14 @@ class _Bars:
                 case CompensationFailed(step=step, error=error):
                     label = _error_label(error)
                     self._close(step, "compensation", at, "compensation failed", label)
+                case AttemptHeld(step=step, side=side, by=by) if (step, side) in self.open:
+                    self.held[step, side] = by
+                case AttemptAdmitted(step=step, side=side):
+                    self._let_in(step, side, at)
+                case BreakerChanged(service=service, after=after):
+                    self.marks.append(Mark(at=at, text=f"{service}: {after}", kind="breaker"))
+                case HedgeStarted(step=step):
+                    self.marks.append(Mark(at=at, text=f"{step} again", kind="hedge"))
                 case StepSkipped(step=step):
                     self.open[step, "action"] = (1, at)
                     self._close(step, "action", at, "skipped", "")
@@ -425,9 +445,22 @@ class _Bars:
                 self._close(step, side, None, "waiting" if state == "waiting" else "running", "")
         return self.bars, self.marks
 
+    def _let_in(self, step: str, side: str, at: float) -> None:
+        """The attempt's wait for its service ends: a bar of its own; what follows is the call's."""
+        by = self.held.pop((step, side), None)
+        if by is not None:
+            attempt, _ = self.open[step, side]
+            self._close(step, side, at, "held", by)
+            self.open[step, side] = (attempt, at)
+
     def _close(self, step: str, side: str, end: float | None, outcome: str, label: str) -> None:
         from sagakit.views import Bar
 
+        if (step, side) in self.held:
+            if end is None:  # it waits still
+                outcome, label = "held", self.held[step, side]
+            else:  # it was never let in
+                self._let_in(step, side, end)
         attempt, start = self.open.pop((step, side), (0, end or 0.0))
         if attempt:  # a reconcile settles a step whose last attempt is closed already
             self.bars.append(
@@ -448,7 +481,11 @@ def _error_label(error: ErrorInfo) -> str:
     if error.message.startswith(INJECTED):
         fault = error.message.removeprefix(INJECTED)
         return f"injected {next(kind for kind in get_args(FaultKind) if fault.startswith(kind))}"
-    return error.name
+    refused = _REFUSED.search(error.message) if error.type == "ServiceRefusedError" else None
+    return f"refused by {refused[1]}" if refused else error.name
+
+
+_REFUSED = re.compile("refused by its ([^:]+)")
 
 
 def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
@@ -463,13 +500,20 @@ def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
         if item.compensation is not None
     }
     messages: list[Message] = []
+    asked: dict[str, Message] = {}  # what each step's service was asked last
 
     def ask(step: str, text: str) -> None:
-        messages.append(
-            Message(sender="coordinator", receiver=who[step], text=text, kind="request")
-        )
+        asked[step] = Message(sender="coordinator", receiver=who[step], text=text, kind="request")
+        messages.append(asked[step])
+
+    def unask(step: str) -> None:
+        messages[:] = [message for message in messages if message is not asked[step]]
 
     def answer(step: str, text: str, kind: str) -> None:
+        if text.startswith("refused by "):  # by the guard: the service was never asked
+            unask(step)
+            note(f"{step}: {text}")
+            return
         messages.append(Message(sender=who[step], receiver="coordinator", text=text, kind=kind))
 
     def note(text: str) -> None:
@@ -495,6 +539,18 @@ def _messages(execution: Execution) -> tuple[list[str], list[Message]]:
                 note(f"{step} is skipped")
             case WaitStarted(step=step):
                 note(f"{step} waits {_wait_words(event)}")
+            case AttemptHeld(step=step, side=side, by=by):
+                note(f"{step} is held by the {by}")
+                if side != "reconcile":
+                    unask(step)
+            case AttemptAdmitted(step=step, side=side) if side != "reconcile":
+                messages.append(asked[step])
+            case BreakerChanged(service=name, before=before, after=after):
+                note(f"circuit breaker of {name}: {before}, now {after}")
+            case HedgeStarted(step=step):
+                messages.append(
+                    msgspec.structs.replace(asked[step], text=f"{asked[step].text} (once more)")
+                )
             case SignalReceived(event=name):
                 messages.append(
                     Message(sender="world", receiver="coordinator", text=name, kind="request")

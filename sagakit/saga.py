@@ -306,9 +306,14 @@ class Saga:
                 state=(states or {}).get(item.name),
                 compensation=_undo_label(item),
                 service=item.service,
-                notes=_notes(item),
+                notes=(*_notes(item), *_policy_notes(guard, item)),
             )
-            for item, kind in zip(self.steps, self.plan.kinds, strict=True)
+            for item, kind, guard in zip(
+                self.steps,
+                self.plan.kinds,
+                self.plan.guards or (None,) * len(self.steps),
+                strict=True,
+            )
         ]
 
     def to_graphviz(self) -> graphviz.Digraph:
@@ -463,6 +468,25 @@ def _notes(item: Step) -> tuple[str, ...]:
     if item.timeout is not None:
         notes.append(f"timeout {item.timeout:g} s")
     return tuple(notes)
+
+
+def _policy_notes(service: Service | None, item: Step) -> list[str]:
+    """What protects the step's service, in as few words as fit on a picture."""
+    notes = ["reads only"] if item.read else []
+    if service is None:
+        return notes
+    if service.breaker is not None:
+        notes.append("breaker")
+    if service.bulkhead is not None:
+        notes.append(f"{service.bulkhead.calls} at once")
+    limit = service.rate_limit
+    if limit is not None:
+        notes.append(f"{limit.calls}/{'s' if limit.per == 1 else f'{limit.per:g} s'}")
+    if service.retry_budget is not None:
+        notes.append(f"retries at most {service.retry_budget.ratio:.0%}")
+    if service.hedge is not None and item.read:
+        notes.append(f"hedge {service.hedge.after:g} s")
+    return notes
 
 
 def _wait_notes(wait: Wait) -> list[str]:

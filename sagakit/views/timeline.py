@@ -14,10 +14,11 @@ from sagakit.views.style import (
     GRID,
     MARKS,
     MUTED,
+    SEGMENTS,
     STATES,
     Look,
     mark_look,
-    state_look,
+    segment_look,
 )
 from sagakit.views.svg import card, fit, hatches, label, num, text_width
 from sagakit.views.timeline_rows import Row, draw_row, row_height
@@ -105,7 +106,7 @@ def _rows(names: Sequence[str], bars: Sequence[Bar], side: str, scale: Scale) ->
                 (
                     scale.x(bar.start),
                     scale.width if bar.end is None else scale.x(bar.end),
-                    state_look(bar.outcome),
+                    segment_look(bar.outcome),
                     bar.label,
                     bar.end is None,
                 )
@@ -201,7 +202,9 @@ def _looks(bars: Sequence[Bar]) -> list[Look]:
 def _legend(bars: Sequence[Bar], marks: Sequence[Mark]) -> list[Entry]:
     outcomes, kinds = {bar.outcome for bar in bars}, {mark.kind for mark in marks}
     entries: list[Entry] = [
-        (look, look.glyph, name) for name, look in STATES.items() if name in outcomes
+        (look, look.glyph, name)
+        for name, look in {**STATES, **SEGMENTS}.items()
+        if name in outcomes
     ]
     entries += [(look, look.glyph, name) for name, look in MARKS.items() if name in kinds]
     return entries
