@@ -178,7 +178,8 @@ class RetryBudget(
 
     Parameters:
         ratio: retries for each first attempt, 0 to 1.
-        least: retries per second that are allowed in any case, for a service seldom called.
+        least: retries per second that are allowed in any case, for a service seldom called. With
+            0 a step after the pivot, which is retried until it succeeds, may never get its turn.
         window: seconds that a call counts.
     """
 

@@ -263,7 +263,7 @@ POLICIES = {
     "rate_limit": st.builds(
         RateLimit, calls=st.integers(1, 3), per=st.sampled_from([0.5, 2.0]), burst=st.just(1)
     ),
-    "retry_budget": st.builds(RetryBudget, ratio=st.just(0.5), least=st.sampled_from([0.0, 0.2])),
+    "retry_budget": st.builds(RetryBudget, ratio=st.just(0.5), least=st.sampled_from([0.2, 1.0])),
     "hedge": st.builds(Hedge, after=st.sampled_from([0.2, 1.0]), most=st.integers(2, 3)),
 }
 ENDS: list[Any] = [None, None, None, ValueError("bug"), InDoubtError("lost"), TerminalError("no")]
