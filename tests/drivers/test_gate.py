@@ -143,6 +143,31 @@ def test_a_gate_says_when_it_is_to_be_asked_again():
     assert gates.next_due() is None
 
 
+def test_a_hedge_does_not_take_the_place_of_one_that_waits():
+    class Later:
+        def __call__(self, seconds, function):
+            self.fire = function
+            return self
+
+        def cancel(self):
+            pass
+
+    service = bank(bulkhead=Bulkhead(calls=2), hedge=Hedge(after=1))
+    saga = Saga("s", step(act, name="read", read=True, service="bank"), *beside(*"xb"),
+                services=[service])  # fmt: skip
+    gates, clerk, run, attempts = at_the_gate(saga)
+    later = Later()
+    assert gates.admits(attempts["read"], 0.0)
+    attempts["read"].ticket.begun(attempts["read"], later)
+    assert gates.admits(attempts["x"], 0.0)
+    assert not gates.admits(attempts["b"], 0.0)
+    run.returned(attempts["x"], None, 1.0)  # a place is free, and nobody has asked for it yet
+    later.fire()
+    assert clerk.twins == []
+    assert gates.turn(1.0)
+    assert clerk.let == ["b"]
+
+
 def test_what_a_driver_gives_up_frees_its_places_and_records_nothing():
     saga = Saga("s", *beside(*"abc"), services=[bank(bulkhead=Bulkhead(calls=1))])
     gates, clerk, run, attempts = at_the_gate(saga)
