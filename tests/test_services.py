@@ -241,3 +241,30 @@ def test_the_log_tells_in_words():
     assert (
         "by the rate limit for at least 9 s" in simulate(Saga("s", *steps, services=[limit])).log()
     )
+
+
+def test_what_is_told_of_a_call_changes_no_state_and_needs_an_execution_that_goes_on():
+    from sagas import snapshot
+
+    from sagakit.coordinator import State, evolve, replay
+    from sagakit.errors import IllegalEventError
+    from sagakit.events import AttemptAdmitted, AttemptHeld, BreakerChanged, HedgeStarted
+
+    saga = Saga("s", step(act))
+    ended = simulate(saga)
+    told = [
+        AttemptHeld("act", 1.0, "action", "bulkhead"),
+        AttemptAdmitted("act", 1.0, "action"),
+        HedgeStarted("act", 1.0),
+        BreakerChanged(1.0, "bank", "closed", "open", "too many calls failed"),
+    ]
+    for event in told:
+        state = replay(saga.plan, ended.events[:2])
+        before = snapshot(state)
+        assert snapshot(evolve(state, event)) == before
+        with pytest.raises(IllegalEventError, match="belongs to an execution that is completed"):
+            evolve(replay(saga.plan, ended.events), event)
+        with pytest.raises(IllegalEventError, match="belongs to an execution that is new"):
+            evolve(State(saga.plan), event)
+    with pytest.raises(IllegalEventError, match="HedgeStarted is illegal: the step 'x' is not"):
+        evolve(replay(saga.plan, ended.events[:2]), HedgeStarted("x", 1.0))
