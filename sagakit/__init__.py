@@ -11,9 +11,11 @@ from sagakit.errors import (
     InputError,
     JournalError,
     SagaError,
+    ServiceRefusedError,
     TerminalError,
 )
 from sagakit.execution import Execution
+from sagakit.resilience import Bulkhead, CircuitBreaker, Hedge, RateLimit, RetryBudget, Service
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 from sagakit.spec import Retry, Simulated
@@ -35,18 +37,25 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bulkhead",
+    "CircuitBreaker",
     "DefinitionError",
     "Engine",
     "Execution",
     "Happened",
+    "Hedge",
     "InDoubtError",
     "InputError",
     "JournalError",
+    "RateLimit",
     "Retry",
+    "RetryBudget",
     "Saga",
     "SagaBuilder",
     "SagaError",
     "Scenario",
+    "Service",
+    "ServiceRefusedError",
     "Simulated",
     "Step",
     "StepContext",

@@ -27,7 +27,8 @@ class SagaBuilder:
 
     Parameters:
         name: the saga's name.
-        options: ``version``, ``input_schema``, ``deadline``, ``description``, as for ``Saga``.
+        options: ``version``, ``input_schema``, ``deadline``, ``description``, ``services``, as for
+            ``Saga``.
     """
 
     def __init__(self, name: str = "saga", **options: Any) -> None:

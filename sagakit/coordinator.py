@@ -17,7 +17,10 @@ from typing import Any
 from sagakit.errors import IllegalEventError
 from sagakit.events import (
     AskReconcile,
+    AttemptAdmitted,
+    AttemptHeld,
     AttemptLost,
+    BreakerChanged,
     CancellationRequested,
     ChildResumed,
     ChildStuck,
@@ -38,6 +41,7 @@ from sagakit.events import (
     ExecutionResolved,
     ExecutionStarted,
     ExecutionStuck,
+    HedgeStarted,
     PassDeadline,
     ReconcileFailed,
     ReconcileStarted,
@@ -284,6 +288,7 @@ def action_failed(
     in_doubt: bool,
     at: float,
     chance: float = 0.0,
+    not_before: float = 0.0,
 ) -> Event:
     """The event for an attempt that raised or timed out: is there another, is it in doubt?
 
@@ -292,6 +297,7 @@ def action_failed(
         in_doubt: this attempt may have had its effect.
         at: now, in seconds.
         chance: a number in [0, 1) for the jitter.
+        not_before: the time before which another attempt is useless.
     """
     plan = state.plan
     number = plan.index[name]
@@ -300,7 +306,7 @@ def action_failed(
     failures = state.failures.get(number, 0) + 1
     retriable = plan.kinds[number] == "retriable"
     if state.phase is _FORWARD and not terminal and (retriable or failures < retry.attempts):
-        retry_at = at + retry.delay(failures, chance)
+        retry_at = max(at + retry.delay(failures, chance), not_before)
         return StepAttemptFailed(name, attempt, at, error, retry_at, in_doubt)
     if not retriable and (in_doubt or number in state.doubtful):
         return StepInDoubt(name, attempt, at, error)
@@ -315,6 +321,7 @@ def compensation_failed(
     terminal: bool,
     at: float,
     chance: float = 0.0,
+    not_before: float = 0.0,
 ) -> Event:
     """The event for a compensation's attempt that raised or timed out."""
     number = state.plan.index[name]
@@ -322,7 +329,7 @@ def compensation_failed(
     retry = state.plan.compensation_retry[number]
     failures = state.failures.get(number, 0) + 1
     if not terminal and failures < retry.attempts:
-        retry_at = at + retry.delay(failures, chance)
+        retry_at = max(at + retry.delay(failures, chance), not_before)
         return CompensationAttemptFailed(name, attempt, at, error, retry_at)
     return CompensationFailed(name, attempt, at, error)
 
@@ -905,6 +912,13 @@ def _execution_migrated(state: State, event: ExecutionMigrated) -> None:
         raise _refuse(state, event, "has steps under way")
 
 
+def _noted(state: State, event: Event) -> None:
+    """What happened to a call on its way: nothing moves. It can only be said of what goes on."""
+    if hasattr(event, "step"):
+        _find(state, event)
+    _active(state, event)
+
+
 # -- timers ---------------------------------------------------------------------------------
 
 
@@ -936,6 +950,10 @@ APPLY: dict[type[Event], Callable[[State, Any], None]] = {
     CompensationAttemptFailed: _compensation_attempt_failed,
     CompensationFailed: _compensation_failed,
     DeadlinePassed: _deadline_passed,
+    AttemptHeld: _noted,
+    AttemptAdmitted: _noted,
+    BreakerChanged: _noted,
+    HedgeStarted: _noted,
     WaitStarted: _wait_started,
     SignalReceived: _signal_received,
     CancellationRequested: _cancellation_requested,

@@ -31,6 +31,31 @@ class InDoubtError(SagaError):
     """
 
 
+# -- a service's policies --------------------------------------------------------------------
+
+
+class ServiceRefusedError(SagaError):
+    """A service's guard let the call of an attempt not be made: it surely had no effect.
+
+    Parameters:
+        service: the service's name.
+        part: which of its policies refused, ``"circuit breaker"`` for instance.
+        why: in words.
+        retry_at: seconds since the epoch (in virtual time: since its beginning) before which
+            another attempt is useless; None: not known.
+    """
+
+    def __init__(self, service: str, part: str, why: str, retry_at: float | None = None) -> None:
+        self.service = service
+        self.part = part
+        self.why = why
+        self.retry_at = retry_at
+        super().__init__(service, part, why, retry_at)
+
+    def __str__(self) -> str:
+        return f"service '{self.service}': refused by its {self.part}: {self.why}"
+
+
 # -- the definition and what is put into it -------------------------------------------------
 
 

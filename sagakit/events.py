@@ -267,6 +267,44 @@ class CompensationFailed(Event, frozen=True, gc=False):
     error: ErrorInfo
 
 
+Calling = Literal["action", "compensation", "reconcile"]
+
+
+class AttemptHeld(Event, frozen=True, gc=False):
+    """The call must wait for its service. It changes no state: the step has started already."""
+
+    step: str
+    at: float
+    side: Calling
+    by: str  # which of the service's policies holds it
+    until: float | None = None  # the earliest time; None: until another call has ended
+
+
+class AttemptAdmitted(Event, frozen=True, gc=False):
+    """A call that was held is made now."""
+
+    step: str
+    at: float
+    side: Calling
+
+
+class BreakerChanged(Event, frozen=True, gc=False):
+    """A call of this execution changed the state of a service's circuit breaker."""
+
+    at: float
+    service: str
+    before: str
+    after: str
+    why: str
+
+
+class HedgeStarted(Event, frozen=True, gc=False):
+    """The answer is slow: the same is asked once more, and the first answer counts."""
+
+    step: str
+    at: float
+
+
 class DeadlinePassed(Event, frozen=True, gc=False):
     """The saga's deadline passed before its pivot: backward recovery begins."""
 
@@ -333,6 +371,10 @@ AnyEvent = (
     | CompensationSucceeded
     | CompensationAttemptFailed
     | CompensationFailed
+    | AttemptHeld
+    | AttemptAdmitted
+    | BreakerChanged
+    | HedgeStarted
     | DeadlinePassed
     | ExecutionCompleted
     | ExecutionCompensated

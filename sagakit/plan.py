@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable,
 from typing import TYPE_CHECKING, Any, Literal
 
 from sagakit.quantities import is_seconds
+from sagakit.resilience import Service
 from sagakit.spec import Retry, Simulated, nearest
 from sagakit.steps import Choose, ForEach, Nested, OnTimeout, Special, Wait
 
@@ -94,6 +95,7 @@ class Plan:
         "deadline",
         "dependents",
         "each",
+        "guards",
         "index",
         "kinds",
         "limit",
@@ -101,6 +103,7 @@ class Plan:
         "names",
         "nests",
         "pivot",
+        "reads",
         "reconciles",
         "retry",
         "roots",
@@ -111,7 +114,12 @@ class Plan:
     )
 
     def __init__(
-        self, steps: Sequence[Step], deadline: float | None, *, retriable: bool = False
+        self,
+        steps: Sequence[Step],
+        deadline: float | None,
+        services: Sequence[Service] = (),
+        *,
+        retriable: bool = False,
     ) -> None:
         """
         Parameters:
@@ -187,12 +195,18 @@ class Plan:
         self.compensation_retry = [step.compensation_retry or COMPENSATION_RETRY for step in steps]
         self.compensation_timeout = [step.compensation_timeout for step in steps]
         self.deadline = deadline
+        by_name = {service.name: service for service in services}
+        guards = [by_name.get(step.service or "") for step in steps]
+        # None where nothing is guarded: the one test that a saga without services costs
+        self.guards = guards if services else None
+        self.reads = [step.read for step in steps]
 
     def for_each(self, count: int, limit: int) -> Plan:
         """The plan of so many steps side by side, each like the one step of this plan."""
         many = Plan.__new__(Plan)
         for slot in _EACH_STEP:
             setattr(many, slot, getattr(self, slot) * count)
+        many.guards = None if self.guards is None else self.guards * count
         for slot in ("choices", "nests", "waits"):
             found = getattr(self, slot)
             setattr(many, slot, dict.fromkeys(range(count), found[0]) if found else {})
@@ -223,12 +237,25 @@ _EACH_STEP = (
     "dependents",
     "kinds",
     "missing",
+    "reads",
     "reconciles",
     "retry",
     "timeout",
     "undoable",
     "whens",
 )
+
+
+def innermost(step: Step) -> Step:
+    """The step, or what it does for each item, or what that does for each of its items."""
+    while isinstance(step.action, ForEach):
+        step = step.action.body
+    return step
+
+
+def owner(step: Step) -> str | None:
+    """The service that does the step, or what it does for each item."""
+    return innermost(step).service
 
 
 def keys_of(chooser: Step, steps: Sequence[Step]) -> tuple[str, ...]:
@@ -258,6 +285,7 @@ _TYPES: tuple[tuple[str, Any, str], ...] = (
     ("pivot", bool, "True or False"),
     ("idempotent", bool, "True or False"),
     ("service", str | None, "text"),
+    ("read", bool, "True or False"),
     ("description", str, "text"),
 )
 
@@ -283,6 +311,39 @@ def problems(steps: Sequence[Step], *, retriable: bool = False) -> list[str]:
         found += _places(steps)
         if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):
             found += _branches(steps)
+    return found
+
+
+def service_problems(services: Sequence[object], steps: Sequence[Step]) -> list[str]:
+    """What is wrong with the services of a saga of these steps, each with its cure."""
+    found = []
+    owned: dict[str, list[Step]] = {}
+    for step in steps:
+        name = owner(step)
+        if isinstance(name, str):
+            owned.setdefault(name, []).append(innermost(step))
+    seen: dict[object, int] = {}
+    for service in services:
+        if not isinstance(service, Service):
+            found.append(f"{service!r} is not a service; give Service('NAME', …)")
+            continue
+        place = f"service '{service.name}'"
+        found += [f"{place}: {problem}" for problem in service.problems()]
+        seen[service.name] = count = seen.get(service.name, 0) + 1
+        if count == 2:
+            found.append(f"{place} is defined more than once; keep one, with all its policies")
+        if count > 1:
+            continue
+        steps_of = owned.get(service.name, [])
+        if not steps_of:
+            near = nearest(str(service.name), owned) if len(found) < _NEAR else ""
+            cure = near or "; give a step service=, or drop it"
+            found.append(f"{place} is named by no step{cure}")
+        elif service.hedge is not None and not any(step.read for step in steps_of):
+            found.append(
+                f"{place} has a hedge, and none of its steps is a read; declare one that has no "
+                "effect read=True, or drop the hedge"
+            )
     return found
 
 
@@ -376,6 +437,8 @@ def _options(step: Step) -> list[str]:
         for option in ("compensation_retry", "compensation_timeout"):
             if getattr(step, option) is not None:
                 found.append(f"{place}: {option} without a compensation; add one or drop {option}")
+    if step.read is True and step.compensation is not None:
+        found.append(f"{place} only reads, which leaves nothing to undo; drop its compensation")
     return found
 
 
@@ -402,7 +465,7 @@ def _wait(step: Step, wait: Wait) -> list[str]:
 def _calls_nothing(step: Step, what: str, *more: str) -> list[str]:
     return [
         f"step '{step.name}' {what} and calls nothing; drop its {option}"
-        for option in ("timeout", "reconcile", "idempotent", *more)
+        for option in ("timeout", "reconcile", "idempotent", "read", *more)
         if getattr(step, option)
     ]
 
@@ -496,7 +559,7 @@ def _nested_pivots(steps: Sequence[Step]) -> list[str]:
     found = []
     for number, step in enumerate(steps):
         each = isinstance(step.action, ForEach)
-        inside = step.action.body.action if isinstance(step.action, ForEach) else step.action
+        inside = innermost(step).action
         if not isinstance(inside, Nested) or getattr(inside.saga, "plan", None) is None:
             continue
         inner = inside.saga.plan.pivot
@@ -547,12 +610,11 @@ def _places(steps: Sequence[Step]) -> list[str]:
 
 def _compensation(step: Step) -> bool:
     """Whether the step has a compensation, or what it does for each item has one."""
-    inside = step.action.body if isinstance(step.action, ForEach) else step
-    return inside.compensation is not None
+    return innermost(step).compensation is not None
 
 
 def _may_expire(step: Step) -> bool:
-    wait = step.action.body.action if isinstance(step.action, ForEach) else step.action
+    wait = innermost(step).action
     return isinstance(wait, Wait) and wait.timeout is not None and wait.on_timeout == "fail"
 
 

@@ -178,7 +178,8 @@ class RetryBudget(
 
     Parameters:
         ratio: retries for each first attempt, 0 to 1.
-        least: retries per second that are allowed in any case, for a service seldom called.
+        least: retries per second that are allowed in any case, for a service seldom called. With
+            0 a step after the pivot, which is retried until it succeeds, may never get its turn.
         window: seconds that a call counts.
     """
 
@@ -226,7 +227,13 @@ class Hedge(
         return [*_seconds(self, "after"), *_count(self, "most", least=2, most=5)]
 
 
-class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Service(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    rename={"name": "service"},
+):
     """How one service is called, by whichever saga; what is left out does not limit.
 
     Parameters:
@@ -247,7 +254,7 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             found.append(f"its name is {self.name!r}; give text")
         elif "/" in self.name or not self.name.isprintable():
             found.append(f"its name is {self.name!r}; give printable text without '/'")
-        for field, kind in _POLICIES.items():
+        for field, kind in POLICIES.items():
             policy = getattr(self, field)
             if isinstance(policy, kind):
                 found += [f"{field}: {problem}" for problem in policy.problems()]
@@ -256,7 +263,7 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         return found
 
 
-_POLICIES: dict[str, Any] = {
+POLICIES: dict[str, Any] = {
     "breaker": CircuitBreaker,
     "bulkhead": Bulkhead,
     "rate_limit": RateLimit,

@@ -15,8 +15,9 @@ import msgspec
 from sagakit import spec as _spec
 from sagakit.difference import Difference, changed
 from sagakit.errors import DefinitionError, InputError
-from sagakit.plan import Kind, Plan, keys_of, problems
+from sagakit.plan import Kind, Plan, keys_of, owner, problems, service_problems
 from sagakit.quantities import is_seconds, number
+from sagakit.resilience import Service
 from sagakit.spec import Simulated
 from sagakit.steps import (
     Action,
@@ -49,12 +50,23 @@ class Saga:
         deadline: seconds from the start until which the pivot must be tried (or, without one,
             the end reached); after it the saga is recovered backward.
         description: one sentence for people.
+        services: what protects the services that steps name by their ``service``; one that has
+            none here is called as often as the steps say.
 
     Raises:
         DefinitionError: lists every problem found, each with its cure.
     """
 
-    __slots__ = ("__dict__", "deadline", "description", "input_schema", "name", "steps", "version")
+    __slots__ = (
+        "__dict__",
+        "deadline",
+        "description",
+        "input_schema",
+        "name",
+        "services",
+        "steps",
+        "version",
+    )
 
     name: str
     steps: tuple[Step, ...]
@@ -62,6 +74,7 @@ class Saga:
     input_schema: Mapping[str, Any] | None
     deadline: float | None
     description: str
+    services: tuple[Service, ...]
 
     def __init__(
         self,
@@ -71,6 +84,7 @@ class Saga:
         input_schema: Mapping[str, Any] | None = None,
         deadline: float | None = None,
         description: str = "",
+        services: Iterable[Service] = (),
     ) -> None:
         found = []
         subject = f"saga '{name}'"
@@ -88,6 +102,9 @@ class Saga:
         placed = _place([item for item in steps if isinstance(item, Step)])
         if not strangers:
             found += self._problems(placed)
+        alone = isinstance(services, Service) or not isinstance(services, Iterable)
+        guarded: tuple[Any, ...] = (services,) if alone else tuple(services)
+        found += service_problems(guarded, placed)
         deadline = number(deadline)
         if deadline is not None and not (is_seconds(deadline) and deadline > 0):
             found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
@@ -105,6 +122,7 @@ class Saga:
         put("input_schema", None if input_schema is None else copy.deepcopy(dict(input_schema)))
         put("deadline", deadline)
         put("description", description)
+        put("services", guarded)
         put("plan", self._compile())
         put("children", {item.name: inside for item in placed if (inside := self._inside(item))})
 
@@ -115,7 +133,7 @@ class Saga:
         return problems(steps)
 
     def _compile(self) -> Plan:
-        return Plan(self.steps, self.deadline)
+        return Plan(self.steps, self.deadline, self.services)
 
     def _inside(self, item: Step) -> Saga | None:
         """The saga that does a step; None for most."""
@@ -123,9 +141,11 @@ class Saga:
             return item.action.saga
         if not isinstance(item.action, ForEach):
             return None
+        body, limit = item.action.body, item.action.limit
         retriable = self.kind(item.name) == "retriable"
+        services = [service for service in self.services if service.name == owner(body)]
         name = f"{self.name}.{item.name}"
-        return FanOut(name, item.action.body, limit=item.action.limit, retriable=retriable)
+        return FanOut(name, body, limit=limit, retriable=retriable, services=services)
 
     def family(self) -> Iterator[Saga]:
         """This saga, those that do steps of it, those that do steps of them, and so on."""
@@ -155,12 +175,14 @@ class Saga:
                 "input_schema": self.input_schema,
                 "deadline": self.deadline,
                 "description": self.description,
+                "services": self.services,
             },
         )
 
     def _key(self) -> tuple[object, ...]:
         schema = self.input_schema
-        return (self.name, self.version, self.deadline, self.description, schema, self.steps)
+        head = (self.name, self.version, self.deadline, self.description, schema)
+        return (*head, self.services, self.steps)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Saga) else NotImplemented
@@ -223,9 +245,9 @@ class Saga:
     def shape(self) -> dict[str, Any]:
         """What an execution depends on, as plain data: the steps, their order, what is undone.
 
-        Retry numbers, timeouts and descriptions are left out: they may change under a running
-        execution. Whether an action is real or simulated may not: recovery would record as done
-        what nobody did.
+        Retry numbers, timeouts, services and descriptions are left out: they may change under a
+        running execution. Whether an action is real or simulated may not: recovery would record as
+        done what nobody did.
         """
         return {
             "steps": {item.name: _step_shape(item) for item in self.steps},
@@ -322,12 +344,16 @@ class Saga:
                 state=(states or {}).get(item.name),
                 compensation=_undo_label(item),
                 service=item.service,
-                notes=_notes(item),
+                notes=(*_notes(item), *_policy_notes(guard, item)),
                 nested=_nested_words(item),
                 inner=inside.get(item.name),
             )
-            for item, kind, undoable in zip(
-                self.steps, self.plan.kinds, self.plan.undoable, strict=True
+            for item, kind, undoable, guard in zip(
+                self.steps,
+                self.plan.kinds,
+                self.plan.undoable,
+                self.plan.guards or (None,) * len(self.steps),
+                strict=True,
             )
         ]
 
@@ -396,25 +422,36 @@ class FanOut(Saga):
         body: what is done for an item.
         limit: how many are worked on, or undone, at once.
         retriable: it stands after the pivot of another saga.
+        services: as for ``Saga``.
     """
 
     each: Mapping[str, Any]
     body: Step
 
-    def __init__(self, name: str, body: Step, *, limit: int, retriable: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        body: Step,
+        *,
+        limit: int,
+        retriable: bool,
+        services: Iterable[Service] = (),
+    ) -> None:
         object.__setattr__(self, "each", {"limit": limit, "retriable": retriable})
-        super().__init__(name, msgspec.structs.replace(body, after=()))
+        super().__init__(name, msgspec.structs.replace(body, after=()), services=services)
         object.__setattr__(self, "body", self.steps[0])
 
     def __reduce__(self) -> tuple[object, ...]:
-        folded = functools.partial(FanOut, self.name, self.body, **self.each)
+        folded = functools.partial(
+            FanOut, self.name, self.body, **self.each, services=self.services
+        )
         return _unfolded, (folded, len(self.steps) if self.plan.each else None)
 
     def _problems(self, steps: Sequence[Step]) -> list[str]:
         return problems(steps, retriable=self.each["retriable"])
 
     def _compile(self) -> Plan:
-        return Plan(self.steps, None, retriable=self.each["retriable"])
+        return Plan(self.steps, None, self.services, retriable=self.each["retriable"])
 
     def _more_shape(self) -> dict[str, Any]:
         return {"for_each": dict(self.each)}
@@ -594,6 +631,25 @@ def _notes(item: Step) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _policy_notes(service: Service | None, item: Step) -> list[str]:
+    """What protects the step's service, in as few words as fit on a picture."""
+    notes = ["reads only"] if item.read else []
+    if service is None:
+        return notes
+    if service.breaker is not None:
+        notes.append("breaker")
+    if service.bulkhead is not None:
+        notes.append(f"{service.bulkhead.calls} at once")
+    limit = service.rate_limit
+    if limit is not None:
+        notes.append(f"{limit.calls}/{'s' if limit.per == 1 else f'{limit.per:g} s'}")
+    if service.retry_budget is not None:
+        notes.append(f"retries at most {service.retry_budget.ratio:.0%}")
+    if service.hedge is not None and item.read:
+        notes.append(f"hedge {service.hedge.after:g} s")
+    return notes
+
+
 def _wait_notes(wait: Wait) -> list[str]:
     notes = [] if wait.event is None else [f"waits for {wait.event}"]
     if callable(wait.timeout):
@@ -700,6 +756,7 @@ def _from_spec(
             reconcile=resolve(item.reconcile, "reconcile", item.name, result=True),
             idempotent=item.idempotent,
             service=item.service,
+            read=item.read,
             description=item.description,
             branch=item.branch,
         )
@@ -713,6 +770,7 @@ def _from_spec(
             input_schema=document.input_schema,
             deadline=document.deadline,
             description=document.description,
+            services=document.services,
         )
     except DefinitionError as error:
         raise DefinitionError(error.subject + where, [*found, *error.problems]) from None
@@ -757,6 +815,7 @@ def _saga_spec(saga: Saga, mixed: bool) -> _spec.SagaSpec:
         description=saga.description,
         input_schema=None if saga.input_schema is None else dict(saga.input_schema),
         deadline=saga.deadline,
+        services=saga.services,
         steps=tuple(_step_spec(number, saga.steps, mixed) for number in range(len(saga.steps))),
     )
 
@@ -819,6 +878,7 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
         reconcile=name(item.reconcile, True),
         idempotent=item.idempotent,
         service=item.service,
+        read=item.read,
         description=item.description,
         branch=item.branch,
     )

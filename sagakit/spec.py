@@ -9,15 +9,17 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from sagakit.errors import DefinitionError
 from sagakit.quantities import is_seconds, number
+from sagakit.resilience import POLICIES, Service
 
 _MAX_NODES = 1_000_000  # a file that unfolds (through aliases) into more is refused
 _MAX_DEPTH = 100
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -146,6 +148,7 @@ class StepSpec(
     reconcile: str | Simulated | None = None
     idempotent: bool = False
     service: str | None = None
+    read: bool = False
     description: str = ""
 
 
@@ -174,6 +177,7 @@ class SagaSpec(
     description: str = ""
     input_schema: dict[str, Any] | None = None
     deadline: float | None = None
+    services: tuple[Service, ...] = ()
     steps: tuple[StepSpec, ...] = ()
 
 
@@ -259,11 +263,14 @@ class _Reader:
             )
             return None
         fields = self._fields(node, SagaSpec, place)
-        steps = self._steps(fields.pop("steps", None))
+        services = self._list(fields.pop("services", None), Service, "services", "service")
+        steps = self._list(fields.pop("steps", None), StepSpec, "steps", "step")
         head = self._convert(node, fields, SagaSpec, place)
         if head is None or steps is None:
             return None
-        saga: SagaSpec = msgspec.structs.replace(head, steps=tuple(steps))
+        saga: SagaSpec = msgspec.structs.replace(
+            head, services=tuple(services or ()), steps=tuple(steps)
+        )
         return saga
 
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
@@ -288,22 +295,26 @@ class _Reader:
         self.problems.append(f"{self._line(node)}: {problem}")
         self._count = _MAX_NODES + 1
 
-    def _steps(self, node: Any) -> list[StepSpec] | None:
+    def _list(self, node: Any, kind: type[_T], key: str, word: str) -> list[_T] | None:
+        """The mappings of a list such as ``steps:``; None where one could not be read."""
         if node is None:
             return []
         if not isinstance(node, self.yaml.SequenceNode):
-            self.problems.append(f"{self._line(node)}: 'steps' must be a list of '- step: NAME'")
+            self.problems.append(f"{self._line(node)}: '{key}' must be a list of '- {word}: NAME'")
             return None
-        found = []
+        found: list[_T] = []
         for count, item in enumerate(node.value, 1):
             if not isinstance(item, self.yaml.MappingNode):
                 self.problems.append(
-                    f"{self._line(item)}: step {count} must be a mapping such as '- step: NAME'"
+                    f"{self._line(item)}: {word} {count} must be a mapping such as '- {word}: NAME'"
                 )
                 continue
-            step = self._step(item, self._place(item, count))
-            if step is not None:
-                found.append(step)
+            place = self._place(item, word, count)
+            part: Any = self._step(item, place) if kind is StepSpec else None
+            if kind is not StepSpec:
+                part = self._convert(item, self._fields(item, kind, place), kind, place)
+            if part is not None:
+                found.append(part)
         return found if len(found) == len(node.value) else None
 
     def _step(self, item: Any, place: str) -> StepSpec | None:
@@ -332,17 +343,17 @@ class _Reader:
                 f"{self._line(body or node)}: {place} needs 'step:', a mapping with 'step: NAME'"
             )
             return None
-        step = self._step(body, self._place(body, 1))
+        step = self._step(body, self._place(body, "step", 1))
         head = self._convert(node, fields, _ForEachHead, place)
         if head is None or step is None:
             return None
         return ForEachSpec(items=head.items, limit=head.limit, step=step)
 
-    def _place(self, item: Any, count: int) -> str:
+    def _place(self, item: Any, word: str, count: int) -> str:
         for key, value in item.value:
-            if key.value == "step" and isinstance(value, self.yaml.ScalarNode):
-                return f"step '{value.value}'"
-        return f"step {count}"
+            if key.value == word and isinstance(value, self.yaml.ScalarNode):
+                return f"{word} '{value.value}'"
+        return f"{word} {count}"
 
     def _fields(self, node: Any, kind: type[msgspec.Struct], place: str) -> dict[str, Any]:
         """The known keys of a mapping as nodes; unknown and repeated ones become problems."""
@@ -396,8 +407,8 @@ class _Reader:
     def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
         if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
             return node.value  # 'version: 1.10' means the text, not a number
-        inner = _INNER.get(name)
-        if inner is None or kind is SagaSpec or not isinstance(node, self.yaml.MappingNode):
+        inner = _INNER.get(kind, {}).get(name)
+        if inner is None or not isinstance(node, self.yaml.MappingNode):
             return self._plain(node)
         fields = self._fields(node, inner, f"{place}: {name}")
         # keys are words here, even 'on', which YAML alone takes for true
@@ -432,17 +443,20 @@ _TAGS = {
     for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge", "value")
 }
 _VERSION_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "timestamp")}
-_INNER: dict[str, type[msgspec.Struct]] = {
-    "retry": Retry,
-    "compensation_retry": Retry,
-    "action": Simulated,
-    "compensation": Simulated,
-    "when": Simulated,
-    "reconcile": Simulated,
-    "wait": WaitSpec,
-    "choice": Simulated,
-    "input": Simulated,
-    "items": Simulated,
+_INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
+    StepSpec: {
+        "retry": Retry,
+        "compensation_retry": Retry,
+        "action": Simulated,
+        "compensation": Simulated,
+        "when": Simulated,
+        "reconcile": Simulated,
+        "wait": WaitSpec,
+        "choice": Simulated,
+        "input": Simulated,
+    },
+    _ForEachHead: {"items": Simulated},
+    Service: POLICIES,
 }
 
 

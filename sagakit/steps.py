@@ -69,6 +69,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     reconcile: Action | None = None
     idempotent: bool = False
     service: str | None = None
+    read: bool = False
     description: str = ""
     branch: tuple[str, str] | None = None  # the step that chooses, and what it must choose
 
@@ -88,6 +89,7 @@ def step(
     reconcile: Action | None = None,
     idempotent: bool = False,
     service: str | None = None,
+    read: bool = False,
     description: str = "",
     branch: tuple[str, str] | None = None,
 ) -> Step:
@@ -108,7 +110,9 @@ def step(
         reconcile: asked when the step is in doubt, whether its effect happened. It returns
             ``True``, ``False`` (a promise that it never will), or ``Happened(result)``.
         idempotent: a declaration that the action may be repeated with the same key.
-        service: who owns the step.
+        service: who owns the step; what protects it stands in the saga's ``services``.
+        read: a declaration that the action only reads: it has no effect and nothing to undo, so a
+            service's ``Hedge`` may ask twice.
         description: one sentence for people.
         branch: (the step that chooses, the branch's name); see ``choice``.
 
@@ -135,6 +139,7 @@ def step(
         reconcile=reconcile,
         idempotent=idempotent,
         service=service,
+        read=read,
         description=description,
         branch=branch,
     )

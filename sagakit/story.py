@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from sagakit.events import (
+    AttemptAdmitted,
+    AttemptHeld,
     AttemptLost,
+    BreakerChanged,
     CancellationRequested,
     ChildStuck,
     CompensationAttemptFailed,
@@ -19,6 +22,7 @@ from sagakit.events import (
     ExecutionMigrated,
     ExecutionResolved,
     ExecutionStarted,
+    HedgeStarted,
     ReconcileFailed,
     SignalReceived,
     StepAttemptFailed,
@@ -72,6 +76,13 @@ def tell(event: Event, path: str = "") -> tuple[str, str, str]:
         details.append("in doubt")
     if isinstance(event, WaitStarted):
         details.append(_wait_words(event))
+    if getattr(event, "side", "action") != "action":
+        details.append(event.side)  # type: ignore[attr-defined]
+    if isinstance(event, AttemptHeld):
+        least = "" if event.until is None else f" for at least {event.until - event.at:.3g} s"
+        details.append(f"by the {event.by}{least}")
+    if isinstance(event, BreakerChanged):
+        details.append(f"'{event.service}' from {event.before} to {event.after}: {event.why}")
     if isinstance(event, SignalReceived):
         whom = "" if event.correlation is None else f" for {event.correlation}"
         details.append(f"'{event.event}'{whom}")
@@ -143,6 +154,7 @@ class _Bars:
         self.start = start
         self.now = 0.0
         self.open: dict[tuple[str, str, str], tuple[int, float]] = {}  # path, step, side
+        self.held: dict[tuple[str, str, str], str] = {}  # by what
         self.bars: list[Bar] = []
         self.marks: list[Mark] = []
 
@@ -186,6 +198,14 @@ class _Bars:
                 self._close(path, step, "action", at, "skipped", "")
             case WaitStarted(step=step):
                 self.open[path, step, "action"] = (1, at)
+            case AttemptHeld(step=step, side=side, by=by) if (path, step, side) in self.open:
+                self.held[path, step, side] = by
+            case AttemptAdmitted(step=step, side=side):
+                self._let_in(path, step, side, at)
+            case BreakerChanged(service=service, after=after):
+                self._mark("", f"{service}: {after}", "breaker")
+            case HedgeStarted(step=step):
+                self._mark(path, f"{step} again", "hedge")
             case SignalReceived(event=name):
                 self._mark(path, f"signal {name}", "signal")
             case CancellationRequested(by=by) if not path:
@@ -205,6 +225,14 @@ class _Bars:
                 outcome = "waiting" if state == "waiting" else "running"
                 self._close(path, step, side, None, outcome, "")
 
+    def _let_in(self, path: str, step: str, side: str, at: float) -> None:
+        """The attempt's wait for its service ends: a bar of its own; what follows is the call's."""
+        by = self.held.pop((path, step, side), None)
+        if by is not None:
+            attempt, _ = self.open[path, step, side]
+            self._close(path, step, side, at, "held", by)
+            self.open[path, step, side] = (attempt, at)
+
     def _mark(self, path: str, text: str, kind: str) -> None:
         from sagakit.views import Mark
 
@@ -216,6 +244,11 @@ class _Bars:
     ) -> None:
         from sagakit.views import Bar
 
+        if (path, step, side) in self.held:
+            if end is None:  # it waits still
+                outcome, label = "held", self.held[path, step, side]
+            else:  # it was never let in
+                self._let_in(path, step, side, end)
         attempt, start = self.open.pop((path, step, side), (0, end or 0.0))
         if attempt:  # a reconcile settles a step whose last attempt is closed already
             name = join(path, step)
@@ -237,7 +270,11 @@ def _error_label(error: ErrorInfo) -> str:
     if INJECTED in error.message:
         fault = error.message.rpartition(INJECTED)[2]
         return f"injected {next(kind for kind in get_args(FaultKind) if fault.startswith(kind))}"
-    return error.name
+    refused = _REFUSED.search(error.message) if error.type == "ServiceRefusedError" else None
+    return f"refused by {refused[1]}" if refused else error.name
+
+
+_REFUSED = re.compile("refused by its ([^:]+)")
 
 
 # -- as messages ----------------------------------------------------------------------------
@@ -264,6 +301,7 @@ class _Talk:
         self.calls: set[tuple[str, str]] = set()
         self.choices: set[tuple[str, str]] = set()
         self.within: dict[str, str] = {}  # by path
+        self.asked: dict[tuple[str, str], Message] = {}  # what each step's service was asked last
         for path, (saga, _) in parts.items():
             self._introduce(path, saga)
 
@@ -283,19 +321,28 @@ class _Talk:
                 self.calls.add(key)
         self.choices |= {(path, names[number]) for number in saga.plan.choices}
 
-    def _say(self, path: str, sender: str, receiver: str, text: str, kind: str) -> None:
+    def _say(self, path: str, sender: str, receiver: str, text: str, kind: str) -> Message:
         from sagakit.views import Message
 
         within = self.within[path]
-        self.messages.append(
-            Message(sender=sender, receiver=receiver, text=text, kind=kind, within=within)
-        )
+        said = Message(sender=sender, receiver=receiver, text=text, kind=kind, within=within)
+        self.messages.append(said)
+        return said
 
     def _ask(self, path: str, step: str, what: str, attempt: int) -> None:
         text = what if attempt == 1 else f"{what} (attempt {attempt})"
-        self._say(path, "coordinator", self.who[path, step], text, "request")
+        who = self.who[path, step]
+        self.asked[path, step] = self._say(path, "coordinator", who, text, "request")
+
+    def _unask(self, path: str, step: str) -> None:
+        asked = self.asked[path, step]
+        self.messages = [message for message in self.messages if message is not asked]
 
     def _answer(self, path: str, step: str, text: str, kind: str) -> None:
+        if text.startswith("refused by "):  # by the guard: the service was never asked
+            self._unask(path, step)
+            self._note(path, f"{step}: {text}")
+            return
         self._say(path, self.who[path, step], "coordinator", text, kind)
 
     def _note(self, path: str, text: str) -> None:
@@ -329,6 +376,18 @@ class _Talk:
                 self._answer(path, str(step), "cannot tell", "lost")
             case AttemptLost():
                 self._answer(path, str(step), "lost in a crash", "lost")
+            case AttemptHeld(by=by, side=side):
+                self._note(path, f"{step} is held by the {by}")
+                if side != "reconcile":
+                    self._unask(path, str(step))
+            case AttemptAdmitted(side=side) if side != "reconcile":
+                self.messages.append(self.asked[path, str(step)])
+            case BreakerChanged(service=name, before=before, after=after):
+                self._note(path, f"circuit breaker of {name}: {before}, now {after}")
+            case HedgeStarted():
+                asked = self.asked[path, str(step)]
+                again = f"{asked.text} (once more)"
+                self._say(path, asked.sender, asked.receiver, again, asked.kind)
             case _:
                 self._take_undo(path, event)
 

@@ -137,7 +137,7 @@ def test_a_service_collects_the_problems_of_its_parts_and_no_guard_is_made_of_it
 def test_a_service_is_plain_data():
     service = Service("bank", CircuitBreaker(failures=3), hedge=Hedge(after=0.5))
     plain = msgspec.to_builtins(service)
-    assert plain == {"name": "bank", "breaker": {"failures": 3}, "hedge": {"after": 0.5}}
+    assert plain == {"service": "bank", "breaker": {"failures": 3}, "hedge": {"after": 0.5}}
     assert msgspec.convert(plain, Service) == service
 
 

@@ -41,6 +41,8 @@ def test_every_event_and_cause_stands_in_a_table_and_can_be_applied():
     assert events == set(APPLY)
     # An operator's word is its causes retry, skip and abandon; the others move nothing themselves.
     outside = {"ExecutionResolved", "SignalReceived", "ExecutionMigrated"}
+    # These tell what happens to a call on its way.
+    outside |= {"AttemptHeld", "AttemptAdmitted", "BreakerChanged", "HedgeStarted"}
     assert {event.__name__ for event in events - used} == outside
     assert set(Cause) <= used
 

@@ -30,6 +30,7 @@ from sagakit.errors import (
     InDoubtError,
     InputError,
     MigrationError,
+    ServiceRefusedError,
     SignalError,
     TerminalError,
 )
@@ -183,6 +184,7 @@ class Attempt:
     task: Any = None  # what a driver with a loop makes of it
     timer: Any = None
     value: Any = None  # an awaitable that a plain function returned
+    ticket: Any = None  # of a guarded service's gate
 
     def __init__(
         self, run: Run, command: Any, call: Call, side: Side, attempt: int, timeout: float | None
@@ -234,6 +236,7 @@ class Run:
     __slots__ = (
         "alarm",
         "events",
+        "held",
         "kin",
         "meanwhile",
         "plan",
@@ -261,6 +264,7 @@ class Run:
         self.events: list[Event] = []
         self.written = 0  # how many events the journal has
         self.alarm: float | None = None  # of the driver, when it will ask again
+        self.held: dict[Any, None] | None = None  # tickets of actions that a gate holds
         self.kin = Kin(began, scenario) if nested or saga.plan.nests else None
         self.meanwhile: list[tuple[float, int, Signal | Cancellation]] | None = None
         if scenario is not None:
@@ -363,8 +367,14 @@ class Run:
         if self.meanwhile:
             self.intervene(now)
         state = self.state
-        attempts = []
-        while commands := decide(state, now):
+        attempts: list[Attempt] = []
+        while True:
+            if self.held and state.turned_back:
+                for ticket in list(self.held):
+                    ticket.withdraw(now)
+            commands = decide(state, now)
+            if not commands:
+                break
             phase = state.phase
             for command in commands:
                 attempt = self.take_up(command, now)
@@ -431,6 +441,19 @@ class Run:
         if fault is not None:
             attempt.call, attempt.delay = inject(attempt.call, fault, attempt.timeout)
         return attempt
+
+    def twin(self, attempt: Attempt) -> Attempt:
+        """The call of an attempt once more. A fault of that one attempt has hit its first call; one
+        for good hits each."""
+        command = attempt.command
+        call = self.plan.actions[self.plan.index[command.step]]
+        assert call is not None
+        twin = Attempt(self, command, call, attempt.side, attempt.attempt, None)
+        if self.scenario is not None:
+            fault = self.scenario.find(command.step, attempt.side, attempt.attempt)
+            if fault is not None and fault.attempt is None:
+                twin.call, twin.delay = inject(call, fault, attempt.timeout)
+        return twin
 
     def _wanted(self, when: Call | bool | Chosen | None, name: str, now: float) -> bool:
         """Whether the step is in the chosen branch and its ``when`` holds; if not, that is
@@ -788,12 +811,16 @@ class Run:
                 except CodecError as error:
                     # The effect happened and nobody can rely on its result: in doubt.
                     self._action_failed(name, error, now, terminal=True, in_doubt=True)
+                    if attempt.ticket is not None:
+                        attempt.ticket.returned(attempt, now)
                     return
             self.emit(StepSucceeded(name, command.attempt, now, value))
         elif kind is AskReconcile:
             self._reconciled(attempt, value, now)
         else:
             self.emit(CompensationSucceeded(name, command.attempt, now))
+        if attempt.ticket is not None:
+            attempt.ticket.returned(attempt, now)
 
     def _keep(self, call: Call, value: Any, name: str) -> Any:
         return codec.through(value, call, f"saga '{self.saga.name}': step '{name}'")
@@ -817,8 +844,18 @@ class Run:
             chance = self._chance(name, retry.jitter)
             state = self.state
             self.emit(
-                compensation_failed(state, name, info, terminal=terminal, at=now, chance=chance)
+                compensation_failed(
+                    state,
+                    name,
+                    info,
+                    terminal=terminal,
+                    at=now,
+                    chance=chance,
+                    not_before=_not_before(error),
+                )
             )
+        if attempt.ticket is not None:
+            attempt.ticket.raised(attempt, error, now)
 
     def timed_out(self, attempt: Attempt, now: float) -> None:
         """No answer within the timeout."""
@@ -837,6 +874,7 @@ class Run:
                 in_doubt=in_doubt,
                 at=now,
                 chance=self._chance(name, retry.jitter),
+                not_before=_not_before(error),
             )
         )
 
@@ -867,6 +905,12 @@ class Run:
             return 0.0
         text = f"{self.seed}/{self.state.execution_id}/{name}/{len(self.events)}"
         return zlib.crc32(text.encode()) / 2**32
+
+
+def _not_before(error: BaseException) -> float:
+    """The time before which another attempt is useless (seconds)."""
+    retry_at = error.retry_at if isinstance(error, ServiceRefusedError) else None
+    return 0.0 if retry_at is None else retry_at
 
 
 _END = {"completed": ExecutionCompleted, "compensated": ExecutionCompensated}

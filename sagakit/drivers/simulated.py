@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
+from sagakit.drivers.gate import Gates, Ticket
 from sagakit.drivers.run import Attempt, Kin, Run, accept_input
-from sagakit.errors import SimulationError
+from sagakit.errors import ServiceRefusedError, SimulationError
 from sagakit.events import Event
 from sagakit.execution import Execution
 from sagakit.saga import Saga
@@ -95,7 +96,17 @@ class Simulation:
     """One run in virtual time, with all that do steps of it. ``now`` is in seconds from its
     beginning; ``kept`` holds what a journal has of executions that do steps, by their ids."""
 
-    __slots__ = ("_alarms", "_count", "busy", "hand_over", "kept", "now", "pending", "run")
+    __slots__ = (
+        "_alarms",
+        "_count",
+        "busy",
+        "gates",
+        "hand_over",
+        "kept",
+        "now",
+        "pending",
+        "run",
+    )
 
     def __init__(self, run: Run, now: float, kept: Mapping[str, Sequence[Event]]) -> None:
         self.run = run
@@ -106,6 +117,7 @@ class Simulation:
         self._count = 0
         self.pending: list[Attempt] = []  # attempts that need a loop, before there is one
         self.hand_over: Callable[[Attempt], None] = self.pending.append
+        self.gates: Gates | None = None
 
     def finish(self) -> Execution:
         run = self.run
@@ -130,8 +142,9 @@ class Simulation:
             run = heapq.heappop(alarms)[2]
             run.alarm = None
             busy.append(run)
-        while busy:
-            self._advance(busy.pop())
+        while busy or (self.gates is not None and self.gates.turn(self.now)):
+            while busy:
+                self._advance(busy.pop())
 
     def _advance(self, run: Run) -> None:
         take_up_all = run.take_up_all
@@ -150,8 +163,7 @@ class Simulation:
         self._count += 1
         heapq.heappush(self._alarms, (due, self._count, run))
 
-    def next_due(self) -> float | None:
-        """When there will be something to do though no attempt ends (seconds)."""
+    def _next_alarm(self) -> float | None:
         alarms = self._alarms
         while alarms:
             at, _, run = alarms[0]
@@ -184,7 +196,14 @@ class Simulation:
         saga, events = run.saga.child(name), list(self.kept[id])
         return Run.resume(saga, events, self.now, run.seed, scenario, began)
 
+    def next_due(self) -> float | None:
+        """When there will be something to do though no call ends (virtual seconds)."""
+        due = self._next_alarm()
+        return due if self.gates is None else self.gates.next_due(due)
+
     def _make(self, attempt: Attempt) -> None:
+        if attempt.run.plan.guards is not None and not self._admits(attempt):
+            return
         call = attempt.call
         if call.is_async or attempt.delay:
             self.hand_over(attempt)
@@ -209,3 +228,37 @@ class Simulation:
                 f"{MAX_ATTEMPTS:,} times and would be retried for ever; let it succeed, or raise "
                 "TerminalError"
             )
+
+    def _admits(self, attempt: Attempt) -> bool:
+        if self.gates is None:
+            self.gates = Gates(_Entrance(self))
+        return self.gates.admits(attempt, self.now)
+
+
+class _Entrance:
+    """What the services' gates ask of a simulation. It keeps no journal, and asks them again by
+    itself whenever something has happened."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def now(self) -> float:
+        return self._simulation.now
+
+    def let_in(self, attempt: Attempt) -> None:
+        self._simulation._make(attempt)
+        self._simulation.busy.append(attempt.run)
+
+    def turn_away(self, attempt: Attempt, error: ServiceRefusedError) -> None:
+        self._simulation.guard(attempt)
+        attempt.run.raised(attempt, error, self._simulation.now)
+        self._simulation.busy.append(attempt.run)
+
+    def hedge(self, attempt: Attempt) -> None:
+        self._simulation.hand_over(attempt)
+
+    def noted(self, ticket: Ticket) -> None:
+        pass
+
+    def ask_again(self, at: float | None) -> None:
+        pass

@@ -94,17 +94,23 @@ class _OnLoop:
         task.add_done_callback(functools.partial(self._done, attempt))
         if attempt.timeout is not None:
             attempt.timer = self.loop.call_later(attempt.timeout, self._time_out, attempt)
+        if attempt.ticket is not None:
+            attempt.ticket.begun(attempt, self.loop.call_later)
 
     def _done(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
-        if attempt.timer is not None:
-            attempt.timer.cancel()
-        if attempt.closed:
-            return  # its timeout came first
         if task.cancelled():
             error: BaseException | None = InDoubtError("the action was cancelled while it ran")
         else:
             error = task.exception()
+        ticket = attempt.ticket
+        if ticket is not None and error and ticket.outlives(attempt, error, self.simulation.now):
+            self._step()
+            return
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        if attempt.closed:
+            return  # its timeout came first, or the answer of another call
         if error is None:
             self._step(attempt.run.returned, attempt, task.result())
         else:

@@ -15,7 +15,8 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt: `side` is "action" or "compensation", times in seconds from the start.
 
     `end` is None while it runs. `outcome` is "succeeded", "failed", "in doubt", "running",
-    "compensated" or "compensation failed"; `label` is printed at it (a fault, an error's type).
+    "compensated" or "compensation failed"; or "held", while its call had to wait. `label` is
+    printed at it (a fault, an error's type, what held it).
     """
 
     step: str
@@ -37,7 +38,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 def timeline_alt(title: str, bars: Sequence[Bar], status: str = "") -> str:
     """One sentence for readers who cannot see the picture."""
-    sides = [bar.side for bar in bars]
+    sides = [bar.side for bar in bars if bar.outcome != "held"]
     words = (
         f"{sides.count('action')} action and {sides.count('compensation')} compensation attempts"
     )

@@ -102,6 +102,9 @@ STATES: dict[str, Look] = {
     "kept": _look("⊙", GREEN, 0.10, dash="9 2"),
 }
 
+# What a timeline shows of an attempt besides how it ended; no state of a step.
+SEGMENTS: dict[str, Look] = {"held": _look("‖", BLUE, 0.12, dash="1 2")}
+
 COMPENSATION_STATES = frozenset(
     {
         "compensation due",
@@ -129,6 +132,8 @@ MARKS: dict[str, Look] = {
     "migrated": _look("⇒", BLUE, 0.20, dash="5 2"),
     "signal": _look("▽", ORANGE, 0.20),
     "cancelled": _look("⊟", GREY, 0.30, dash="4 2"),
+    "breaker": _look("⌁", VERMILLION, 0.20, dash="1 3"),
+    "hedge": _look("⇉", PURPLE, 0.20, dash="3 3"),
     "crash": _look("╳", BLACK, 0.30, dash="1 2"),
     "end": _look("◉", GREY, 0.30, dash="2 4"),
 }
@@ -144,6 +149,11 @@ def state_look(state: str) -> Look:
     return _find(STATES, state, "state")
 
 
+def segment_look(outcome: str) -> Look:
+    """The look of a timeline's bar; ValueError names the outcomes there are."""
+    return _find({**STATES, **SEGMENTS}, outcome, "outcome")
+
+
 def status_look(status: str) -> Look:
     """The look of an execution's status; ValueError names the statuses there are."""
     return _find(STATUSES, status, "status")
@@ -156,7 +166,13 @@ def mark_look(kind: str) -> Look:
 
 def legend() -> dict[str, dict[str, dict[str, str]]]:
     """The whole legend as JSON-ready data, so that a front end need not keep a copy of it."""
-    groups = {"kinds": KINDS, "states": STATES, "statuses": STATUSES, "marks": MARKS}
+    groups = {
+        "kinds": KINDS,
+        "states": STATES,
+        "segments": SEGMENTS,
+        "statuses": STATUSES,
+        "marks": MARKS,
+    }
     return {
         group: {name: msgspec.to_builtins(look) for name, look in looks.items()}  # type: ignore[attr-defined]
         for group, looks in groups.items()

@@ -14,6 +14,7 @@ from sagakit.views.style import (
     GRID,
     MARKS,
     MUTED,
+    SEGMENTS,
     STATES,
     Look,
     mark_look,
@@ -193,7 +194,9 @@ def _looks(bars: Sequence[Bar]) -> list[Look]:
 def _legend(bars: Sequence[Bar], marks: Sequence[Mark]) -> list[Entry]:
     outcomes, kinds = {bar.outcome for bar in bars}, {mark.kind for mark in marks}
     entries: list[Entry] = [
-        (look, look.glyph, name) for name, look in STATES.items() if name in outcomes
+        (look, look.glyph, name)
+        for name, look in {**STATES, **SEGMENTS}.items()
+        if name in outcomes
     ]
     entries += [(look, look.glyph, name) for name, look in MARKS.items() if name in kinds]
     return entries

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sagakit.views.bars import Bar
-from sagakit.views.style import EDGE, INK, NEUTRAL, STATES, state_look
+from sagakit.views.style import EDGE, INK, NEUTRAL, STATES, segment_look
 from sagakit.views.svg import num, text_width
 from sagakit.views.timeline_rows import Row, Segment, draw_row, row_height
 from sagakit.views.timeline_tree import Line
@@ -51,7 +51,7 @@ def _segments(bars: Sequence[Bar], scale: Scale) -> list[Segment]:
         (
             scale.x(bar.start),
             scale.width if bar.end is None else scale.x(bar.end),
-            state_look(bar.outcome),
+            segment_look(bar.outcome),
             bar.label,
             bar.end is None,
         )

@@ -29,6 +29,7 @@ _spec.loader.exec_module(make)
 RECOVERED = {
     "not begun": "completed",
     "mid-step": "completed",
+    "held": "compensated",
     "mid-reconcile": "completed",
     "mid-compensation": "compensated",
     "moved": "completed",

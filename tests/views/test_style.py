@@ -17,12 +17,15 @@ from sagakit.views.style import (
     MUTED,
     NEUTRAL,
     NO_STATE,
+    SEGMENTS,
     STATES,
     STATUSES,
     Look,
     legend,
     mix,
 )
+
+GROUPS = (KINDS, STATES, SEGMENTS, STATUSES, MARKS)
 
 
 def luminance(colour: str) -> float:
@@ -37,6 +40,7 @@ def contrast(first: str, second: str) -> float:
 
 
 ALL = {**STATES, **{f"mark {k}": v for k, v in MARKS.items()}, "none": NO_STATE, "neutral": NEUTRAL}
+ALL |= SEGMENTS
 ALL |= {f"status {k}": v for k, v in STATUSES.items()}
 
 
@@ -56,7 +60,7 @@ def test_every_kind_has_a_glyph_and_a_shape_of_its_own() -> None:
 
 
 def test_kinds_states_and_marks_never_share_a_glyph() -> None:
-    groups = [[look.glyph for look in group.values()] for group in (KINDS, STATES)]
+    groups = [[look.glyph for look in group.values()] for group in (KINDS, STATES, SEGMENTS)]
     glyphs = [*itertools.chain(*groups), style.COMPENSATION_GLYPH, style.NESTED_GLYPH]
     assert len(set(glyphs)) == len(glyphs)
     marks = {look.glyph for kind, look in MARKS.items() if kind != "pivot"}
@@ -65,7 +69,8 @@ def test_kinds_states_and_marks_never_share_a_glyph() -> None:
 
 
 def test_no_two_states_look_alike_without_their_glyph() -> None:
-    looks = [msgspec.structs.replace(look, glyph="") for look in STATES.values()]
+    every = [*STATES.values(), *SEGMENTS.values()]
+    looks = [msgspec.structs.replace(look, glyph="") for look in every]
     assert len(set(map(repr, looks))) == len(looks)
 
 
@@ -102,7 +107,7 @@ def test_words_keep_their_contrast_on_the_card() -> None:
 def test_glyphs_have_no_emoji_form() -> None:
     # Of the characters that do, these are the tempting ones.
     tempting = set("▶◀↩↪✔✖⚠⚡⏭⏸⏹☠‼↔✏▪")
-    used = {look.glyph for group in (KINDS, STATES, STATUSES, MARKS) for look in group.values()}
+    used = {look.glyph for group in GROUPS for look in group.values()}
     assert not used & tempting
 
 
@@ -113,7 +118,7 @@ def test_compensation_states_are_states() -> None:
 def test_the_legend_is_json_ready() -> None:
     data = msgspec.json.decode(msgspec.json.encode(legend()))
     assert data["states"]["in doubt"]["glyph"] == "?"
-    assert set(data) == {"kinds", "states", "statuses", "marks"}
+    assert set(data) == {"kinds", "states", "segments", "statuses", "marks"}
 
 
 def test_an_unknown_state_is_refused_with_the_known_ones() -> None:

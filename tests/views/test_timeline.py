@@ -119,7 +119,7 @@ def test_the_status_stands_with_its_glyph(texts: Texts) -> None:
 
 
 def test_unknown_outcomes_marks_and_statuses_are_refused() -> None:
-    with pytest.raises(ValueError, match="no state 'done'"):
+    with pytest.raises(ValueError, match="no outcome 'done'"):
         timeline_svg("t", [bar("a", 0, 1, "done")])
     with pytest.raises(ValueError, match="no mark 'x'"):
         timeline_svg("t", [], [Mark(at=0, text="", kind="x")])

@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any
 
+from sagakit.drivers.gate import Gates
+from sagakit.drivers.local.entrance import Entrance
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Kin, Run
 from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
@@ -81,6 +83,7 @@ class Core:
         self.watches: list[set[str]] = []  # each notes the ids that begin while it stands here
         self.threads = Threads()
         self.closed = False
+        self.gates = Gates(Entrance(self))
         self._in_flight = 0  # attempts under way, of all executions
         self._batch: list[tuple[Live, list[Attempt]]] = []
         self._flush_due = False
@@ -125,6 +128,7 @@ class Core:
         why = EngineClosedError("the engine was closed; recover this execution from its journal")
         for live in list(self.live.values()):
             self._drop(live, why)
+        self.gates.close()
         if self._committing is not None:
             await asyncio.wait([self._committing])
         await asyncio.sleep(0)  # let the cancelled tasks see it
@@ -354,6 +358,8 @@ class Core:
                 relative.timer.cancel()
             for task in relative.tasks:
                 task.cancel()
+            if relative.run.plan.guards is not None and not self.closed:
+                self.gates.leave(relative)
             relative.answer.set_exception(error)
             for _, safe in relative.acks:
                 safe.set_exception(error)
@@ -367,7 +373,13 @@ class Core:
     # -- attempts ---------------------------------------------------------------------------
 
     def _make(self, live: Live, attempt: Attempt) -> None:
+        guarded = attempt.run.plan.guards is not None
+        if guarded and not self.gates.admits(attempt, time.time(), live):
+            return
         self._in_flight += 1
+        self._call(live, attempt)
+
+    def _call(self, live: Live, attempt: Attempt) -> None:
         if attempt.delay:
             self._spawn(live, attempt, functools.partial(self._delayed, live, attempt))
         elif attempt.call.is_async:
@@ -376,6 +388,13 @@ class Core:
             self._on_thread(live, attempt, functools.partial(self._settle, live, attempt))
         if attempt.timeout is not None:
             attempt.timer = self.loop.call_later(attempt.timeout, self._time_out, live, attempt)
+        if attempt.ticket is not None:
+            attempt.ticket.begun(attempt, self.loop.call_later)
+
+    def _refuse(self, live: Live, attempt: Attempt, error: Exception) -> None:
+        """Record that an attempt's call must not be made."""
+        self._in_flight += 1
+        self._report(live, attempt.run.raised, attempt, error)
 
     def _spawn(self, live: Live, attempt: Attempt, action: Callable[[], Awaitable[Any]]) -> None:
         acting = self._act(live, attempt, action)
@@ -457,6 +476,9 @@ class Core:
         if hasattr(value, "__await__") and not (attempt.closed or live.over):
             # A plain function that returned a coroutine.
             self._spawn(live, attempt, lambda: value)
+            return
+        ticket = attempt.ticket
+        if ticket is not None and error and ticket.outlives(attempt, error, time.time()):
             return
         if attempt.timer is not None:
             attempt.timer.cancel()

@@ -96,9 +96,16 @@ class Engine:
 
     def register(self, saga: Saga) -> None:
         """Make a definition, and those of the sagas that do steps of it, known to ``status``,
-        ``recover`` and ``resolve``."""
+        ``recover`` and ``resolve``.
+
+        Raises:
+            DefinitionError: one of its services has other policies than in a saga known before:
+                all executions of an engine share one guard for each service.
+        """
         if self._sagas.get(saga.fingerprint) is saga:
             return
+        for one in saga.family():
+            self._core.gates.agree(one)
         for one in saga.family():
             if one.fingerprint not in self._sagas:
                 self.journal.define(one.fingerprint, one.name, one.version, one.shape)

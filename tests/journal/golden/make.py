@@ -18,7 +18,10 @@ import msgspec
 
 from sagakit import Saga, Simulated, await_event, choice, pivot, step, timer
 from sagakit.events import (
+    AttemptAdmitted,
+    AttemptHeld,
     AttemptLost,
+    BreakerChanged,
     CancellationRequested,
     CompensationAttemptFailed,
     CompensationFailed,
@@ -33,6 +36,7 @@ from sagakit.events import (
     ExecutionResolved,
     ExecutionStarted,
     ExecutionStuck,
+    HedgeStarted,
     ReconcileFailed,
     ReconcileStarted,
     SignalReceived,
@@ -163,6 +167,17 @@ def executions() -> dict[str, tuple[Saga, list[Event]]]:
         *_did("by_sea"),
     ]
     called_off = CancellationRequested(3.0, "operator-7", "größer bestellt")
+    held = [
+        *paid,
+        StepStarted("confirm", 1, 5.0),
+        AttemptHeld("confirm", 5.0, "action", "rate limit", 5.5),
+        AttemptAdmitted("confirm", 5.5, "action"),
+        HedgeStarted("confirm", 6.0),
+        StepFailed("confirm", 1, 7.0, ERROR),
+        BreakerChanged(7.0, "größe", "closed", "open", "too many calls failed"),
+        CompensationStarted("charge", 1, 7.0),
+        AttemptHeld("charge", 7.0, "compensation", "bulkhead"),
+    ]
     resolved = ExecutionResolved(9.0, "skip", "operator-7", "refunded by hand", ("charge",))
     moved = ExecutionMigrated(9.0, "2", SHOP_2.fingerprint, "operator-7", "release 2")
     return {
@@ -180,6 +195,7 @@ def executions() -> dict[str, tuple[Saga, list[Event]]]:
         ),
         "not begun": (SHOP, []),
         "mid-step": (SHOP, [*paid, StepStarted("confirm", 1, 5.0)]),
+        "held": (SHOP, held),
         "mid-reconcile": (SHOP, [*in_doubt, AttemptLost("charge", 6.0)]),
         "mid-compensation": (SHOP, [*paid, *_refused(), CompensationStarted("charge", 1, 8.0)]),
         "moved": (SHOP_2, [*paid, *sent, moved]),
