@@ -104,7 +104,7 @@ class _OnLoop:
         else:
             error = task.exception()
         ticket = attempt.ticket
-        if ticket is not None and error and ticket.outlives(attempt, error, self.simulation.now):
+        if ticket and error is not None and ticket.outlives(attempt, error, self.simulation.now):
             self._step()
             return
         if attempt.timer is not None:

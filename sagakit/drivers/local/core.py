@@ -478,7 +478,7 @@ class Core:
             self._spawn(live, attempt, lambda: value)
             return
         ticket = attempt.ticket
-        if ticket is not None and error and ticket.outlives(attempt, error, time.time()):
+        if ticket and error is not None and ticket.outlives(attempt, error, time.time()):
             return
         if attempt.timer is not None:
             attempt.timer.cancel()
