@@ -179,7 +179,7 @@ def sick():
 
 
 def test_the_timeline_shows_what_was_held_asked_again_and_cut_off():
-    from sagakit.execution import _Bars
+    from sagakit.story import read_bars
 
     bars, marks = _Bars(sick()).read()
     held = [bar for bar in bars if bar.outcome == "held"]
@@ -202,13 +202,13 @@ def test_the_timeline_shows_what_was_held_asked_again_and_cut_off():
 
 def test_a_held_attempt_that_never_went_has_its_bar_too():
     from sagakit import Scenario
-    from sagakit.execution import _Bars
+    from sagakit.story import read_bars
 
     limit = Service("bank", rate_limit=RateLimit(calls=1, per=9))
     steps = [step(act, name=name, after=(), service="bank") for name in "ab"]
     saga = Saga("s", *steps, services=[limit])
     taken_back = simulate(saga, scenario=Scenario().cancel(at=4))
-    bars, _ = _Bars(taken_back).read()
+    bars, _ = read_bars(taken_back.history(), taken_back._parts(True))
     assert [(bar.outcome, bar.start, bar.end) for bar in bars if bar.step == "b"] == [
         ("held", 0.0, 4.0),
         ("failed", 4.0, 4.0),

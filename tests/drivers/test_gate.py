@@ -256,7 +256,7 @@ def test_a_simulation_is_the_same_again_and_a_recovered_held_attempt_is_in_doubt
 def test_a_saga_without_services_has_no_gates():
     saga = Saga("s", *beside(*"ab"))
     assert saga.plan.guards is None
-    simulation = Simulation(Run.begin(saga, None, "x", 0.0, 0, None), 0.0)
+    simulation = Simulation(Run.begin(saga, None, "x", 0.0, 0, None), 0.0, {})
     assert simulation.finish().status == "completed"
     assert simulation.gates is None
 
