@@ -106,8 +106,8 @@ def test_the_status_follows_the_events(journal):
 def test_unfinished_gives_the_running_executions_of_the_definitions_asked_for(journal):
     journal.append([("one", 0, [start("one")]), ("two", 0, [start("two", fingerprint="g")])])
     journal.append([("three", 0, [start("three"), ExecutionCompleted(2.0)])])
-    assert [id for id, _ in journal.unfinished(["f"])] == ["one"]
-    assert [id for id, _ in journal.unfinished(["f", "g", "h"])] == ["one", "two"]
+    assert [id for id, _ in journal.unfinished(["f"], 9.0)] == ["one"]
+    assert [id for id, _ in journal.unfinished(["f", "g", "h"], 9.0)] == ["one", "two"]
 
 
 def test_a_definition_is_kept_once(journal):

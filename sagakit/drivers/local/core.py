@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any
 
+from sagakit.drivers.local.parking import Answer, Parking, may_be_parked, rest_of, stored_waits
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Run
 from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
@@ -30,12 +31,15 @@ class Live:
         "acks",
         "answer",
         "context",
+        "letters",
+        "others",
         "over",
         "rests",
         "run",
+        "stored",
         "tasks",
         "timer",
-        "until_rest",
+        "waits",
     )
 
     def __init__(
@@ -43,17 +47,42 @@ class Live:
         run: Run,
         answer: Future[Execution],
         context: contextvars.Context,
-        until_rest: bool,
     ) -> None:
         self.run = run
         self.answer = answer
-        self.until_rest = until_rest  # it is enough if it waits for the world
+        # Of further callers, and whether it is enough for them if it waits for the world.
+        self.others: list[tuple[Future[Execution], bool]] = []
         self.acks: list[tuple[int, Future[Execution]]] = []  # told when so many events are safe
         self.rests = run.written > 0 and run.state.resting  # as the journal has it
         self.over = False  # answered: whatever comes later is ignored
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
         self.timer: asyncio.TimerHandle | None = None
+        self.waits: dict[tuple[str, str], float] = {}  # those that `Parking` lists
+        self.stored = stored_waits(run)
+        self.letters: list[tuple[str, str, str]] = []  # kept signals that it took
+
+    def join(self, answer: Future[Execution], *, until_rest: bool) -> None:
+        """Another caller waits for its end, or until it waits for the world."""
+        self.others.append((answer, until_rest))
+        if not until_rest:
+            self.answer.add_done_callback(functools.partial(pass_on, answer))
+
+    def end(self) -> None:
+        """Tell those for whom its rest had been enough, too, once its answer is there."""
+        others, self.others = self.others, []
+        for other, until_rest in others:
+            if until_rest:
+                pass_on(other, self.answer)
+
+
+def pass_on(answer: Future[Execution], done: Future[Execution]) -> None:
+    """Give an answer what another one is."""
+    error = done.exception()
+    if error is None:
+        answer.set_result(done.result())
+    else:
+        answer.set_exception(error)
 
 
 class Core:
@@ -72,6 +101,8 @@ class Core:
         """
         self.loop = loop
         self._rests = rests
+        self.parking: Parking | None = None  # without it, what waits stays in memory
+        self.heard: set[Future[Execution]] = set()
         self.journal = journal
         self.live: dict[str, Live] = {}
         self.watches: list[set[str]] = []  # each notes the ids that begin while it stands here
@@ -90,21 +121,40 @@ class Core:
         context: contextvars.Context,
         *,
         until_rest: bool = False,
+        safe: Future[Execution] | None = None,
     ) -> None:
         """Drive a run to its end; the answer is the execution once its end is journalled.
 
         Parameters:
-            context: the context variables that its actions see.
+            context: the context variables that its actions see; of one that was parked, those
+                of whoever still waits for its end.
             until_rest: the answer may also be that it waits for the world; it goes on later.
+            safe: given the execution as it is once what has happened by now is journalled.
         """
         execution_id = run.state.execution_id
         if execution_id in self.live:
             raise ConflictError(f"execution '{execution_id}' is running already")
-        live = Live(run, answer, context, until_rest)
+        own = answer
+        if self.parking is not None:
+            claimed = self.parking.claim(execution_id)
+            if claimed is not None:
+                own, context = claimed, claimed.context
+            elif until_rest:
+                own = Answer(self.heard, context)
+        live = Live(run, own, context)
+        if own is not answer:
+            live.join(answer, until_rest=until_rest)
+        if safe is not None:
+            live.acks.append((len(run.events), safe))
         self.live[execution_id] = live
         for watch in self.watches:
             watch.add(execution_id)
         self._advance(live)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether an execution does something, or will by itself and soon. From any thread."""
+        return any(not live.rests for live in list(self.live.values()))
 
     async def stop(self) -> None:
         """Stop at once; what is unfinished stays in the journal as it is, to be recovered."""
@@ -112,6 +162,8 @@ class Core:
         why = EngineClosedError("the engine was closed; recover this execution from its journal")
         for live in list(self.live.values()):
             self._drop(live, why)
+        if self.parking is not None:
+            self.parking.stop(why)
         if self._committing is not None:
             await asyncio.wait([self._committing])
         await asyncio.sleep(0)  # let the cancelled tasks see it
@@ -127,6 +179,9 @@ class Core:
             live.timer = None
         try:
             attempts = live.context.run(live.run.take_up_all, time.time())
+            if self.parking is not None and (live.run.state.waiting or live.waits):
+                while self.parking.note(live):  # a letter was kept for it: go on at once
+                    attempts += live.context.run(live.run.take_up_all, time.time())
         except BaseException as error:  # noqa: BLE001  it must reach the caller, not the loop
             self._drop(live, error)
             return
@@ -150,10 +205,8 @@ class Core:
             if len(run.events) > run.written and not live.over:
                 entries.append((run.state.execution_id, run.written, run.events[run.written :]))
                 run.written = len(run.events)
-                if live.rests or run.state.waiting:
-                    live.rests = run.state.status == "waiting"
-                    rest = Rest(run.state.next_due()) if live.rests else None
-                    rests[run.state.execution_id] = rest
+                if live.rests or run.state.waiting or live.stored is None or live.stored:
+                    rests[run.state.execution_id] = rest_of(live)
         if not entries:
             self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
@@ -225,7 +278,10 @@ class Core:
         state = run.state
         if state.phase not in ACTIVE:
             self._forget(live)
+            if self.parking is not None:
+                self.parking.ended(state.execution_id)
             live.answer.set_result(run.execution())
+            live.end()
             return
         if state.waiting and state.resting and self._rest_ends(live):
             return
@@ -240,12 +296,17 @@ class Core:
         run = live.run
         if self._rests is not None:
             self._rests(live.answer)
-            if live.until_rest:
-                answer, live.answer = live.answer, Future()
-                live.answer.set_running_or_notify_cancel()
-                live.until_rest = False
-                answer.set_result(run.snapshot())
-            return False
+            others, live.others = live.others, []
+            for other, until_rest in others:
+                if until_rest:
+                    other.set_result(run.snapshot())
+                else:
+                    self._rests(other)
+            if self.parking is None or not may_be_parked(live):
+                return False
+            self._forget(live)
+            self.parking.park(live)
+            return True
         if run.next_due() is None:
             self._forget(live)
             live.answer.set_result(run.execution())
@@ -270,7 +331,8 @@ class Core:
         state = run.state
         rests: dict[str, Rest | None] = {}
         if state.waiting and state.phase in ACTIVE:  # it may have more to do now, or wake later
-            rests[id] = Rest(state.next_due()) if state.status == "waiting" else None
+            resting = state.status == "waiting"
+            rests[id] = Rest(state.next_due() if resting else None, resting)
         self.journal.append([(id, run.written, run.events[run.written :])], rests)
         run.written = len(run.events)
 
@@ -287,16 +349,19 @@ class Core:
         if live.over:
             return
         self._forget(live)
-        if live.timer is not None:
-            live.timer.cancel()
         for task in live.tasks:
             task.cancel()
         live.answer.set_exception(error)
+        live.end()
         for _, safe in live.acks:
             safe.set_exception(error)
 
     def _forget(self, live: Live) -> None:
         live.over = True
+        if live.timer is not None:
+            live.timer.cancel()
+        if self.parking is not None and (live.waits or live.letters):
+            self.parking.leave(live)
         execution_id = live.run.state.execution_id
         if self.live.get(execution_id) is live:
             del self.live[execution_id]
