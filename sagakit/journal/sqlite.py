@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -409,7 +409,8 @@ class SqliteJournal:
     def due(self, ids: Iterable[str], at: float) -> Iterator[tuple[str, list[Event] | None]]:
         with self._reading() as reader:
             found = reader.execute(
-                "SELECT no, id FROM json_each(?) CROSS JOIN executions ON id = value"
+                "SELECT no, executions.id FROM json_each(?) CROSS JOIN executions"
+                " ON executions.id = value"
                 " WHERE status = 'waiting' AND wake_at <= ?",
                 (_json(ids), at),
             ).fetchall()
@@ -517,12 +518,17 @@ class SqliteJournal:
                 self._file_lock.release()
                 self._file_lock = None
 
+    def _errors(self) -> AbstractContextManager[None]:
+        return self.explained(self.path)
+
+    @staticmethod
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def explained(path: Path) -> Iterator[None]:
+        """SQLite's errors become ours, which say what is wrong with the file."""
         try:
             yield
         except sqlite3.Error as error:
-            raise _explain(self.path, error) from error
+            raise _explain(path, error) from error
 
 
 def _insert(writer: sqlite3.Connection, rows: _Rows) -> None:

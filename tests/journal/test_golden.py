@@ -32,7 +32,6 @@ RECOVERED = {
     "mid-reconcile": "completed",
     "mid-compensation": "compensated",
     "moved": "completed",
-    "waiting": "waiting",
     "signalled": "completed",
 }
 
@@ -104,8 +103,8 @@ def test_a_golden_file_is_recovered_and_written_on(golden):
     with Engine(path) as engine:
         recovered = {e.id: e.status for e in engine.recover(*make.SAGAS)}
         assert recovered == {id: RECOVERED[id] for id in expected if id in RECOVERED}
-        unfinished = ("running", "waiting")
-        assert set(recovered) == {id for id in expected if expected[id]["status"] in unfinished}
+        unfinished = {id for id in expected if expected[id]["status"] in ("running", "waiting")}
+        assert set(recovered) == unfinished - {"waiting"}  # its time has not come
         for id, wanted in expected.items():
             kept = engine.status(id).events[: len(wanted["events"])]
             assert told(kept) == wanted["events"]

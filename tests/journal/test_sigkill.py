@@ -147,7 +147,7 @@ def test_a_wait_killed_at_any_commit_ends_as_one_that_was_not(tmp_path, kill_at)
             assert execution.status in ("waiting", "completed")
         if engine.list(status="waiting") and "paid" in engine.status("one").waiting_for:
             engine.signal("paid", {"sum": 7}, to="one")
-        execution = engine.run(kill_child.WAITING, id="one", scenario=kill_child.SIGNALLED)
+        execution = engine.run(kill_child.WAITING, id="one")
     assert execution.status == "completed"
     assert execution.results["paid"] == {"sum": 7}
     names = [type(event).__name__ for event in execution.events]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from sagakit.errors import SagaError
+from sagakit.errors import JournalError
 from sagakit.events import Event
 from sagakit.execution import Execution
 from sagakit.journal.base import Letter, Rest, Wait
@@ -189,7 +189,7 @@ class Parking:
         if ids:
             try:
                 found = list(self.core.journal.due(ids, now))
-            except SagaError:  # the disk, say; they are not forgotten
+            except JournalError:  # the disk, say; they are not forgotten
                 for id in ids:
                     self._due[id] = now + _SWEEP
                     heapq.heappush(heap, (now + _SWEEP, id))
@@ -290,7 +290,7 @@ class Parking:
         self._sweeping = None
         try:
             self.sweep_by(self.core.journal.expire(time.time()))
-        except SagaError:
+        except JournalError:
             self.sweep_by(time.time() + 60)
 
 
