@@ -354,7 +354,7 @@ def signal(
     with engine:
         engine.recover(definition)
         where = {"to": to, "correlation": correlation, "id": signal_id}
-        reached = engine.signal(event, value, keep=keep, **where)  # type: ignore[call-overload]
+        reached = engine.signal(event, value, keep=keep, **where)
     if reached is None:
         _kept(event, as_json)
     _print_stored(journal, reached.id, definition, as_json)

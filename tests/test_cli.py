@@ -214,7 +214,7 @@ def test_what_waits_on_a_journal_is_signalled_and_called_off(
     done = call(*signal, "--payload", "{x")
     assert (done.code, "--payload is not JSON" in done.err) == (1, True)
     done = call("signal", "w.db", "paid", "--saga", "waits.yaml")
-    assert (done.code, "give either to= or correlation=" in done.err) == (1, True)
+    assert (done.code, "give either --to or --correlation" in done.err) == (1, True)
     who = ("--saga", "waits.yaml", "--by", "ann", "--why", "changed her mind")
     done = call("cancel", "w.db", "two", *who)
     assert (done.code, "cancelled by ann" in done.out) == (2, True)
@@ -506,7 +506,10 @@ def test_a_seed_without_virtual_time_is_refused(call: Callable[..., Done]) -> No
 
 def test_recover_with_nothing_to_do(call: Callable[..., Done], journal: str) -> None:
     done = call("recover", journal, "shop.py:good", "--json")
-    assert (done.code, done.json) == (0, {"recovered": 0, "outcomes": {}, "ids": [], "left": 0})
+    assert (done.code, done.json) == (
+        0,
+        {"recovered": 0, "outcomes": {}, "ids": [], "waiting": 0, "left": 0},
+    )
     assert call("recover", journal, "shop.py:good").out == "recovered 0\n"
 
 
@@ -651,7 +654,7 @@ def test_ctrl_c_leaves_a_journal_that_recovers(call: Callable[..., Done], folder
     assert call("inspect", "j.db", "x", "--json").json["status"] == "running"
     (folder / "quick").touch()
     done = call("recover", "j.db", "shop.py:slow", "--json")
-    outcome = {"recovered": 1, "outcomes": {"completed": 1}, "ids": ["x"], "left": 0}
+    outcome = {"recovered": 1, "outcomes": {"completed": 1}, "ids": ["x"], "waiting": 0, "left": 0}
     assert (done.code, done.json) == (0, outcome)
     assert call("inspect", "j.db", "x", "--json").json["states"]["linger"] == "succeeded"
 

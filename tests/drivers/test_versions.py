@@ -265,7 +265,7 @@ def test_one_that_waits_in_the_journal_wakes_as_the_new_version_says(path):
         assert engine.list(status="waiting")[0].version == "2"
         # version 2 is known here by now: it goes on
         assert engine.migrate("x", to=version(3, beside), **WHO).status == "running"
-        until(engine, "waiting")
+        until(engine, "succeeded")
         assert engine.status("x").states["c"] == "succeeded"
         assert engine.list()[0].version == "3"
         assert engine.recover() == []
