@@ -133,8 +133,9 @@ def _sagas() -> tuple[Any, Any]:
 
 
 def _until_waiting(engine: Any, count: int) -> None:
-    while engine.journal.counts().get("waiting", 0) < count:
+    while engine.journal.counts().get("running", 0) or engine._core.live:
         time.sleep(0.05)
+    assert engine.journal.counts() == {"waiting": count}, "too slow: some do not wait any more"
 
 
 def begin(folder: Path, count: int) -> dict[str, Any]:
@@ -189,11 +190,10 @@ def timers(folder: Path, count: int) -> dict[str, Any]:
     saga = Saga("timer", timer("wait", left), step(note))
     with Engine(folder / "sagas.db", concurrency=1000) as engine:
         engine.register(saga)
-        first = time.time() + 3 + count / 2_000  # when all have been started
+        first = time.time() + 5 + count / 500  # when all have been started
         for number in range(count):
             engine.start(saga, first + number / RATE)
         _until_waiting(engine, count)
-        assert time.time() < first, "the machine was too slow to start them all beforehand"
         while engine.journal.counts().get("completed", 0) < count:
             time.sleep(0.2)
     late.sort()

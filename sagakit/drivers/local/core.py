@@ -19,6 +19,7 @@ from sagakit.drivers.local.parking import Answer, Parking, may_be_parked, rest_o
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Run
 from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
+from sagakit.events import WaitStarted
 from sagakit.execution import Execution
 from sagakit.journal.base import Batch, Journal, Rest
 from sagakit.transitions import ACTIVE
@@ -36,6 +37,7 @@ class Live:
         "over",
         "rests",
         "run",
+        "seen",
         "stored",
         "tasks",
         "timer",
@@ -58,7 +60,8 @@ class Live:
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
         self.timer: asyncio.TimerHandle | None = None
-        self.waits: dict[tuple[str, str], float] = {}  # those that `Parking` lists
+        self.seen: dict[int, WaitStarted] = {}  # the waits that `Parking` has noted
+        self.waits: dict[tuple[str, str], float] = {}  # and those of them that it lists
         self.stored = stored_waits(run)
         self.letters: list[tuple[str, str, str]] = []  # kept signals that it took
 
@@ -179,7 +182,7 @@ class Core:
             live.timer = None
         try:
             attempts = live.context.run(live.run.take_up_all, time.time())
-            if self.parking is not None and (live.run.state.waiting or live.waits):
+            if self.parking is not None and (live.run.state.waiting or live.seen):
                 while self.parking.note(live):  # a letter was kept for it: go on at once
                     attempts += live.context.run(live.run.take_up_all, time.time())
         except BaseException as error:  # noqa: BLE001  it must reach the caller, not the loop

@@ -228,17 +228,21 @@ class Parking:
     def note(self, live: Live) -> bool:
         """Note what a live execution waits for now; whether a letter that was kept for it ends
         a wait."""
-        waits = waits_of(live.run)
-        if waits == live.waits:
+        state = live.run.state
+        waiting = state.waiting if state.phase in ACTIVE else {}
+        if waiting == live.seen:
             return False
-        id = live.run.state.execution_id
-        began = [key for key in waits if key not in live.waits]
+        began = [wait for number, wait in waiting.items() if live.seen.get(number) is not wait]
+        live.seen = waiting.copy()
         self._unlist(live)
-        for key, since in waits.items():
-            self._awaited.setdefault(key, {})[id] = since
-        live.waits = waits
-        taken = [key for key in began if self._take(live, *key)]
-        return bool(taken)
+        live.waits = waits_of(live.run)
+        for key, since in live.waits.items():
+            self._awaited.setdefault(key, {})[state.execution_id] = since
+        taken = False
+        for wait in began:
+            if wait.event is not None and wait.correlation is not None:
+                taken |= self._take(live, wait.event, wait.correlation)
+        return taken
 
     def _take(self, live: Live, event: str, correlation: str) -> bool:
         now = time.time()
