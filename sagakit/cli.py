@@ -262,7 +262,7 @@ def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
         outcomes = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         click.echo(f"recovered {len(executions)}" + (f": {outcomes}" if outcomes else ""))
         if waiting:
-            click.echo(f"{waiting} wait for an event or a time")
+            click.echo(f"{waiting} wait{'s' if waiting == 1 else ''} for an event or a time")
     sys.exit(max((EXIT[status] for status in counts), default=0))
 
 

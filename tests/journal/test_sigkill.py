@@ -13,7 +13,7 @@ import pytest
 
 from sagakit import Engine
 from sagakit.coordinator import replay
-from sagakit.events import AttemptLost, CompensationStarted, StepStarted
+from sagakit.events import AttemptLost, CompensationStarted, SignalReceived, StepStarted
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.services import CheckoutWorld
 
@@ -153,3 +153,24 @@ def test_a_wait_killed_at_any_commit_ends_as_one_that_was_not(tmp_path, kill_at)
     names = [type(event).__name__ for event in execution.events]
     assert names.count("WaitStarted") == 2
     assert names.count("SignalReceived") == 1
+
+
+@pytest.mark.parametrize("kill_at", range(1, 30, 3))
+def test_signals_that_were_kept_or_parked_for_reach_each_execution_once(tmp_path, kill_at):
+    path = tmp_path / "journal.db"
+    child = _context.Process(target=kill_child.park, args=(str(path), kill_at))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    numbers = range(kill_child.LETTERS)
+    with Engine(path) as engine:
+        engine.recover(kill_child.PARKED)
+        for number in numbers:  # the sender cannot know what arrived: it sends all again
+            engine.signal("paid", number, correlation=str(number), id=f"s{number}", keep=600)
+        for number in numbers:
+            execution = engine.run(kill_child.PARKED, str(number), id=f"e{number}")
+            assert execution.results["paid"] == number
+            received = [e for e in execution.events if isinstance(e, SignalReceived)]
+            assert [event.id for event in received] == [f"s{number}"]
+            assert engine.journal.letters("paid", str(number), 0.0) == []
+        assert engine.journal.counts() == {"completed": kill_child.LETTERS}

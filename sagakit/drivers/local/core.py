@@ -108,7 +108,7 @@ class Core:
         self.heard: set[Future[Execution]] = set()
         self.journal = journal
         self.live: dict[str, Live] = {}
-        self.watches: list[set[str]] = []  # each notes the ids that begin while it stands here
+        self.watches: dict[int, set[str]] = {}  # each notes the ids that begin while it is here
         self.threads = Threads()
         self.closed = False
         self._in_flight = 0  # attempts under way, of all executions
@@ -150,7 +150,7 @@ class Core:
         if safe is not None:
             live.acks.append((len(run.events), safe))
         self.live[execution_id] = live
-        for watch in self.watches:
+        for watch in list(self.watches.values()):
             watch.add(execution_id)
         self._advance(live)
 
@@ -329,7 +329,7 @@ class Core:
     def record(self, run: Run) -> None:
         """Journal what was decided about an execution that does not run here, and run nothing."""
         id = run.state.execution_id
-        for watch in self.watches:
+        for watch in list(self.watches.values()):
             watch.add(id)  # whoever has read its events already must read them again
         state = run.state
         rests: dict[str, Rest | None] = {}

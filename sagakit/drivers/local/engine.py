@@ -298,7 +298,7 @@ class Engine:
         futures = []
         # What another thread begins while we read is not to be begun a second time.
         watch: set[str] = set()
-        self._core.watches.append(watch)
+        self._core.watches[builtins.id(watch)] = watch
         watch.update(list(self._core.live))
         try:
             now = time.time()
@@ -313,7 +313,7 @@ class Engine:
                 futures.append(future)
             concurrent.futures.wait(futures)
         finally:
-            self._core.watches.remove(watch)
+            del self._core.watches[builtins.id(watch)]
         failures = [error for future in futures if (error := future.exception())]
         if failures:
             rest = len(futures) - len(failures)

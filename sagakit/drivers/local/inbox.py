@@ -51,10 +51,6 @@ class Inbox:
         if self._timer is None and self._journal.shared:
             self._timer = self._core.loop.call_later(0, self._look)
 
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
     def _look(self) -> None:
         self._timer = None
         if self._core.closed:
