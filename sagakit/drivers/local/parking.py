@@ -82,7 +82,7 @@ def waits_of(run: Run) -> dict[Key, float]:
 def stored_waits(run: Run) -> dict[Key, float] | None:
     """Those that the journal lists; None: something was decided since, and they are to be listed
     anew."""
-    if not run.written or all(wait.correlate is None for wait in run.plan.waits.values()):
+    if not run.written or not run.plan.waits:
         return {}
     return waits_of(run) if run.written == len(run.events) else None
 
