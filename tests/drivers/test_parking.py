@@ -365,6 +365,29 @@ def test_letters_are_taken_in_their_order_one_by_each_wait(place):
         assert engine.run(PAID, "7").results["paid"] == 3
 
 
+def test_two_waits_that_begin_before_the_first_is_journalled_share_no_letter(path, monkeypatch):
+    gate, busy = threading.Event(), threading.Event()
+    saga = Saga("s", await_event("paid", correlate=order))
+    with Engine(path) as engine:
+        engine.signal("paid", 1, correlation="7", keep=60)
+        blocker = engine.start(Saga("t", step(lambda: busy.wait(5) and None, name="x")))
+        until(lambda: engine.list() and engine._core._in_flight)
+        append = engine.journal.append
+
+        def slowly(batch, rests=None):
+            gate.wait(5)
+            append(batch, rests)
+
+        monkeypatch.setattr(engine.journal, "append", slowly)
+        for id in ("one", "two"):  # commits go to a thread, since an action is under way
+            engine.start(saga, "7", id=id)
+        until(lambda: {"one", "two"} <= set(engine._core.live))
+        gate.set()
+        counts(engine, running=1, completed=1, waiting=1)
+        busy.set()
+        blocker.result(5)
+
+
 def test_a_letter_that_has_expired_is_not_taken_and_is_removed(place):
     with Engine(place) as engine:
         engine.signal("paid", 1, correlation="7", keep=0.05)
