@@ -16,7 +16,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -24,6 +24,7 @@ from sagakit.errors import SagaError
 
 if TYPE_CHECKING:
     from sagakit.execution import Execution
+    from sagakit.journal.base import Post
     from sagakit.saga import Saga
     from sagakit.scenario import Scenario
 
@@ -38,6 +39,13 @@ def text(value: str) -> str:
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _journal = click.argument("journal", type=click.Path(path_type=Path))
+_wait = click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    metavar="SECONDS",
+    help="If an engine has the journal open: how long to wait for what it says (default 2).",
+)
 
 
 @click.group(
@@ -215,33 +223,48 @@ def inspect(journal: Path, execution_id: str, as_json: bool) -> None:
     sys.exit(EXIT[execution.status])
 
 
-@cli.command(short_help="Continue every unfinished execution.")
+@cli.command(short_help="Continue every execution that has something to do.")
 @_journal
 @click.argument("sagas", nargs=-1, required=True, metavar="SAGA...")
 @_json
 def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
-    """Continue every unfinished execution of the SAGAs in JOURNAL until it ends or waits."""
+    """Continue every execution of the SAGAs in JOURNAL that has something to do, until it ends or
+    waits.
+
+    One that waits for an event, or for a time that has not come, is left as it is and counted.
+    """
     from sagakit.drivers.local import Engine
 
     definitions = [load_saga(saga) for saga in sagas]
     _must_exist(journal)
     with Engine(journal) as engine:
-        total = len(engine.list(status="running")) + len(engine.list(status="waiting"))
-        with _progress(total, "recovering") as advance:
+        with _progress(len(engine.list(status="running")), "recovering") as advance:
             executions = engine.recover(*definitions, progress=advance)
-        unfinished = [*engine.list(status="running"), *engine.list(status="waiting")]
-        left = len({row.id for row in unfinished} - {execution.id for execution in executions})
+        names = {saga.name for saga in definitions}
+        rows = [*engine.list(status="running"), *engine.list(status="waiting")]
+        left = sum(row.saga not in names for row in rows)
+        waiting = sum(row.saga in names and row.status == "waiting" for row in rows)
     counts: dict[str, int] = {}
     for execution in executions:
         counts[execution.status] = counts.get(execution.status, 0) + 1
     if as_json:
         ids = [execution.id for execution in executions]
-        _print_json({"recovered": len(ids), "outcomes": counts, "ids": ids, "left": left})
+        _print_json(
+            {
+                "recovered": len(ids),
+                "outcomes": counts,
+                "ids": ids,
+                "waiting": waiting,
+                "left": left,
+            }
+        )
     else:
         if left:
             click.echo(f"{left} unfinished of other sagas were left alone", err=True)
         outcomes = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         click.echo(f"recovered {len(executions)}" + (f": {outcomes}" if outcomes else ""))
+        if waiting:
+            click.echo(f"{waiting} wait{'s' if waiting == 1 else ''} for an event or a time")
     sys.exit(max((EXIT[status] for status in counts), default=0))
 
 
@@ -286,6 +309,14 @@ def resolve(
 @click.option(
     "--payload", type=text, metavar="JSON", help="What the event brings: JSON text, or @FILE."
 )
+@click.option(
+    "--keep",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="With --correlation: if nobody waits for it yet, keep it so long for the first who does.",
+)
+@click.option("--id", "signal_id", type=text, help="The signal's id: delivered once, sent twice.")
+@_wait
 @_json
 def signal(
     journal: Path,
@@ -294,26 +325,41 @@ def signal(
     to: str | None,
     correlation: str | None,
     payload: str | None,
+    keep: float | None,
+    signal_id: str | None,
+    wait: float,
     as_json: bool,
 ) -> None:
     """Deliver EVENT to an execution in JOURNAL, and let it go on until it ends or waits again.
 
-    It continues every unfinished execution of the saga, as 'recover' does. No other engine may
-    have the journal open; there, call engine.signal.
+    It continues every execution of the saga that has something to do, as 'recover' does. If an
+    engine has the journal open, the event is posted to it instead: 'delivered' says that the
+    engine has recorded it, 'posted' that it has not answered yet.
     """
     from sagakit.drivers.local import Engine
-    from sagakit.drivers.local.engine import read_execution
+    from sagakit.errors import JournalBusyError, SignalError
+    from sagakit.journal.base import Post
 
     definition = load_saga(saga)
     value = _read_input(payload, "--payload")
+    if (to is None) == (correlation is None):
+        raise SignalError(f"the signal '{event}': give either --to or --correlation")
+    if keep is not None and correlation is None:
+        raise SignalError(f"the signal '{event}': --keep is for one with --correlation")
     _must_exist(journal)
-    with Engine(journal) as engine:
+    try:
+        engine = Engine(journal)
+    except JournalBusyError:
+        id = signal_id or uuid.uuid4().hex
+        post = Post(id, event, value, to, correlation, keep, time.time())
+        _post(journal, post, wait, definition, as_json)
+    with engine:
         engine.recover(definition)
-        reached = engine.signal(event, value, to=to, correlation=correlation)
-    with _reading(journal) as opened:
-        execution = read_execution(opened, opened.read(reached.id), definition)
-    _print_execution(execution, as_json)
-    sys.exit(EXIT[execution.status])
+        where = {"to": to, "correlation": correlation, "id": signal_id}
+        reached = engine.signal(event, value, keep=keep, **where)
+    if reached is None:
+        _kept(event, as_json)
+    _print_stored(journal, reached.id, definition, as_json)
 
 
 @cli.command(short_help="Call an execution off.")
@@ -322,15 +368,83 @@ def signal(
 @click.option("--saga", required=True, help="The definition, to compensate with.")
 @click.option("--by", type=text, required=True, help="Who decides; kept in the journal.")
 @click.option("--why", type=text, required=True, help="The reason; kept in the journal.")
+@_wait
 @_json
-def cancel(journal: Path, execution_id: str, saga: str, by: str, why: str, as_json: bool) -> None:
-    """Call the execution ID off: what it has done is compensated. After its pivot it is refused."""
+def cancel(
+    journal: Path, execution_id: str, saga: str, by: str, why: str, wait: float, as_json: bool
+) -> None:
+    """Call the execution ID off: what it has done is compensated. After its pivot it is refused.
+
+    If an engine has the journal open, it is asked to: 'delivered' says that the engine has
+    recorded it, 'posted' that it has not answered yet.
+    """
     from sagakit.drivers.local import Engine
+    from sagakit.errors import CancellationError, JournalBusyError
+    from sagakit.journal.base import Post
 
     definition = load_saga(saga)
     _must_exist(journal)
-    with Engine(journal, sagas=[definition]) as engine:
+    try:
+        engine = Engine(journal, sagas=[definition])
+    except JournalBusyError:
+        if not by.strip() or not why.strip():
+            raise CancellationError("say who decides (--by) and why (--why)") from None
+        post = Post(uuid.uuid4().hex, to=execution_id, at=time.time(), by=by, why=why)
+        _post(journal, post, wait, definition, as_json)
+    with engine:
         execution = engine.cancel(execution_id, by=by, why=why)
+    _print_execution(execution, as_json)
+    sys.exit(EXIT[execution.status])
+
+
+def _post(journal: Path, post: Post, wait: float, saga: Saga, as_json: bool) -> NoReturn:
+    """Ask something of the engine that has the journal open, and say what is known of it."""
+    from sagakit.journal import mail
+    from sagakit.journal.sqlite import SqliteJournal
+
+    with _reading(journal):
+        pass  # a journal, and of a format that this sagakit knows
+    with SqliteJournal.explained(journal):
+        mail.post(journal, post)
+    end = time.monotonic() + wait
+    while True:
+        with SqliteJournal.explained(journal):
+            outcome, execution_id = mail.outcome(journal, post.id)
+        if outcome is not None or time.monotonic() >= end:
+            break
+        time.sleep(0.05)
+    if outcome is None:
+        note = f"no answer within {wait:g} s; it stays posted for the engine that has the journal"
+        if as_json:
+            _print_json({"outcome": "posted", "request": post.id})
+        else:
+            click.echo(f"posted ({note})")
+        sys.exit(0)
+    if outcome == mail.KEPT:
+        _kept(post.event or "", as_json)
+    if execution_id is None:
+        raise SagaError(outcome)
+    click.echo(f"{outcome} by the engine that has the journal open", err=True)
+    _print_stored(journal, execution_id, saga, as_json)
+
+
+def _kept(event: str, as_json: bool) -> NoReturn:
+    if as_json:
+        _print_json({"outcome": "kept"})
+    else:
+        click.echo(f"kept: nobody waits for '{event}' yet")
+    sys.exit(0)
+
+
+def _print_stored(journal: Path, execution_id: str, saga: Saga, as_json: bool) -> NoReturn:
+    """Print an execution as the journal has it, and exit as its status says."""
+    from sagakit.drivers.local.engine import read_execution
+    from sagakit.execution import pinned_to
+
+    with _reading(journal) as opened:
+        events = opened.read(execution_id)
+        known = saga if pinned_to(events).fingerprint == saga.fingerprint else None
+        execution = read_execution(opened, events, known)
     _print_execution(execution, as_json)
     sys.exit(EXIT[execution.status])
 

@@ -214,7 +214,7 @@ def test_what_waits_on_a_journal_is_signalled_and_called_off(
     done = call(*signal, "--payload", "{x")
     assert (done.code, "--payload is not JSON" in done.err) == (1, True)
     done = call("signal", "w.db", "paid", "--saga", "waits.yaml")
-    assert (done.code, "give either to= or correlation=" in done.err) == (1, True)
+    assert (done.code, "give either --to or --correlation" in done.err) == (1, True)
     who = ("--saga", "waits.yaml", "--by", "ann", "--why", "changed her mind")
     done = call("cancel", "w.db", "two", *who)
     assert (done.code, "cancelled by ann" in done.out) == (2, True)
@@ -441,6 +441,41 @@ def test_a_resolution_without_a_name_or_a_reason_is_refused(
     assert call("inspect", journal, "s", "--json").json["status"] == "stuck"
 
 
+def test_signal_and_cancel_reach_an_engine_that_has_the_journal_open(
+    folder: Path, call: Callable[..., Done]
+) -> None:
+    from sagakit import Engine, Saga
+
+    (folder / "waits.yaml").write_text(WAITS)
+    saga = Saga.from_yaml(folder / "waits.yaml")
+    paid = ("signal", "w.db", "paid", "--saga", "waits.yaml")
+    who = ("--saga", "waits.yaml", "--by", "ann", "--why", "late")
+    with Engine(folder / "w.db") as engine:
+        for id in ("one", "two"):
+            engine.run(saga, id=id, until_rest=True)
+        done = call("signal", "w.db", "approved", "--saga", "waits.yaml", "--to", "one")
+        assert (done.code, "delivered by the engine" in done.err) == (0, True)
+        assert "signal received" in done.out
+        done = call(*paid, "--to", "nobody")
+        assert (done.code, "no execution" in done.err) == (1, True)
+        done = call("cancel", "w.db", "two", *who)
+        assert (done.code, "cancelled by ann" in done.out) in ((0, True), (2, True))
+        done = call(*paid, "--correlation", "x", "--keep", "60", "--json")
+        assert (done.code, done.json) == (0, {"outcome": "kept"})
+        done = call(*paid, "--to", "one", "--wait", "0")
+        assert (done.code, done.out.startswith(("posted", "seconds"))) == (0, True)
+    with Engine(folder / "w.db", sagas=[saga]) as engine:
+        assert "paid" in [getattr(e, "event", "") for e in engine.status("one").events]
+
+
+def test_recover_counts_what_only_waits(folder: Path, call: Callable[..., Done]) -> None:
+    (folder / "waits.yaml").write_text(WAITS)
+    call("run", "waits.yaml", "--journal", "w.db", "--id", "one")
+    done = call("recover", "w.db", "waits.yaml")
+    assert done.out == "recovered 0\n1 waits for an event or a time\n"
+    assert call("recover", "w.db", "waits.yaml", "--json").json["waiting"] == 1
+
+
 def test_recover_says_what_it_left_alone(call: Callable[..., Done]) -> None:
     from sagakit.journal.sqlite import SqliteJournal
 
@@ -506,7 +541,10 @@ def test_a_seed_without_virtual_time_is_refused(call: Callable[..., Done]) -> No
 
 def test_recover_with_nothing_to_do(call: Callable[..., Done], journal: str) -> None:
     done = call("recover", journal, "shop.py:good", "--json")
-    assert (done.code, done.json) == (0, {"recovered": 0, "outcomes": {}, "ids": [], "left": 0})
+    assert (done.code, done.json) == (
+        0,
+        {"recovered": 0, "outcomes": {}, "ids": [], "waiting": 0, "left": 0},
+    )
     assert call("recover", journal, "shop.py:good").out == "recovered 0\n"
 
 
@@ -651,7 +689,7 @@ def test_ctrl_c_leaves_a_journal_that_recovers(call: Callable[..., Done], folder
     assert call("inspect", "j.db", "x", "--json").json["status"] == "running"
     (folder / "quick").touch()
     done = call("recover", "j.db", "shop.py:slow", "--json")
-    outcome = {"recovered": 1, "outcomes": {"completed": 1}, "ids": ["x"], "left": 0}
+    outcome = {"recovered": 1, "outcomes": {"completed": 1}, "ids": ["x"], "waiting": 0, "left": 0}
     assert (done.code, done.json) == (0, outcome)
     assert call("inspect", "j.db", "x", "--json").json["states"]["linger"] == "succeeded"
 

@@ -178,10 +178,13 @@ def sick():
     return simulate(saga)
 
 
-def test_the_timeline_shows_what_was_held_asked_again_and_cut_off():
-    from sagakit.story import read_bars
+def read_all(execution):
+    return read_bars(execution.history(), execution._parts(True))
 
-    bars, marks = _Bars(sick()).read()
+
+def test_the_timeline_shows_what_was_held_asked_again_and_cut_off():
+
+    bars, marks = read_all(sick())
     held = [bar for bar in bars if bar.outcome == "held"]
     assert [(bar.side, bar.end - bar.start) for bar in held] == [
         ("action", pytest.approx(1)),
@@ -202,20 +205,19 @@ def test_the_timeline_shows_what_was_held_asked_again_and_cut_off():
 
 def test_a_held_attempt_that_never_went_has_its_bar_too():
     from sagakit import Scenario
-    from sagakit.story import read_bars
 
     limit = Service("bank", rate_limit=RateLimit(calls=1, per=9))
     steps = [step(act, name=name, after=(), service="bank") for name in "ab"]
     saga = Saga("s", *steps, services=[limit])
     taken_back = simulate(saga, scenario=Scenario().cancel(at=4))
-    bars, _ = read_bars(taken_back.history(), taken_back._parts(True))
+    bars, _ = read_all(taken_back)
     assert [(bar.outcome, bar.start, bar.end) for bar in bars if bar.step == "b"] == [
         ("held", 0.0, 4.0),
         ("failed", 4.0, 4.0),
     ]
     from sagakit import Execution
 
-    bars, _ = _Bars(Execution(saga, taken_back.events[:5])).read()
+    bars, _ = read_all(Execution(saga, taken_back.events[:5]))
     assert [(bar.outcome, bar.end) for bar in bars if bar.step == "b"] == [("held", None)]
 
 
@@ -246,7 +248,8 @@ def test_the_log_tells_in_words():
 def test_what_is_told_of_a_call_changes_no_state_and_needs_an_execution_that_goes_on():
     from sagas import snapshot
 
-    from sagakit.coordinator import State, evolve, replay
+    from sagakit.story import read_bars
+from sagakit.coordinator import State, evolve, replay
     from sagakit.errors import IllegalEventError
     from sagakit.events import AttemptAdmitted, AttemptHeld, BreakerChanged, HedgeStarted
 

@@ -21,10 +21,53 @@ from sagakit.events import (
 Batch = Sequence[tuple[str, int, Sequence[Event]]]
 
 
+class Wait(msgspec.Struct, frozen=True, gc=False):
+    """An execution waits for an event with this correlation, since then (seconds)."""
+
+    event: str
+    correlation: str
+    since: float
+
+
 class Rest(msgspec.Struct, frozen=True):
-    """An execution waits for the world, until ``wake_at`` (seconds since the epoch) at most."""
+    """What an execution waits for.
+
+    Parameters:
+        wake_at: seconds since the epoch: it goes on then though nothing happens; None: never.
+        resting: it does nothing else (status ``waiting``), or steps beside the wait go on.
+        waits: those that a signal finds by its correlation; None: the same as before.
+    """
 
     wake_at: float | None
+    resting: bool = True
+    waits: tuple[Wait, ...] | None = None
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A signal that is kept until ``expires_at`` for a wait that has not begun. Times are seconds
+    since the epoch."""
+
+    event: str
+    correlation: str
+    id: str
+    at: float
+    expires_at: float
+    payload: Any = None
+
+
+class Post(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What another process asks of the engine that has the journal open: to deliver a signal, or
+    (without ``event``) to call the execution ``to`` off."""
+
+    id: str  # of the request, and of its signal
+    event: str | None = None
+    payload: Any = None
+    to: str | None = None
+    correlation: str | None = None
+    keep: float | None = None  # seconds from the post on
+    at: float = 0.0
+    by: str = ""
+    why: str = ""
 
 
 class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +87,7 @@ class Journal(Protocol):
     """An append-only log of events. Its methods may be called from any thread."""
 
     durable: bool  # whether an append waits for a disk
+    shared: bool  # whether other processes may post something to it
 
     def define(self, fingerprint: str, saga: str, version: str | None, shape: Any) -> None:
         """Keep a definition's shape, so that a later change can be told from it."""
@@ -54,9 +98,12 @@ class Journal(Protocol):
     def append(self, batch: Batch, rests: Mapping[str, Rest | None] | None = None) -> None:
         """Add events, all or none, and return when they are safe.
 
+        A signal among them is marked as taken in the mailbox and as delivered in the inbox, and a
+        cancellation as delivered, by the same commit.
+
         Parameters:
-            rests: of these executions, which wait from now on (status ``waiting``), and which
-                (None) wait no more.
+            rests: of these executions, what they wait for from now on; None: nothing any more,
+                and no signal finds them.
 
         Raises:
             JournalError: nothing of the batch was added.
@@ -77,9 +124,43 @@ class Journal(Protocol):
     def counts(self) -> dict[str, int]:
         """How many executions have each status."""
 
-    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
-        """(id, events) of every running or waiting execution with one of these fingerprints;
-        None for events that cannot be read (``read`` says why)."""
+    def unfinished(
+        self, fingerprints: Iterable[str], at: float
+    ) -> Iterator[tuple[str, list[Event] | None]]:
+        """(id, events) of every execution with one of these fingerprints that has something to do
+        at that time (seconds): that is running, or waits and is to wake by then, or for which a
+        letter is kept. None for events that cannot be read (``read`` says why)."""
+
+    def sleeping(self, fingerprints: Iterable[str]) -> list[tuple[str, float | None]]:
+        """(id, wake_at) of every waiting execution with one of these fingerprints."""
+
+    def waits(self) -> bool:
+        """Whether any execution waits."""
+
+    def due(self, ids: Iterable[str], at: float) -> Iterator[tuple[str, list[Event] | None]]:
+        """(id, events) of those executions that still wait and are to wake by then (seconds);
+        None for events that cannot be read."""
+
+    def awaiting(self, event: str, correlation: str) -> Iterator[tuple[float, str, str]]:
+        """(since, id, fingerprint) of the executions that wait for it, who has waited longest
+        first. It may end early if others write meanwhile."""
+
+    def keep(self, letter: Letter) -> str | None:
+        """Keep a signal for a wait to come, unless its id is there already; the execution that
+        has taken it already, if there is one."""
+
+    def letters(self, event: str, correlation: str, at: float) -> list[Letter]:
+        """What is kept for this wait and neither taken nor expired then; the oldest first."""
+
+    def expire(self, at: float) -> float | None:
+        """Forget the letters that have expired by then (seconds), and requests that were settled
+        a day ago; when the next letter expires."""
+
+    def posted(self) -> list[Post]:
+        """What other processes ask for, if something is new."""
+
+    def settle(self, post_id: str, outcome: str, execution_id: str | None) -> None:
+        """Note what became of a request, unless that is noted."""
 
     def strangers(
         self, sagas: Iterable[str], fingerprints: Iterable[str]

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sagakit.errors import JournalError, UnknownExecutionError
-from sagakit.events import Event, ExecutionMigrated, ExecutionStarted
-from sagakit.journal.base import Batch, ExecutionRow, Rest, status_after
+from sagakit.events import Event, ExecutionMigrated, ExecutionStarted, SignalReceived
+from sagakit.journal.base import Batch, ExecutionRow, Letter, Post, Rest, Wait, status_after
 
 
 class MemoryJournal:
     """Keeps events in lists. Same contract as SQLite, without the disk."""
 
     durable = False
+    shared = False
 
     def __init__(self) -> None:
         self._events: dict[str, list[Event]] = {}
-        self._rests: dict[str, Rest] = {}
+        self._rests: dict[str, Rest] = {}  # of those whose status is `waiting`
+        self._waits: dict[str, tuple[Wait, ...]] = {}
+        self._awaited: dict[tuple[str, str], list[tuple[float, str]]] = {}  # the oldest first
+        # By event and correlation, then by id: the letter, and who has taken it.
+        self._mail: dict[tuple[str, str], dict[str, tuple[Letter, str | None]]] = {}
         self._definitions: dict[str, tuple[str | None, Any]] = {}
         self._lock = threading.Lock()
 
@@ -39,11 +45,33 @@ class MemoryJournal:
                 lengths[execution_id] = first + len(events)
             for execution_id, _, events in batch:
                 self._events.setdefault(execution_id, []).extend(events)
+                for event in events:
+                    if type(event) is SignalReceived and event.correlation is not None:
+                        self._take(event.event, event.correlation, event.id, execution_id)
             for execution_id, rest in (rests or {}).items():
-                if rest is None:
+                if rest is None or not rest.resting:
                     self._rests.pop(execution_id, None)
                 else:
                     self._rests[execution_id] = rest
+                if rest is None or rest.waits is not None:
+                    self._await(execution_id, () if rest is None else rest.waits or ())
+
+    def _await(self, execution_id: str, waits: tuple[Wait, ...]) -> None:
+        for wait in self._waits.pop(execution_id, ()):
+            queue = self._awaited[wait.event, wait.correlation]
+            del queue[bisect_left(queue, (wait.since, execution_id))]
+            if not queue:
+                del self._awaited[wait.event, wait.correlation]
+        if waits:
+            self._waits[execution_id] = waits
+        for wait in waits:
+            queue = self._awaited.setdefault((wait.event, wait.correlation), [])
+            insort(queue, (wait.since, execution_id))
+
+    def _take(self, event: str, correlation: str, id: str, execution_id: str) -> None:
+        found = self._mail.get((event, correlation), {}).get(id)
+        if found is not None:
+            self._mail[event, correlation][id] = (found[0], execution_id)
 
     def read(self, execution_id: str) -> list[Event]:
         with self._lock:
@@ -70,11 +98,82 @@ class MemoryJournal:
             found[row.status] = found.get(row.status, 0) + 1
         return found
 
-    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
+    def unfinished(
+        self, fingerprints: Iterable[str], at: float
+    ) -> Iterator[tuple[str, list[Event] | None]]:
         wanted = set(fingerprints)
         for row in self.find():
-            if row.status in ("running", "waiting") and row.fingerprint in wanted:
+            wakes = row.status == "waiting" and (self._wakes(row.id, at) or self._mailed(row.id))
+            if (row.status == "running" or wakes) and row.fingerprint in wanted:
                 yield row.id, self.read(row.id)
+
+    def _wakes(self, execution_id: str, at: float) -> bool:
+        rest = self._rests.get(execution_id)
+        return rest is not None and rest.wake_at is not None and rest.wake_at <= at
+
+    def _mailed(self, execution_id: str) -> bool:
+        return any(
+            taken_by is None
+            for wait in self._waits.get(execution_id, ())
+            for _, taken_by in self._mail.get((wait.event, wait.correlation), {}).values()
+        )
+
+    def sleeping(self, fingerprints: Iterable[str]) -> list[tuple[str, float | None]]:
+        wanted = set(fingerprints)
+        rows = [row for row in self.find(status="waiting") if row.fingerprint in wanted]
+        return [(row.id, rest.wake_at) for row in rows if (rest := self._rests.get(row.id))]
+
+    def waits(self) -> bool:
+        return bool(self._rests)
+
+    def due(self, ids: Iterable[str], at: float) -> Iterator[tuple[str, list[Event] | None]]:
+        for id in ids:
+            if self._wakes(id, at):
+                yield id, self.read(id)
+
+    # -- signals ----------------------------------------------------------------------------
+
+    def awaiting(self, event: str, correlation: str) -> Iterator[tuple[float, str, str]]:
+        place = 0
+        while True:
+            with self._lock:
+                queue = self._awaited.get((event, correlation), ())
+                if place >= len(queue):
+                    return
+                since, id = queue[place]
+                row = _row(self._events[id], id in self._rests)
+            yield since, id, row.fingerprint
+            place += 1
+
+    def keep(self, letter: Letter) -> str | None:
+        with self._lock:
+            mail = self._mail.setdefault((letter.event, letter.correlation), {})
+            return mail.setdefault(letter.id, (letter, None))[1]
+
+    def letters(self, event: str, correlation: str, at: float) -> list[Letter]:
+        with self._lock:
+            mail = self._mail.get((event, correlation), {}).values()
+            found = [kept for kept, taken_by in mail if taken_by is None and kept.expires_at > at]
+        return sorted(found, key=lambda letter: letter.at)
+
+    def expire(self, at: float) -> float | None:
+        with self._lock:
+            for key, mail in list(self._mail.items()):
+                for id, (letter, _) in list(mail.items()):
+                    if letter.expires_at <= at:
+                        del mail[id]
+                if not mail:
+                    del self._mail[key]
+            times = (
+                letter.expires_at for mail in self._mail.values() for letter, _ in mail.values()
+            )
+            return min(times, default=None)
+
+    def posted(self) -> list[Post]:
+        return []
+
+    def settle(self, post_id: str, outcome: str, execution_id: str | None) -> None:
+        """Nobody else can ask for anything here."""
 
     def strangers(
         self, sagas: Iterable[str], fingerprints: Iterable[str]

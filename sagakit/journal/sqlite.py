@@ -8,11 +8,14 @@ process, however it dies. Readers need no lock.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +29,15 @@ from sagakit.errors import (
     JournalReadOnlyError,
     UnknownExecutionError,
 )
-from sagakit.events import Event, ExecutionMigrated, ExecutionStarted
-from sagakit.journal.base import Batch, ExecutionRow, Rest, status_after
+from sagakit.events import (
+    CancellationRequested,
+    Event,
+    ExecutionMigrated,
+    ExecutionStarted,
+    SignalReceived,
+)
+from sagakit.journal import mail
+from sagakit.journal.base import Batch, ExecutionRow, Letter, Post, Rest, status_after
 from sagakit.journal.codec import decode_event, encode_event
 
 if TYPE_CHECKING:
@@ -43,13 +53,11 @@ _INSERT_ROWS = [
     "INSERT INTO events VALUES " + ", ".join(["(?, ?)"] * count) for count in range(_ROWS + 1)
 ]
 
-_Moved = tuple[str | None, str, int]  # the new version and fingerprint, the execution's number
-
 APPLICATION_ID = 0x53414741  # "SAGA", in the file's header: tells our files from others
 
 # One script per schema version; a file is brought forward by those it has not seen.
 MIGRATIONS = (
-    """
+    f"""
     CREATE TABLE definitions (
         fingerprint TEXT PRIMARY KEY, saga TEXT NOT NULL, version TEXT, shape BLOB NOT NULL
     ) WITHOUT ROWID;
@@ -64,8 +72,30 @@ MIGRATIONS = (
         key INTEGER PRIMARY KEY, body BLOB NOT NULL,
         execution INTEGER AS (key >> 24), seq INTEGER AS (key & 16777215)
     );
+    {mail.SCHEMA}
     """,
 )
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What a batch writes."""
+
+    started: list[tuple[Any, ...]] = field(default_factory=list)  # rows of new executions
+    changed: list[tuple[str, float, int]] = field(default_factory=list)  # status, time, number
+    cells: list[Any] = field(default_factory=list)  # of the events, one after another
+    ended: list[str] = field(default_factory=list)  # ids
+    moved: list[tuple[str | None, str, int]] = field(default_factory=list)  # migrated, whereto
+    received: list[mail.Received] = field(default_factory=list)
+    # status, time to wake, time of change and number of those that wait, or wait no more
+    moods: list[tuple[str, float | None, float, int]] = field(default_factory=list)
+    forgotten: list[tuple[int]] = field(default_factory=list)  # whose waits are written anew
+    waits: list[tuple[str, str, float, int]] = field(default_factory=list)
+
+    @property
+    def plain(self) -> bool:
+        """Nothing but events."""
+        return not (self.started or self.changed or self.moved or self.moods or self.received)
 
 
 class SqliteJournal:
@@ -83,6 +113,7 @@ class SqliteJournal:
     """
 
     durable = True
+    shared = True
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.path = Path(path)
@@ -93,6 +124,7 @@ class SqliteJournal:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._numbers: dict[str, int] = {}  # the row numbers of executions being written
+        self._seen = -1  # which version of the file was looked at for requests
         self._file_lock = None if read_only else _acquire(self.path)
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -175,16 +207,16 @@ class SqliteJournal:
             writer = self._ready()
             fresh: list[str] = []
             try:
-                started, changed, cells, ended, moved = self._rows(batch, fresh)
-                moods = self._moods(batch, rests) if rests else []
-                plain = not (started or changed or moved or moods)
-                if plain and len(cells) <= 2 * _ROWS:
+                rows = self._rows(batch, fresh)
+                if rests:
+                    self._moods(rows, batch, rests)
+                if len(rows.cells) <= 2 * _ROWS and rows.plain:
                     # A statement is a transaction of its own, and two calls less.
-                    writer.execute(_INSERT_ROWS[len(cells) // 2], cells)
+                    writer.execute(_INSERT_ROWS[len(rows.cells) // 2], rows.cells)
                 else:
-                    if started:
+                    if rows.started:
                         self._check_place()
-                    _insert(writer, started, moods, changed, cells, moved)
+                    _insert(writer, rows)
             except BaseException as error:
                 for execution_id in fresh:
                     self._numbers.pop(execution_id, None)
@@ -192,22 +224,13 @@ class SqliteJournal:
                     raise _explain(self.path, error) from error
                 raise
             self._next += len(fresh)
-            for execution_id in ended:
+            for execution_id in rows.ended:
                 self._numbers.pop(execution_id, None)
 
-    def _rows(
-        self, batch: Batch, fresh: list[str]
-    ) -> tuple[
-        list[tuple[Any, ...]], list[tuple[str, float, int]], list[Any], list[str], list[_Moved]
-    ]:
-        """What to write: rows of executions that start, status, time and number of those whose
-        status changes, and the events' cells one after another; the ids of those that end; and
-        those that migrate. Notes in ``fresh`` which are new."""
-        started: list[tuple[Any, ...]] = []
-        changed: list[tuple[str, float, int]] = []
-        cells: list[Any] = []
-        ended: list[str] = []
-        moved: list[_Moved] = []
+    def _rows(self, batch: Batch, fresh: list[str]) -> _Rows:
+        """What to write. Notes in ``fresh`` which executions are new."""
+        rows = _Rows()
+        cells = rows.cells
         for execution_id, first, events in batch:
             if first:
                 number = self._number(execution_id)
@@ -218,7 +241,7 @@ class SqliteJournal:
                 self._numbers[execution_id] = number
                 fresh.append(execution_id)
                 which = head.saga, head.version, head.fingerprint
-                started.append((number, execution_id, *which, head.at, head.at))
+                rows.started.append((number, execution_id, *which, head.at, head.at))
             if first + len(events) > 1 << _SEQ_BITS:
                 raise JournalError(
                     f"execution '{execution_id}' has more events than a journal numbers, "
@@ -228,27 +251,30 @@ class SqliteJournal:
                 cells += (key, encode_event(event))
                 status = status_after(event)
                 if status is not None:
-                    changed.append((status, event.at, number))  # type: ignore[attr-defined]
+                    rows.changed.append((status, event.at, number))  # type: ignore[attr-defined]
                     if status != "running":
-                        ended.append(execution_id)
+                        rows.ended.append(execution_id)
                 elif type(event) is ExecutionMigrated:
-                    moved.append((event.version, event.fingerprint, number))
-        return started, changed, cells, ended, moved
+                    rows.moved.append((event.version, event.fingerprint, number))
+                elif type(event) is SignalReceived or type(event) is CancellationRequested:
+                    rows.received.append((execution_id, event))
+        return rows
 
-    def _moods(
-        self, batch: Batch, rests: Mapping[str, Rest | None]
-    ) -> list[tuple[str, float | None, float, int]]:
-        """Status, time to wake and time of change of those that wait, or wait no more."""
+    def _moods(self, rows: _Rows, batch: Batch, rests: Mapping[str, Rest | None]) -> None:
+        """What executions wait for from now on."""
         last: dict[str, Any] = {execution_id: events[-1] for execution_id, _, events in batch}
-        return [
-            (
-                "running" if rest is None else "waiting",
-                None if rest is None else rest.wake_at,
-                last[execution_id].at,
-                self._number(execution_id),
-            )
-            for execution_id, rest in rests.items()
-        ]
+        for execution_id, rest in rests.items():
+            number = self._number(execution_id)
+            at = last[execution_id].at
+            if rest is None or not rest.resting:
+                rows.moods.append(("running", None, at, number))
+            else:
+                rows.moods.append(("waiting", rest.wake_at, at, number))
+                rows.ended.append(execution_id)  # for now: its number is looked up when it goes on
+            if rest is None or rest.waits is not None:
+                rows.forgotten.append((number,))
+                for wait in () if rest is None else rest.waits or ():
+                    rows.waits.append((wait.event, wait.correlation, wait.since, number))
 
     def _number(self, execution_id: str) -> int:
         number = self._numbers.get(execution_id)
@@ -351,17 +377,50 @@ class SqliteJournal:
             rows = reader.execute("SELECT status, count(*) FROM executions GROUP BY status")
             return dict(rows.fetchall())
 
-    def unfinished(self, fingerprints: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
+    def unfinished(
+        self, fingerprints: Iterable[str], at: float
+    ) -> Iterator[tuple[str, list[Event] | None]]:
         with self._reading() as reader:
-            running = reader.execute(
-                "SELECT no, id FROM executions WHERE status = 'running' AND fingerprint IN"
-                " (SELECT value FROM json_each(:those)) UNION ALL"
-                " SELECT no, id FROM executions WHERE status = 'waiting' AND fingerprint IN"
-                " (SELECT value FROM json_each(:those)) ORDER BY no",
-                {"those": _json(fingerprints)},
+            found = reader.execute(
+                "WITH known AS (SELECT value FROM json_each(:those))"
+                " SELECT no, id FROM executions WHERE status = 'running'"
+                " AND fingerprint IN known UNION ALL"
+                " SELECT no, id FROM executions WHERE status = 'waiting'"
+                " AND (wake_at <= :at OR no IN (SELECT execution FROM mailbox JOIN waits"
+                " USING (event, correlation) WHERE taken_by IS NULL))"
+                " AND fingerprint IN known ORDER BY no",
+                {"those": _json(fingerprints), "at": at},
             ).fetchall()
-        for first in range(0, len(running), _CHUNK):
-            chunk = running[first : first + _CHUNK]
+        yield from self._read_all(found)
+
+    def sleeping(self, fingerprints: Iterable[str]) -> list[tuple[str, float | None]]:
+        with self._reading() as reader:
+            return reader.execute(
+                "SELECT id, wake_at FROM executions WHERE status = 'waiting'"
+                " AND fingerprint IN (SELECT value FROM json_each(?))",
+                (_json(fingerprints),),
+            ).fetchall()
+
+    def waits(self) -> bool:
+        with self._reading() as reader:
+            found = reader.execute("SELECT 1 FROM executions WHERE status = 'waiting' LIMIT 1")
+            return found.fetchone() is not None
+
+    def due(self, ids: Iterable[str], at: float) -> Iterator[tuple[str, list[Event] | None]]:
+        with self._reading() as reader:
+            found = reader.execute(
+                "SELECT no, executions.id FROM json_each(?) CROSS JOIN executions"
+                " ON executions.id = value"
+                " WHERE status = 'waiting' AND wake_at <= ?",
+                (_json(ids), at),
+            ).fetchall()
+        yield from self._read_all(found)
+
+    def _read_all(self, rows: list[tuple[int, str]]) -> Iterator[tuple[str, list[Event] | None]]:
+        """(id, events) of these (number, id), many executions at a time; None for events that
+        cannot be read."""
+        for first in range(0, len(rows), _CHUNK):
+            chunk = rows[first : first + _CHUNK]
             events: dict[int, list[tuple[int, bytes]]] = {number: [] for number, _ in chunk}
             with self._reading() as reader:
                 for number, seq, body in reader.execute(
@@ -397,6 +456,53 @@ class SqliteJournal:
             rows = reader.execute("PRAGMA integrity_check").fetchall()
         return [str(row[0]) for row in rows if row[0] != "ok"]
 
+    # -- signals ----------------------------------------------------------------------------
+
+    def awaiting(self, event: str, correlation: str) -> Iterator[tuple[float, str, str]]:
+        place = (-math.inf, 0)
+        most = 1  # the first is nearly always the one
+        while True:
+            with self._reading() as reader:
+                found = list(mail.awaiting(reader, event, correlation, place, most))
+            for since, id, fingerprint, number in found:
+                place = (since, number)
+                yield since, id, fingerprint
+            if len(found) < most:
+                return
+            most = _CHUNK
+
+    def keep(self, letter: Letter) -> str | None:
+        with self._write_lock, self._errors():
+            return mail.keep(self._ready(), letter)
+
+    def letters(self, event: str, correlation: str, at: float) -> list[Letter]:
+        with self._reading() as reader:
+            return mail.letters(reader, event, correlation, at)
+
+    def expire(self, at: float) -> float | None:
+        with self._write_lock, self._errors():
+            return mail.expire(self._ready(), at)
+
+    def posted(self) -> list[Post]:
+        # The writer's own commits do not change what it is told here. While it is at work, it is
+        # not waited for: whoever asks will ask again.
+        if not self._write_lock.acquire(blocking=False):
+            return []
+        try:
+            with self._errors():
+                version = self._ready().execute("PRAGMA data_version").fetchone()[0]
+        finally:
+            self._write_lock.release()
+        if version == self._seen:
+            return []
+        self._seen = version
+        with self._reading() as reader:
+            return mail.posted(reader)
+
+    def settle(self, post_id: str, outcome: str, execution_id: str | None) -> None:
+        with self._write_lock, self._errors():
+            mail.settle(self._ready(), post_id, outcome, execution_id, time.time())
+
     # -- closing ----------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -412,43 +518,48 @@ class SqliteJournal:
                 self._file_lock.release()
                 self._file_lock = None
 
+    def _errors(self) -> AbstractContextManager[None]:
+        return self.explained(self.path)
+
+    @staticmethod
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def explained(path: Path) -> Iterator[None]:
+        """SQLite's errors become ours, which say what is wrong with the file."""
         try:
             yield
         except sqlite3.Error as error:
-            raise _explain(self.path, error) from error
+            raise _explain(path, error) from error
 
 
-def _insert(
-    writer: sqlite3.Connection,
-    started: list[tuple[Any, ...]],
-    moods: list[tuple[str, float | None, float, int]],
-    changed: list[tuple[str, float, int]],
-    cells: list[Any],
-    moved: list[_Moved],
-) -> None:
+def _insert(writer: sqlite3.Connection, rows: _Rows) -> None:
     """Write a batch in one transaction."""
     writer.execute("BEGIN IMMEDIATE")
     try:
-        if started:
+        if rows.started:
             writer.executemany(
-                "INSERT INTO executions VALUES (?, ?, ?, ?, ?, 'running', ?, ?, NULL)", started
+                "INSERT INTO executions VALUES (?, ?, ?, ?, ?, 'running', ?, ?, NULL)", rows.started
             )
+        cells = rows.cells
         for place in range(0, len(cells), 2 * _ROWS):
             part = cells[place : place + 2 * _ROWS]
             writer.execute(_INSERT_ROWS[len(part) // 2], part)
-        if moods:
+        if rows.moods:
             writer.executemany(
-                "UPDATE executions SET status = ?, wake_at = ?, changed_at = ? WHERE no = ?", moods
+                "UPDATE executions SET status = ?, wake_at = ?, changed_at = ? WHERE no = ?",
+                rows.moods,
             )
-        if changed:
+        if rows.forgotten:
+            writer.executemany("DELETE FROM waits WHERE execution = ?", rows.forgotten)
+            writer.executemany("INSERT OR IGNORE INTO waits VALUES (?, ?, ?, ?)", rows.waits)
+        if rows.received:
+            mail.mark(writer, rows.received)
+        if rows.changed:
             writer.executemany(
-                "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", changed
+                "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", rows.changed
             )
-        if moved:
+        if rows.moved:
             writer.executemany(
-                "UPDATE executions SET version = ?, fingerprint = ? WHERE no = ?", moved
+                "UPDATE executions SET version = ?, fingerprint = ? WHERE no = ?", rows.moved
             )
         writer.execute("COMMIT")
     except BaseException:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from world import World, kinds
 
-from sagakit import Saga, Scenario, await_event, pivot, step, timer
+from sagakit import Saga, Scenario, await_event, pivot, simulate, step, timer
+from sagakit.drivers.simulated import resume
 from sagakit.errors import ScenarioError
 
 
@@ -178,6 +179,22 @@ def test_after_the_pivot_it_is_too_late(drive):
     execution = drive(saga, scenario=Scenario().cancel(at=0.02))
     assert execution.status == "completed"
     assert execution.cancellation is None
+
+
+# -- over a restart -------------------------------------------------------------------------
+
+
+def test_a_timer_of_thirty_days_counts_from_its_beginning_in_virtual_time():
+    world = World()
+    saga = Saga("s", world.step("a"), timer("cool", 30 * 86400), world.step("b"))
+    waiting = [e for e in simulate(saga).events if e.at == 0.0]
+    assert type(waiting[-1]).__name__ == "WaitStarted"
+    for at in (0.0, 29 * 86400.0):
+        execution = resume(saga, waiting, at=at)
+        assert execution.status == "completed"
+        assert execution.events[-1].at == 30 * 86400.0
+    late = resume(saga, waiting, at=31 * 86400.0)
+    assert (late.status, late.events[-1].at) == ("completed", 31 * 86400.0)
 
 
 # -- mistakes -------------------------------------------------------------------------------

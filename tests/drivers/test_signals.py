@@ -116,7 +116,7 @@ def test_a_wait_outlives_the_process_and_a_timer_keeps_its_time(path):
         waiting(engine, saga)
         engine.close(drain=False)
     with Engine(path) as engine:
-        assert [execution.status for execution in engine.recover(saga)] == ["waiting"]
+        assert engine.recover(saga) == []  # there is nothing to do before its time has come
         with pytest.raises(SignalError, match="never waits"):
             engine.signal("x", to="one")
         engine.signal("paid", 5, to="one")

@@ -162,3 +162,28 @@ def run_family(path: str, kill_at: int, fails: bool) -> None:
     with Engine(journal) as engine:
         engine.recover(saga)
         engine.run(saga, id="one")
+
+
+def _order(ctx: Any) -> Any:
+    return ctx.input
+
+
+PARKED = Saga(
+    "parked",
+    step(nothing, nothing),
+    await_event("paid", correlate=_order, timeout=600),
+    step(nothing, nothing, name="last"),
+)
+LETTERS = 8
+
+
+def park(path: str, kill_at: int) -> None:
+    """Signals that come before their waits, and signals that come after; die after the commit."""
+    journal = KillingJournal(Path(path), Path(f"{path}.acknowledged"), kill_at, after=True)
+    with Engine(journal) as engine:
+        for number in range(0, LETTERS, 2):
+            engine.signal("paid", number, correlation=str(number), id=f"s{number}", keep=600)
+        for number in range(LETTERS):
+            engine.run(PARKED, str(number), id=f"e{number}", until_rest=True)
+        for number in range(LETTERS):
+            engine.signal("paid", number, correlation=str(number), id=f"s{number}", keep=600)

@@ -19,15 +19,20 @@ from sagakit.errors import (
     UnknownExecutionError,
 )
 from sagakit.events import (
+    CancellationRequested,
     ErrorInfo,
     ExecutionCompleted,
     ExecutionResolved,
     ExecutionStarted,
     ExecutionStuck,
+    SignalReceived,
     StepFailed,
     StepStarted,
     StepSucceeded,
+    WaitStarted,
 )
+from sagakit.journal import mail
+from sagakit.journal.base import Letter, Post, Rest, Wait
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import APPLICATION_ID, MIGRATIONS, SqliteJournal
 
@@ -106,8 +111,8 @@ def test_the_status_follows_the_events(journal):
 def test_unfinished_gives_the_running_executions_of_the_definitions_asked_for(journal):
     journal.append([("one", 0, [start("one")]), ("two", 0, [start("two", fingerprint="g")])])
     journal.append([("three", 0, [start("three"), ExecutionCompleted(2.0)])])
-    assert [id for id, _ in journal.unfinished(["f"])] == ["one"]
-    assert [id for id, _ in journal.unfinished(["f", "g", "h"])] == ["one", "two"]
+    assert [id for id, _ in journal.unfinished(["f"], 9.0)] == ["one"]
+    assert [id for id, _ in journal.unfinished(["f", "g", "h"], 9.0)] == ["one", "two"]
 
 
 def test_a_definition_is_kept_once(journal):
@@ -135,6 +140,103 @@ def test_many_threads_may_read_and_write_at_once(journal):
     for thread in threads:
         thread.join()
     assert all(len(journal.read(f"t{n}")) == 20 for n in range(6))
+
+
+# -- waits, letters and requests ------------------------------------------------------------
+
+
+def wait(journal, id, *waits, wake_at=None):
+    began = WaitStarted("a", 2.0, "paid", None, wake_at)
+    kept = tuple(Wait("paid", correlation, since) for correlation, since in waits)
+    journal.append([(id, 0, [start(id), began])], {id: Rest(wake_at, True, kept)})
+
+
+def found(journal, correlation):
+    return [(since, id) for since, id, _ in journal.awaiting("paid", correlation)]
+
+
+def test_who_has_waited_longest_is_found_first_and_who_waits_no_more_is_not(journal):
+    for id, since in (("late", 9.0), ("first", 3.0), ("second", 5.0)):
+        wait(journal, id, ("7", since), (id, since))
+    assert found(journal, "7") == [(3.0, "first"), (5.0, "second"), (9.0, "late")]
+    assert found(journal, "late") == [(9.0, "late")]
+    assert list(journal.awaiting("other", "7")) == []
+    letter = SignalReceived(10.0, "paid", "x", None, "7")
+    journal.append([("first", 2, [letter])], {"first": Rest(None, False)})
+    assert len(found(journal, "7")) == 3, "the waits were to stay as they were"
+    journal.append([("first", 3, [ExecutionCompleted(11.0)])], {"first": Rest(None, False, ())})
+    assert found(journal, "7") == [(5.0, "second"), (9.0, "late")]
+    assert journal.counts() == {"completed": 1, "waiting": 2}
+
+
+def test_only_who_still_waits_and_is_to_wake_by_then_is_due(journal):
+    for number in range(4):
+        wait(journal, f"e{number}", wake_at=float(number) if number else None)
+    ids = [f"e{number}" for number in range(4)] + ["nobody"]
+    assert [id for id, _ in journal.due(ids, 2.0)] == ["e1", "e2"]
+    (read,) = (events for id, events in journal.due(["e1"], 2.0))
+    assert read == journal.read("e1")
+    journal.append([("e1", 2, [ExecutionCompleted(3.0)])], {"e1": None})
+    assert [id for id, _ in journal.due(ids, 2.0)] == ["e2"]
+    assert dict(journal.sleeping(["f"])) == {"e0": None, "e2": 2.0, "e3": 3.0}
+    assert journal.sleeping(["g"]) == []
+    assert [id for id, _ in journal.unfinished(["f"], 2.0)] == ["e2"]
+    assert journal.waits()
+
+
+def test_a_letter_is_kept_once_until_it_is_taken_or_expires(journal):
+    letters = [Letter("paid", "7", f"l{at}", float(at), 100.0 + at, {"n": at}) for at in (2, 1)]
+    for letter in (*letters, letters[0]):
+        assert journal.keep(letter) is None
+    assert journal.letters("paid", "7", 50.0) == [letters[1], letters[0]]
+    assert journal.letters("paid", "8", 50.0) == []
+    assert journal.letters("paid", "7", 101.0) == [letters[0]]
+    wait(journal, "one", ("7", 3.0))
+    assert [id for id, _ in journal.unfinished(["f"], 0.0)] == ["one"]
+    taken = SignalReceived(4.0, "paid", "l2", {"n": 2}, "7")
+    journal.append([("one", 2, [taken])], {"one": Rest(None, False, ())})
+    assert journal.keep(letters[0]) == "one"
+    assert journal.letters("paid", "7", 50.0) == [letters[1]]
+    assert journal.expire(101.0) == 102.0
+    assert journal.expire(102.0) is None
+    assert journal.keep(letters[0]) is None, "it was remembered for ever"
+
+
+def test_a_request_of_another_process_is_noticed_and_its_outcome_is_noted_once(path):
+    journal = SqliteJournal(path)
+    assert journal.posted() == []
+    journal.append([("one", 0, [start("one")])])
+    assert journal.posted() == []
+    items = [Post("p1", "paid", {"n": 1}, to="one"), Post("p2", to="one", by="ann", why="x")]
+    for item in (*items, items[0]):
+        mail.post(path, item)
+    assert journal.posted() == items
+    assert journal.posted() == [], "nothing is new"
+    assert mail.outcome(path, "p1") == (None, None)
+    journal.append([("one", 1, [SignalReceived(2.0, "paid", "p1", {"n": 1})])])
+    journal.settle("p1", "refused", None)
+    assert mail.outcome(path, "p1") == ("delivered", "one")
+    journal.append([("one", 2, [CancellationRequested(2.0, "ann", "x")])])
+    assert mail.outcome(path, "p2") == ("delivered", "one")
+    mail.post(path, Post("p3", "paid", to="two"))
+    assert [item.id for item in journal.posted()] == ["p3"]
+    journal.settle("p3", "refused: nobody", None)
+    assert mail.outcome(path, "p3") == ("refused: nobody", None)
+    journal.expire(1e12)
+    assert mail.outcome(path, "p3") == (None, None)
+    journal.close()
+
+
+def test_plain_executions_write_nothing_about_waits(path, monkeypatch):
+    with Engine(path) as engine:
+        said = []
+        engine.journal._writer.set_trace_callback(said.append)
+        engine.run(SAGA, id="one")
+        engine.journal._writer.set_trace_callback(None)
+    told = " ".join(said)
+    assert "INSERT INTO events" in told
+    for table in ("waits", "mailbox", "inbox", "wake_at"):
+        assert table not in told
 
 
 # -- the file -------------------------------------------------------------------------------

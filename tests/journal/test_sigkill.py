@@ -13,7 +13,7 @@ import pytest
 
 from sagakit import Engine
 from sagakit.coordinator import replay
-from sagakit.events import AttemptLost, CompensationStarted, StepStarted
+from sagakit.events import AttemptLost, CompensationStarted, SignalReceived, StepStarted
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.services import CheckoutWorld
 
@@ -147,7 +147,7 @@ def test_a_wait_killed_at_any_commit_ends_as_one_that_was_not(tmp_path, kill_at)
             assert execution.status in ("waiting", "completed")
         if engine.list(status="waiting") and "paid" in engine.status("one").waiting_for:
             engine.signal("paid", {"sum": 7}, to="one")
-        execution = engine.run(kill_child.WAITING, id="one", scenario=kill_child.SIGNALLED)
+        execution = engine.run(kill_child.WAITING, id="one")
     assert execution.status == "completed"
     assert execution.results["paid"] == {"sum": 7}
     names = [type(event).__name__ for event in execution.events]
@@ -179,3 +179,24 @@ def test_a_family_killed_after_every_commit_ends_as_one_that_was_not(tmp_path, f
     keys = [f"one/middle/lines/{n}/action" for n in range(3)]
     keys += ["one/middle/inner/x/action", *(f"one/each/{n}/x/action" for n in range(3))]
     assert ledger.standing() == ([] if fails else sorted([*keys, "one/last/action"]))
+
+
+@pytest.mark.parametrize("kill_at", range(1, 30, 3))
+def test_signals_that_were_kept_or_parked_for_reach_each_execution_once(tmp_path, kill_at):
+    path = tmp_path / "journal.db"
+    child = _context.Process(target=kill_child.park, args=(str(path), kill_at))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    numbers = range(kill_child.LETTERS)
+    with Engine(path) as engine:
+        engine.recover(kill_child.PARKED)
+        for number in numbers:  # the sender cannot know what arrived: it sends all again
+            engine.signal("paid", number, correlation=str(number), id=f"s{number}", keep=600)
+        for number in numbers:
+            execution = engine.run(kill_child.PARKED, str(number), id=f"e{number}")
+            assert execution.results["paid"] == number
+            received = [e for e in execution.events if isinstance(e, SignalReceived)]
+            assert [event.id for event in received] == [f"s{number}"]
+            assert engine.journal.letters("paid", str(number), 0.0) == []
+        assert engine.journal.counts() == {"completed": kill_child.LETTERS}

@@ -17,9 +17,11 @@ from typing import Any
 
 from sagakit.drivers.gate import Gates
 from sagakit.drivers.local.entrance import Entrance
+from sagakit.drivers.local.parking import Answer, Parking, may_be_parked, rest_of, stored_waits
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Attempt, Kin, Run
 from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
+from sagakit.events import WaitStarted
 from sagakit.execution import Execution
 from sagakit.journal.base import Batch, Journal, Rest
 from sagakit.transitions import ACTIVE
@@ -32,12 +34,17 @@ class Live:
         "acks",
         "answer",
         "context",
+        "letters",
+        "others",
         "over",
+        "resting",
         "rests",
         "run",
+        "seen",
+        "stored",
         "tasks",
         "timer",
-        "until_rest",
+        "waits",
     )
 
     def __init__(
@@ -45,17 +52,44 @@ class Live:
         run: Run,
         answer: Future[Execution],
         context: contextvars.Context,
-        until_rest: bool,
     ) -> None:
         self.run = run
         self.answer = answer
-        self.until_rest = until_rest  # it is enough if it waits for the world
+        # Of further callers, and whether it is enough for them if it waits for the world.
+        self.others: list[tuple[Future[Execution], bool]] = []
         self.acks: list[tuple[int, Future[Execution]]] = []  # told when so many events are safe
+        self.resting = False  # it waits for the world, and so do its kin
         self.rests = run.written > 0 and run.state.resting  # as the journal has it
         self.over = False  # answered: whatever comes later is ignored
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
         self.timer: asyncio.TimerHandle | None = None
+        self.seen: dict[int, WaitStarted] = {}  # the waits that `Parking` has noted
+        self.waits: dict[tuple[str, str], float] = {}  # and those of them that it lists
+        self.stored = stored_waits(run)
+        self.letters: list[tuple[str, str, str]] = []  # kept signals that it took
+
+    def join(self, answer: Future[Execution], *, until_rest: bool) -> None:
+        """Another caller waits for its end, or until it waits for the world."""
+        self.others.append((answer, until_rest))
+        if not until_rest:
+            self.answer.add_done_callback(functools.partial(pass_on, answer))
+
+    def end(self) -> None:
+        """Tell those for whom its rest had been enough, too, once its answer is there."""
+        others, self.others = self.others, []
+        for other, until_rest in others:
+            if until_rest:
+                pass_on(other, self.answer)
+
+
+def pass_on(answer: Future[Execution], done: Future[Execution]) -> None:
+    """Give an answer what another one is."""
+    error = done.exception()
+    if error is None:
+        answer.set_result(done.result())
+    else:
+        answer.set_exception(error)
 
 
 class Core:
@@ -78,9 +112,11 @@ class Core:
         self.loop = loop
         self._rests = rests
         self._find_child = find_child
+        self.parking: Parking | None = None  # without it, what waits stays in memory
+        self.heard: set[Future[Execution]] = set()
         self.journal = journal
         self.live: dict[str, Live] = {}
-        self.watches: list[set[str]] = []  # each notes the ids that begin while it stands here
+        self.watches: dict[int, set[str]] = {}  # each notes the ids that begin while it is here
         self.threads = Threads()
         self.closed = False
         self.gates = Gates(Entrance(self))
@@ -97,30 +133,44 @@ class Core:
         context: contextvars.Context,
         *,
         until_rest: bool = False,
+        safe: Future[Execution] | None = None,
     ) -> None:
         """Drive a run to its end; the answer is the execution once its end is journalled.
 
         Parameters:
-            context: the context variables that its actions see.
+            context: the context variables that its actions see; of one that was parked, those
+                of whoever still waits for its end.
             until_rest: the answer may also be that it waits for the world; it goes on later.
+            safe: given the execution as it is once what has happened by now is journalled.
         """
         execution_id = run.state.execution_id
         if execution_id in self.live:
             raise ConflictError(f"execution '{execution_id}' is running already")
-        self.advance(self._enter(run, answer, context, until_rest))
+        own = answer
+        if self.parking is not None:
+            claimed = self.parking.claim(execution_id)
+            if claimed is not None:
+                own, context = claimed, claimed.context
+            elif until_rest:
+                own = Answer(self.heard, context)
+        live = self._enter(run, own, context)
+        if own is not answer:
+            live.join(answer, until_rest=until_rest)
+        if safe is not None:
+            live.acks.append((len(run.events), safe))
+        self.advance(live)
 
-    def _enter(
-        self,
-        run: Run,
-        answer: Future[Execution],
-        context: contextvars.Context,
-        until_rest: bool = False,
-    ) -> Live:
-        live = Live(run, answer, context, until_rest)
+    def _enter(self, run: Run, answer: Future[Execution], context: contextvars.Context) -> Live:
+        live = Live(run, answer, context)
         self.live[run.state.execution_id] = live
-        for watch in self.watches:
+        for watch in list(self.watches.values()):
             watch.add(run.state.execution_id)
         return live
+
+    @property
+    def at_work(self) -> bool:
+        """Whether an execution does something, or will by itself and soon. From any thread."""
+        return any(not live.resting for live in list(self.live.values()))
 
     async def stop(self) -> None:
         """Stop at once; what is unfinished stays in the journal as it is, to be recovered."""
@@ -129,6 +179,8 @@ class Core:
         for live in list(self.live.values()):
             self._drop(live, why)
         self.gates.close()
+        if self.parking is not None:
+            self.parking.stop(why)
         if self._committing is not None:
             await asyncio.wait([self._committing])
         await asyncio.sleep(0)  # let the cancelled tasks see it
@@ -142,11 +194,15 @@ class Core:
         busy = [live]
         while busy:
             live = busy.pop()
+            live.resting = False
             if live.timer is not None:
                 live.timer.cancel()
                 live.timer = None
             try:
                 attempts = live.context.run(live.run.take_up_all, time.time())
+                if self.parking is not None and (live.run.state.waiting or live.seen):
+                    while self.parking.note(live):  # a letter was kept for it: go on at once
+                        attempts += live.context.run(live.run.take_up_all, time.time())
                 if live.run.kin is not None:
                     busy += self._stir(live, live.run.kin)
             except BaseException as error:  # noqa: BLE001  it must reach the caller, not the loop
@@ -197,10 +253,8 @@ class Core:
             if len(run.events) > run.written and not live.over:
                 entries.append((run.state.execution_id, run.written, run.events[run.written :]))
                 run.written = len(run.events)
-                if live.rests or run.state.waiting:
-                    live.rests = run.state.status == "waiting"
-                    rest = Rest(run.state.next_due()) if live.rests else None
-                    rests[run.state.execution_id] = rest
+                if live.rests or run.state.waiting or live.stored is None or live.stored:
+                    rests[run.state.execution_id] = rest_of(live)
         if not entries:
             self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
@@ -272,7 +326,10 @@ class Core:
         state = run.state
         if state.phase not in ACTIVE:
             self._forget(live)
+            if self.parking is not None:
+                self.parking.ended(state.execution_id)
             live.answer.set_result(run.execution())
+            live.end()
             return
         due = run.next_due()
         if due is not None:
@@ -280,6 +337,7 @@ class Core:
                 live.timer.cancel()
             live.timer = self.loop.call_later(max(0.0, due - time.time()), self.advance, live)
         if (state.waiting or run.kin is not None) and run.resting:
+            live.resting = True
             self._tell_rest(live)
 
     def _tell_rest(self, live: Live) -> None:
@@ -287,11 +345,16 @@ class Core:
         run = live.run
         if self._rests is not None:
             self._rests(live.answer)
-            if live.until_rest:
-                answer, live.answer = live.answer, Future()
-                live.answer.set_running_or_notify_cancel()
-                live.until_rest = False
-                answer.set_result(run.snapshot())
+            others, live.others = live.others, []
+            for other, until_rest in others:
+                if until_rest:
+                    other.set_result(run.snapshot())
+                else:
+                    self._rests(other)
+            if self.parking is not None and may_be_parked(live):
+                self._forget(live)
+                self.parking.park(live)
+                return
         parent = None if run.kin is None else run.kin.parent
         if parent is not None:
             above = self.live.get(parent.state.execution_id)
@@ -299,9 +362,9 @@ class Core:
                 self._rest(above)
         elif self._rests is None:
             everybody = list(self.live.values())  # one execution and those that do steps of it
-            if all(other.run.next_due() is None for other in everybody):
-                for other in everybody:
-                    self._forget(other)
+            if all(one.run.next_due() is None for one in everybody):
+                for one in everybody:
+                    self._forget(one)
                 live.answer.set_result(run.execution())
 
     def _family(self, live: Live) -> list[Live]:
@@ -331,12 +394,13 @@ class Core:
     def record(self, run: Run) -> None:
         """Journal what was decided about an execution that does not run here, and run nothing."""
         id = run.state.execution_id
-        for watch in self.watches:
+        for watch in list(self.watches.values()):
             watch.add(id)  # whoever has read its events already must read them again
         state = run.state
         rests: dict[str, Rest | None] = {}
         if state.waiting and state.phase in ACTIVE:  # it may have more to do now, or wake later
-            rests[id] = Rest(state.next_due()) if state.status == "waiting" else None
+            resting = state.status == "waiting"
+            rests[id] = Rest(state.next_due() if resting else None, resting)
         self.journal.append([(id, run.written, run.events[run.written :])], rests)
         run.written = len(run.events)
 
@@ -354,18 +418,21 @@ class Core:
             return
         for relative in [live] if live.run.kin is None else self._family(live):
             self._forget(relative)
-            if relative.timer is not None:
-                relative.timer.cancel()
             for task in relative.tasks:
                 task.cancel()
             if relative.run.plan.guards is not None and not self.closed:
                 self.gates.leave(relative)
             relative.answer.set_exception(error)
+            relative.end()
             for _, safe in relative.acks:
                 safe.set_exception(error)
 
     def _forget(self, live: Live) -> None:
         live.over = True
+        if live.timer is not None:
+            live.timer.cancel()
+        if self.parking is not None and (live.waits or live.letters):
+            self.parking.leave(live)
         execution_id = live.run.state.execution_id
         if self.live.get(execution_id) is live:
             del self.live[execution_id]

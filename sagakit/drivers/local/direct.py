@@ -45,7 +45,7 @@ async def arun(
     answer: Future[Execution] = Future()
     answer.set_running_or_notify_cancel()
     try:
-        core.start(made, answer, contextvars.copy_context(), until_rest=True)
+        core.start(made, answer, contextvars.copy_context())
         return await asyncio.wrap_future(answer)
     finally:
         await core.stop()

@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import contextvars
 import functools
+import math
 import os
 import queue
 import threading
@@ -15,10 +16,12 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, get_args
+from typing import Any, cast, get_args, overload
 
 from sagakit.drivers.local.background import BackgroundLoop
-from sagakit.drivers.local.core import Core, Live
+from sagakit.drivers.local.core import Core, Live, pass_on
+from sagakit.drivers.local.inbox import Inbox
+from sagakit.drivers.local.parking import Answer, Parking
 from sagakit.drivers.run import Run, accept_input
 from sagakit.errors import (
     CancellationError,
@@ -35,11 +38,16 @@ from sagakit.errors import (
 from sagakit.events import Event, ExecutionResolved, Resolution
 from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
-from sagakit.journal.base import ExecutionRow, Journal
+from sagakit.journal.base import ExecutionRow, Journal, Letter, Post
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
+from sagakit.transitions import ACTIVE
+
+# What a call from outside leads to on the loop: a run to start, or where its answer comes from.
+_Made = Run | Live | Execution | Future[Execution] | None
+_Begin = Callable[[], _Made]
 
 # The engine whose action is running here.
 _inside: contextvars.ContextVar[Engine | None] = contextvars.ContextVar("_inside", default=None)
@@ -83,8 +91,12 @@ class Engine:
         self._open: dict[Future[Execution], bool] = {}  # does it hold a place?
         self._closing = threading.Lock()
         self._process = os.getpid()
-        self._background = BackgroundLoop("sagakit-engine", lambda: bool(self._core.live))
+        self._background = BackgroundLoop("sagakit-engine", self._busy)
         self._core = Core(self.journal, self._background.loop, self._leave, self._find_child)
+        self._parking = self._core.parking = Parking(self._core, self._wake)
+        self._inbox = Inbox(self._core, self._handle, self._parking.wanted)
+        self._context = contextvars.Context()  # of executions that nobody here started
+        self._context.run(_inside.set, self)
         try:
             for saga in sagas:
                 self.register(saga)
@@ -161,7 +173,7 @@ class Engine:
 
     def _beginning(
         self, saga: Saga, input: Any, id: str | None, scenario: Scenario | None
-    ) -> Callable[[], Run | Execution | Future[Execution]]:
+    ) -> _Begin:
         """What ``start`` was asked for, checked; it is to be called on the loop."""
         self._check_open()
         kept = accept_input(saga, input)
@@ -171,7 +183,7 @@ class Engine:
             scenario.check(saga)
         self.register(saga)
 
-        def begin() -> Run | Execution | Future[Execution]:
+        def begin() -> Run | Live | Execution:
             chosen = uuid.uuid4()
             seed = chosen.int & 0xFFFFFFFF
             if id is not None:
@@ -185,7 +197,7 @@ class Engine:
 
     def _known(
         self, id: str, saga: Saga, input: Any, seed: int, scenario: Scenario | None
-    ) -> Run | Execution | Future[Execution] | None:
+    ) -> Run | Live | Execution | None:
         """The execution that has this id already, if it is the same one."""
         live = self._core.live.get(id)
         try:
@@ -200,7 +212,7 @@ class Engine:
                 "choose another id"
             )
         if live:
-            return live.answer
+            return live
         stored = self._execution(events)
         if stored.status not in ("running", "waiting"):
             return stored
@@ -211,19 +223,13 @@ class Engine:
             raise self._changed(id, saga, fingerprint)
         return Run.resume(pinned, events, time.time(), seed, scenario)
 
-    def _submit(
-        self, begin: Callable[[], Run | Execution | Future[Execution]], *, until_rest: bool = False
-    ) -> Future[Execution]:
+    def _submit(self, begin: _Begin, *, until_rest: bool = False) -> Future[Execution]:
         work, answer = self._enter(begin, until_rest=until_rest)
         self._background.submit(work, answer)
         return answer
 
     def _enter(
-        self,
-        begin: Callable[[], Run | Execution | Future[Execution]],
-        *,
-        until_rest: bool = False,
-        place: bool = True,
+        self, begin: _Begin, *, until_rest: bool = False, place: bool = True
     ) -> tuple[Callable[[], None], Future[Execution]]:
         """Wait for a place, if it takes one. What is to be done on the loop (make or find the
         execution, drive it), and the answer to come."""
@@ -234,10 +240,9 @@ class Engine:
             self._places.get()  # waits for one; a queue is faster than a semaphore
         context = contextvars.copy_context()
         context.run(_inside.set, self)
-        answer: Future[Execution] = Future()
-        answer.set_running_or_notify_cancel()
+        answer = Answer(self._core.heard, context)
         self._open[answer] = place
-        answer.add_done_callback(self._leave)
+        answer.tell(self._leave)
 
         def on_loop() -> None:
             try:
@@ -246,14 +251,17 @@ class Engine:
                 made = begin()
                 if isinstance(made, Run):
                     self._core.start(made, answer, context, until_rest=until_rest)
+                    self._inbox.watch()
                     return
             except Exception as error:  # noqa: BLE001  it is raised again from the future
                 answer.set_exception(error)
                 return
-            if isinstance(made, Execution):
-                answer.set_result(made)
+            if isinstance(made, Live):
+                made.join(answer, until_rest=until_rest)
+            elif isinstance(made, Future):
+                made.add_done_callback(functools.partial(pass_on, answer))
             else:
-                made.add_done_callback(functools.partial(_pass_on, answer))
+                answer.set_result(cast(Execution, made))  # None: a signal that is kept
 
         return on_loop, answer
 
@@ -264,17 +272,27 @@ class Engine:
 
     # -- recovery ---------------------------------------------------------------------------
 
+    def _busy(self) -> bool:
+        """Whether the loop has to turn though no task shows it."""
+        return bool(self._core.live) or self._parking.busy
+
     def recover(
         self, *sagas: Saga, progress: Callable[[int], object] | None = None
     ) -> builtins.list[Execution]:
-        """Continue every unfinished execution of these sagas (or of all known ones) until it ends
-        or waits for the world.
+        """Continue every unfinished execution of these sagas (or of all known ones) that has
+        something to do, until it ends or waits for the world.
 
         Each goes on under the version that it is pinned to, which must be among those given or
-        known already.
+        known already. One that waits for the world, and whose time has not come, is not even
+        read: it wakes when its time comes, as long as the engine is open, or when a signal or
+        an operator reaches it.
 
         Parameters:
-            progress: called with 1 for each execution that has ended.
+            progress: called with 1 for each execution that was continued.
+
+        Returns:
+            those that were continued, as they are then; ``list(status="waiting")`` tells the
+            others.
 
         Raises:
             DefinitionChangedError: an unfinished execution is pinned to a definition of one of
@@ -293,10 +311,12 @@ class Engine:
         futures = []
         # What another thread begins while we read is not to be begun a second time.
         watch: set[str] = set()
-        self._core.watches.append(watch)
+        self._core.watches[builtins.id(watch)] = watch
         watch.update(list(self._core.live))
         try:
-            for id, events in self.journal.unfinished(wanted):
+            now = time.time()
+            self._expect(self.journal.sleeping(wanted), now)
+            for id, events in self.journal.unfinished(wanted, now):
                 if id in self._core.live:
                     continue
                 begin = functools.partial(self._resume, id, events, watch)
@@ -306,7 +326,7 @@ class Engine:
                 futures.append(future)
             concurrent.futures.wait(futures)
         finally:
-            self._core.watches.remove(watch)
+            del self._core.watches[builtins.id(watch)]
         failures = [error for future in futures if (error := future.exception())]
         if failures:
             rest = len(futures) - len(failures)
@@ -314,17 +334,52 @@ class Engine:
             raise failures[0]
         return [future.result() for future in futures]
 
+    def _expect(self, sleeping: builtins.list[tuple[str, float | None]], now: float) -> None:
+        """Wake these when their time comes, those excepted whose time has come by now."""
+        answer: Future[None] = Future()
+
+        def note() -> None:
+            self._parking.expect(sleeping, now)
+            self._inbox.watch()
+            answer.set_result(None)
+
+        if sleeping:
+            self._background.run(note, answer)
+
+    def _wake(self, id: str, events: builtins.list[Event] | None) -> None:
+        """On the loop: the time of an execution has come."""
+        if id in self._core.live:
+            return
+        try:
+            found = self.journal.read(id) if events is None else events
+            if self._bring(id, found) is not None:
+                return
+            saga = self._definition(id, found)
+            run = Run.resume(saga, found, time.time())
+        except SagaError as error:  # it waits in the journal; `recover` says why it cannot go on
+            answer = self._parking.claim(id)
+            if answer is not None:
+                answer.set_exception(error)
+            return
+        self._go_on(run)
+
+    def _go_on(self, run: Run, safe: Future[Execution] | None = None) -> None:
+        """On the loop: continue an execution for whose end nobody new waits."""
+        context = self._context.copy()
+        self._core.start(run, Answer(self._core.heard, context), context, safe=safe)
+        self._inbox.watch()
+
     def _resume(
         self,
         id: str,
         events: builtins.list[Event] | None,
         watch: set[str],
-    ) -> Run | Execution | Future[Execution]:
+    ) -> Run | Live | Execution:
         """On the loop: continue one execution, unless somebody else has meanwhile."""
         live = self._core.live.get(id)
         if live is not None:
             part = live.run.kin is not None and live.run.kin.parent is not None
-            return live.run.snapshot() if part else live.answer
+            return live.run.snapshot() if part else live
         if events is None or id in watch:
             events = self.journal.read(id)
             execution = self._execution(events)
@@ -390,7 +445,7 @@ class Engine:
         if not by.strip() or not why.strip():
             raise ResolutionError(f"execution '{id}': say who decides (by=) and why (why=)")
 
-        def begin() -> Run | Future[Execution]:
+        def begin() -> Run | Live:
             if id in self._core.live:
                 raise ResolutionError(f"execution '{id}' is running; it is not stuck")
             run = self._read_stuck(id, resolution)
@@ -447,7 +502,7 @@ class Engine:
         for name, child in resumed:
             run.resume_child(name, child, time.time())
 
-    def _resume_above(self, run: Run) -> Run | Future[Execution]:
+    def _resume_above(self, run: Run) -> Run | Live:
         """Let the executions that this one is part of go on; the outermost one."""
         above = first_event(run.events).parent
         if above is None:
@@ -457,9 +512,7 @@ class Engine:
         if live is not None:
             live.run.resume_child(name, run, time.time())
             self._core.advance(live)
-            inner = self._core.live[run.state.execution_id]
-            inner.until_rest = True
-            return inner.answer
+            return self._core.live[run.state.execution_id]
         events = self.journal.read(id)
         parent = Run.resume(self._definition(id, events), events, time.time())
         if not parent.resume_child(name, run, time.time()):
@@ -483,8 +536,9 @@ class Engine:
         """Move an execution that has not ended to another definition of its saga.
 
         What has begun must be the same there; ``Saga.diff(old, new).allows(execution)`` says
-        beforehand what stands in the way. One that runs here goes on under the new definition,
-        provided that none of its steps is under way just now. For others the decision is
+        beforehand what stands in the way. One that runs here, or waits and whose old definition
+        is known here, goes on under the new definition, provided that none of its steps is under
+        way just now. For others the decision is
         recorded and nothing is run: ``recover`` or ``resolve`` goes on. Whoever is pinned to
         that definition already stays as it is. A deadline counts from the start all the same.
 
@@ -525,14 +579,44 @@ class Engine:
 
             if live:
                 return self._core.intervene(live, move)
-            run = Run.resume(self._remembered(events), events, time.time())
+            known = self._sagas.get(pinned.fingerprint)
+            run = Run.resume(known or self._remembered(events), events, time.time())
+            waits = known is not None and run.state.status == "waiting"
             move(run)
+            if waits:  # it goes on here
+                safe: Future[Execution] = Future()
+                self._go_on(run, safe)
+                return safe
             self._core.record(run)
             return run.execution()
 
         return self._background.run(*self._enter(decide, place=False))
 
     # -- from outside -----------------------------------------------------------------------
+
+    @overload
+    def signal(
+        self,
+        event: str,
+        payload: Any = None,
+        *,
+        to: str | None = None,
+        correlation: str | None = None,
+        id: str | None = None,
+        keep: None = None,
+    ) -> Execution: ...
+
+    @overload
+    def signal(
+        self,
+        event: str,
+        payload: Any = None,
+        *,
+        to: str | None = None,
+        correlation: str | None = None,
+        id: str | None = None,
+        keep: float,
+    ) -> Execution | None: ...
 
     def signal(
         self,
@@ -542,69 +626,152 @@ class Engine:
         to: str | None = None,
         correlation: str | None = None,
         id: str | None = None,
-    ) -> Execution:
-        """Deliver an event from outside to an execution that is running here.
+        keep: float | None = None,
+    ) -> Execution | None:
+        """Deliver an event from outside to an execution that has not ended.
 
         It may come before the wait is reached: it is kept for it. What comes after the last wait
-        for it, or during compensation, is recorded and changes nothing.
+        for it, or during compensation, is recorded and changes nothing. An execution that is only
+        in the journal is continued, provided that its definition is known here.
 
         Parameters:
             event: what ``await_event`` waits for.
             payload: plain data; it becomes the waiting step's result.
             to: the execution's id; or
             correlation: what the wait's ``correlate`` gave; of several executions that wait the
-                one that began first gets the signal.
+                one that has waited longest gets the signal.
             id: chosen by the sender, it makes delivery idempotent: a signal with the same id is
-                delivered to an execution once.
+                delivered to an execution once, and with ``keep`` to one execution.
+            keep: with ``correlation``: if nobody waits for it yet, keep it for so many seconds;
+                the first wait for it takes it.
 
         Returns:
-            the execution as it is once the signal is journalled.
+            the execution as it is once the signal is journalled; None: it is kept.
 
         Raises:
             UnknownExecutionError: no execution has this id, or none waits for this correlation.
-            SignalError: the execution has ended, or never waits for this event.
+            SignalError: the execution has ended, never waits for this event, or its definition is
+                not known here.
             CodecError: the payload is not plain data.
         """
         self._check_open()
         if (to is None) == (correlation is None):
             raise SignalError(f"the signal '{event}': give either to= or correlation=")
+        if keep is not None and (correlation is None or not 0 < keep < math.inf):
+            raise SignalError(
+                f"the signal '{event}': keep= is a number of seconds, for one with correlation="
+            )
         kept = codec.plain(payload, f"the signal '{event}': its payload")
         signal = Signal(event, kept, correlation=correlation)
-        signal_id = id or uuid.uuid4().hex
-
-        def deliver() -> Future[Execution]:
-            live = self._awaiting(signal) if to is None else self._reachable(to, event)
-            return self._core.intervene(
-                live, lambda run: run.signal(signal, signal_id, time.time())
-            )
-
+        deliver = functools.partial(self._deliver, signal, id or uuid.uuid4().hex, to, keep)
         return self._background.run(*self._enter(deliver, place=False))
 
-    def _awaiting(self, signal: Signal) -> Live:
-        for live in self._core.live.values():
-            for wait in live.run.state.waiting.values():
-                if (wait.event, wait.correlation) == (signal.event, signal.correlation):
-                    return live
-        raise UnknownExecutionError(
-            f"no execution here waits for the event '{signal.event}' of '{signal.correlation}'"
-        )
-
-    def _reachable(self, id: str, event: str | None = None) -> Live:
-        """The live execution of this id; an error that says why there is none."""
-        live = self._core.live.get(id)
-        if live is None:
-            execution = self.status(id)
-            if execution.status in ("running", "waiting"):
-                raise SignalError(
-                    f"execution '{id}' is in the journal and does not run here; recover it first"
+    def _deliver(
+        self, signal: Signal, id: str, to: str | None, keep: float | None
+    ) -> Future[Execution] | None:
+        """On the loop: find who is to have a signal; None: it is kept."""
+        now = time.time()
+        event, correlation = signal.event, signal.correlation
+        if to is None:
+            assert correlation is not None
+            if keep is not None:
+                letter = Letter(event, correlation, id, now, now + keep, signal.payload)
+                taken_by = self._parking.keep(letter)
+                if taken_by is not None:
+                    return _given(self.status(taken_by))
+            to = self._parking.awaiting(signal, self._sagas.__contains__)
+            if to is None and keep is not None:
+                return None
+            if to is None:
+                raise UnknownExecutionError(
+                    f"no execution here waits for the event '{event}' of '{correlation}'"
                 )
-            raise SignalError(f"execution '{id}' has ended: it is {execution.status}")
-        awaited = {wait.event for wait in live.run.plan.waits.values()}
-        if event is not None and event not in awaited:
+            if keep is not None:
+                return self._reach(to, lambda run: self._parking.hand_over(run, event, correlation))
+        return self._reach(to, lambda run: run.signal(signal, id, time.time()), event)
+
+    def _reach(
+        self, id: str, what: Callable[[Run], None], event: str | None = None
+    ) -> Future[Execution]:
+        """On the loop: let something from outside happen to an execution, in memory or not, and
+        go on from there; the execution once that is journalled."""
+        live = self._core.live.get(id) or self._bring(id)
+        run = self._loaded(id) if live is None else live.run
+        if event is not None and event not in {wait.event for wait in run.plan.waits.values()}:
             raise SignalError(
-                f"execution '{id}' of saga '{live.run.saga.name}' never waits for '{event}'"
+                f"execution '{id}' of saga '{run.saga.name}' never waits for '{event}'"
             )
-        return live
+        if live is not None:
+            return self._core.intervene(live, what)
+        what(run)
+        safe: Future[Execution] = Future()
+        self._go_on(run, safe)
+        return safe
+
+    def _bring(self, id: str, events: builtins.list[Event] | None = None) -> Live | None:
+        """On the loop: bring an execution that does a step back together with those that it is
+        part of; None: it is no part of one that goes on."""
+        above = first_event(self.journal.read(id) if events is None else events).parent
+        if above is None:
+            return None
+        if above[0] not in self._core.live and self._bring(above[0]) is None:
+            with contextlib.suppress(SignalError):  # it has ended, or is stuck
+                self._go_on(self._loaded(above[0]))
+        return self._core.live.get(id)
+
+    def _loaded(self, id: str) -> Run:
+        """An unfinished execution from the journal; an error that says why it cannot go on."""
+        events = self.journal.read(id)
+        saga = self._sagas.get(pinned_to(events).fingerprint)
+        if saga is not None:
+            run = Run.resume(saga, events, time.time())
+            if run.state.phase in ACTIVE:
+                return run
+            status = run.state.status
+        else:
+            status = self._execution(events).status
+        if status in ("running", "waiting"):
+            raise SignalError(
+                f"execution '{id}' is in the journal and does not run here; recover it first"
+            )
+        raise SignalError(f"execution '{id}' has ended: it is {status}")
+
+    def _handle(self, post: Post) -> Future[Execution] | None:
+        """On the loop: do what another process asks for."""
+        if post.event is None:
+            assert post.to is not None
+            return self._call_off(post.to, post.by, post.why)
+        keep = post.keep
+        if keep is not None:
+            keep += post.at - time.time()
+            if keep <= 0:
+                raise SignalError("no engine looked at it within the seconds it was to be kept")
+        signal = Signal(post.event, post.payload, correlation=post.correlation)
+        return self._deliver(signal, post.id, post.to, keep)
+
+    def _call_off(self, id: str, by: str, why: str) -> Future[Execution]:
+        """On the loop: call an execution off; the execution once that is journalled."""
+        made = self._cancelled(id, by, why)
+        if isinstance(made, Future):
+            return made
+        safe: Future[Execution] = Future()
+        self._go_on(made, safe)
+        return safe
+
+    def _cancelled(self, id: str, by: str, why: str) -> Run | Future[Execution]:
+        """On the loop: note that an execution is called off, in memory or not."""
+        live = self._core.live.get(id) or self._bring(id)
+        if live is not None:
+            return self._core.intervene(live, lambda run: run.cancel(by, why, time.time()))
+        events = self.journal.read(id)
+        execution = self._execution(events)
+        if execution.status not in ("running", "waiting"):
+            raise CancellationError(
+                f"execution '{id}' cannot be cancelled: it is {execution.status}"
+            )
+        run = Run.resume(self._definition(id, events), events, time.time())
+        run.cancel(by, why, time.time())
+        return run
 
     def cancel(self, id: str, *, by: str, why: str) -> Execution:
         """Call an execution off: what it has done is compensated. Waits for that.
@@ -623,25 +790,13 @@ class Engine:
         if not by.strip() or not why.strip():
             raise CancellationError(f"execution '{id}': say who decides (by=) and why (why=)")
 
-        def begin() -> Run | Future[Execution]:
-            live = self._core.live.get(id)
-            if live is not None:
-                self._core.intervene(live, lambda run: run.cancel(by, why, time.time()))
-                return live.answer
-            events = self.journal.read(id)
-            execution = self._execution(events)
-            if execution.status not in ("running", "waiting"):
-                raise CancellationError(
-                    f"execution '{id}' cannot be cancelled: it is {execution.status}"
-                )
-            if execution.parent is not None:
-                raise CancellationError(
-                    f"execution '{id}' does a step of '{execution.parent[0]}' and does not run "
-                    "here; cancel or recover that one"
-                )
-            run = Run.resume(self._definition(id, events), events, time.time())
-            run.cancel(by, why, time.time())
-            return run
+        def begin() -> Run | Live:
+            live = self._core.live.get(id) or self._bring(id)
+            made = self._cancelled(id, by, why)
+            if isinstance(made, Run):
+                return made
+            assert live is not None
+            return live
 
         return self._background.run(*self._enter(begin, place=False))
 
@@ -690,14 +845,17 @@ class Engine:
         if _inside.get() is self:
             raise SagaError("an action cannot close the engine that runs it")
         self._closed = True
+        self._parking.awake = False
         with self._closing:
             if self._background.closed:
                 return
             try:
-                if drain:
-                    while waiting := list(self._open):
-                        # Not for ever: one that comes to wait for the world is done with.
-                        concurrent.futures.wait(waiting, timeout=0.05)
+                while drain and (self._open or self._core.at_work):
+                    # Not for ever: one that comes to wait for the world is done with.
+                    waiting = list(self._open)
+                    concurrent.futures.wait(waiting, timeout=0.05)
+                    if not waiting:
+                        time.sleep(0.005)
             finally:
                 self._background.call(self._core.stop())
                 self._background.close()
@@ -740,12 +898,10 @@ def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | 
     return Execution(given, typed(given, events, strict=False), children=children)
 
 
-def _pass_on(answer: Future[Execution], done: Future[Execution]) -> None:
-    error = done.exception()
-    if error is None:
-        answer.set_result(done.result())
-    else:
-        answer.set_exception(error)
+def _given(execution: Execution) -> Future[Execution]:
+    answer: Future[Execution] = Future()
+    answer.set_result(execution)
+    return answer
 
 
 def _tell(progress: Callable[[int], object], _: Future[Execution]) -> None:

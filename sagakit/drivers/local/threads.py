@@ -38,6 +38,7 @@ class Threads:
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             work()
+            del work  # an idle thread holds nothing
             with self._lock:
                 self._idle += 1
 

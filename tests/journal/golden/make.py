@@ -49,7 +49,8 @@ from sagakit.events import (
     WaitStarted,
 )
 from sagakit.execution import Execution
-from sagakit.journal.base import Rest
+from sagakit.journal import mail
+from sagakit.journal.base import Letter, Post, Rest, Wait
 from sagakit.journal.codec import encode_event
 from sagakit.journal.sqlite import MIGRATIONS, SqliteJournal
 
@@ -122,6 +123,9 @@ ERROR = ErrorInfo(
     "größe ✗",
     'Traceback (most recent call last):\n  File "/shop.py", line 7, in charge\nshop.NoAnswer: ✗\n',
 )
+REST = Rest(4_000_000_000.0, True, (Wait("paid", "10248", 1.0),))
+LETTER = Letter("paid", "10249", "letter-1", 2.0, 4_000_000_000.0, {"amount": 43})
+POST = Post("post-1", "paid", {"amount": 44}, to="nobody", at=3.0)
 INPUT = {"customer": "ALFKI", "amount": 42, "rate": 0.5, "gift": None, "lines": [1, "é", True]}
 
 
@@ -232,13 +236,15 @@ def main() -> None:
         start = ExecutionStarted(began.name, began.version, began.fingerprint, id, INPUT, 1.0)
         execution = Execution(saga, [start, *events])  # refuses what cannot have happened
         waits = execution.status == "waiting"
-        journal.append([(id, 0, execution.events)], {id: Rest(4_000_000_000.0)} if waits else {})
+        journal.append([(id, 0, execution.events)], {id: REST} if waits else {})
         expected[id] = {
             "saga": saga.name,
             "version": saga.version,
             "status": execution.status,
             "events": [msgspec.Raw(encode_event(event)) for event in execution.events],
         }
+    journal.keep(LETTER)
+    mail.post(path, POST)
     journal.close()
     Path(f"{path}.lock").unlink(missing_ok=True)
     text = msgspec.json.format(msgspec.json.encode(expected), indent=1)

@@ -1,0 +1,310 @@
+"""Executions that wait for the world cost a row in the journal and nothing here.
+
+One that has come to rest is *parked*: dropped from memory. What stays is its time to wake, if it
+has one, and its answer, if somebody waits for that. A time, a signal or an operator brings it back
+from the journal. Everything here runs on the engine's loop, so that nothing can come in between.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import heapq
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from sagakit.errors import JournalError
+from sagakit.events import Event
+from sagakit.execution import Execution
+from sagakit.journal.base import Letter, Rest, Wait
+from sagakit.scenario import Signal
+from sagakit.transitions import ACTIVE
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from sagakit.drivers.local.core import Core, Live
+    from sagakit.drivers.run import Run
+
+_TOGETHER = 200  # executions woken in one turn of the loop
+_LONGEST = 30.0  # seconds between two looks at the clock, which somebody may set
+_SWEEP = 1.0  # seconds between two looks for expired letters, at least
+
+Key = tuple[str, str]  # event and correlation
+
+
+class Answer(Future[Execution]):
+    """The end of an execution, for a caller. Who holds it waits for it, and so does who asked to
+    be called; when nobody does, it is let go."""
+
+    def __init__(self, heard: set[Future[Execution]], context: contextvars.Context) -> None:
+        """
+        Parameters:
+            heard: holds those that somebody asked to be called by, as long as they are open.
+            context: the context variables of the caller.
+        """
+        super().__init__()
+        self.context = context
+        self._heard = heard
+        super().add_done_callback(heard.discard)
+        self.set_running_or_notify_cancel()
+
+    def add_done_callback(self, fn: Callable[[Future[Execution]], object]) -> None:
+        self._heard.add(self)
+        super().add_done_callback(fn)
+        if self.done():
+            self._heard.discard(self)
+
+    def tell(self, fn: Callable[[Future[Execution]], object]) -> None:
+        """Call when it is there, if anybody waits for it by then."""
+        super().add_done_callback(fn)
+
+
+def may_be_parked(live: Live) -> bool:
+    """Whether an execution that rests can go on from its journal alone."""
+    run = live.run
+    return run.scenario is None and run.kin is None and not run.meanwhile and not live.acks
+
+
+def waits_of(run: Run) -> dict[Key, float]:
+    """The correlated waits of an execution, and when each began."""
+    state = run.state
+    found: dict[Key, float] = {}
+    if state.waiting and state.phase in ACTIVE:
+        for wait in state.waiting.values():
+            if wait.event is not None and wait.correlation is not None:
+                found.setdefault((wait.event, wait.correlation), wait.at)
+    return found
+
+
+def stored_waits(run: Run) -> dict[Key, float] | None:
+    """Those that the journal lists; None: something was decided since, and they are to be listed
+    anew."""
+    if not run.written or not run.plan.waits:
+        return {}
+    return waits_of(run) if run.written == len(run.events) else None
+
+
+class Parking:
+    """What the engine knows of the executions that it does not hold.
+
+    Parameters:
+        core: drives those that wake.
+        wake: brings executions back, given (id, events).
+    """
+
+    def __init__(self, core: Core, wake: Callable[[str, list[Event] | None], None]) -> None:
+        self.core = core
+        self._wake = wake
+        self.awake = True  # False: the engine is closing, and wakes nobody
+        self._parked = False  # somebody may be waiting who is not in memory
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []  # an entry counts while `_due` agrees
+        self._timer: asyncio.TimerHandle | None = None
+        self._answers: weakref.WeakValueDictionary[str, Answer] = weakref.WeakValueDictionary()
+        # The waits of those in memory, as their steps have them; the journal may be behind.
+        self._awaited: dict[Key, dict[str, float]] = {}
+        self._taking: set[tuple[str, str, str]] = set()  # letters whose taking is not journalled
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether the loop has to turn: for a time to come, or to look for requests."""
+        waits = self._parked and self.core.journal.shared
+        return waits or bool(self._due) or self._sweeping is not None
+
+    def wanted(self) -> bool:
+        """Whether anything is open or waits."""
+        if self.core.live or self._due:
+            return True
+        self._parked = self._parked and self.core.journal.waits()
+        return self._parked
+
+    # -- to rest and to wake ----------------------------------------------------------------
+
+    def park(self, live: Live) -> None:
+        """Let an execution go that rests, and whose events the journal has."""
+        self._parked = True
+        id = live.run.state.execution_id
+        if isinstance(live.answer, Answer):
+            self._answers[id] = live.answer
+        due = live.run.next_due()
+        if due is None:
+            self._due.pop(id, None)
+        else:
+            self.sleep(id, due)
+
+    def sleep(self, id: str, wake_at: float) -> None:
+        """Wake this execution then (seconds since the epoch)."""
+        if self._due.get(id) == wake_at:
+            return
+        self._due[id] = wake_at
+        heapq.heappush(self._heap, (wake_at, id))
+        if self._heap[0][1] == id:
+            self._arm()
+
+    def expect(self, sleeping: list[tuple[str, float | None]], now: float) -> None:
+        """Of all these, who wait in the journal, wake those whose time is still to come."""
+        self._parked = True
+        for id, wake_at in sleeping:
+            if wake_at is not None and wake_at > now and id not in self.core.live:
+                self._due[id] = wake_at
+                self._heap.append((wake_at, id))
+        heapq.heapify(self._heap)
+        self._arm()
+
+    def ended(self, id: str) -> None:
+        """Nobody needs to wake this one any more."""
+        if self._due.pop(id, None) is not None and len(self._heap) > 1000 + 2 * len(self._due):
+            self._heap = [(at, id) for id, at in self._due.items()]
+            heapq.heapify(self._heap)
+
+    def claim(self, id: str) -> Answer | None:
+        """The answer that somebody waits for, of an execution that comes back."""
+        return self._answers.pop(id, None)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._heap and self.awake:
+            wait = min(_LONGEST, max(0.0, self._heap[0][0] - time.time()))
+            self._timer = self.core.loop.call_later(wait, self._ring)
+
+    def _ring(self) -> None:
+        """Wake those whose time has come: some at once, for one read and one commit."""
+        if not self.awake:
+            return
+        now = time.time()
+        due, heap = self._due, self._heap
+        ids: list[str] = []
+        while heap and heap[0][0] <= now and len(ids) < _TOGETHER:
+            at, id = heapq.heappop(heap)
+            if due.get(id) == at:
+                del due[id]
+                if id not in self.core.live:  # that one has a timer of its own
+                    ids.append(id)
+        if ids:
+            try:
+                found = list(self.core.journal.due(ids, now))
+            except JournalError:  # the disk, say; they are not forgotten
+                for id in ids:
+                    self._due[id] = now + _SWEEP
+                    heapq.heappush(heap, (now + _SWEEP, id))
+            else:
+                for id, events in found:
+                    self._wake(id, events)
+        self._arm()
+
+    def stop(self, why: Exception) -> None:
+        """The engine closes: whoever waits for an end is told."""
+        for timer in (self._timer, self._sweeping):
+            if timer is not None:
+                timer.cancel()
+        for answer in list(self._answers.values()):
+            answer.set_exception(why)
+        self._answers.clear()
+        self._due.clear()
+
+    # -- signals that find their execution by what they have in common ----------------------
+
+    def awaiting(self, signal: Signal, known: Callable[[str], bool]) -> str | None:
+        """The execution that has waited longest for this event and correlation.
+
+        Parameters:
+            known: whether executions that are pinned to this fingerprint can go on here.
+        """
+        assert signal.correlation is not None
+        here = self._awaited.get((signal.event, signal.correlation), {})
+        found = [(since, id) for id, since in here.items()]
+        for since, id, fingerprint in self.core.journal.awaiting(signal.event, signal.correlation):
+            if id not in self.core.live and known(fingerprint):
+                found.append((since, id))
+                break
+        return min(found)[1] if found else None
+
+    def note(self, live: Live) -> bool:
+        """Note what a live execution waits for now; whether a letter that was kept for it ends
+        a wait."""
+        state = live.run.state
+        waiting = state.waiting if state.phase in ACTIVE else {}
+        if waiting == live.seen:
+            return False
+        began = [wait for number, wait in waiting.items() if live.seen.get(number) is not wait]
+        live.seen = waiting.copy()
+        self._unlist(live)
+        live.waits = waits_of(live.run)
+        for key, since in live.waits.items():
+            self._awaited.setdefault(key, {})[state.execution_id] = since
+        taken = False
+        for wait in began:
+            if wait.event is not None and wait.correlation is not None:
+                taken |= self._take(live, wait.event, wait.correlation)
+        return taken
+
+    def _take(self, live: Live, event: str, correlation: str) -> bool:
+        now = time.time()
+        for letter in self.core.journal.letters(event, correlation, now):
+            key = (event, correlation, letter.id)
+            if key not in self._taking and letter.id not in (live.run.state.signals or ()):
+                self._taking.add(key)
+                live.letters.append(key)
+                signal = Signal(event, letter.payload, correlation=correlation)
+                live.run.signal(signal, letter.id, now)
+                return True
+        return False
+
+    def hand_over(self, run: Run, event: str, correlation: str) -> None:
+        """Let a wait that is there take what is kept for it. One that was only in the journal
+        does so by itself when it is noted."""
+        live = self.core.live.get(run.state.execution_id)
+        if live is not None:
+            self._take(live, event, correlation)
+
+    def _unlist(self, live: Live) -> None:
+        id = live.run.state.execution_id
+        for key in live.waits:
+            waiting = self._awaited[key]
+            waiting.pop(id, None)
+            if not waiting:
+                del self._awaited[key]
+        live.waits = {}
+
+    def leave(self, live: Live) -> None:
+        """An execution is in memory no more: only the journal tells what it waits for."""
+        self._unlist(live)
+        self._taking.difference_update(live.letters)
+        live.letters.clear()
+
+    def keep(self, letter: Letter) -> str | None:
+        """Keep a signal in the journal's mailbox; the execution that has taken it before."""
+        taken_by = self.core.journal.keep(letter)
+        self.sweep_by(letter.expires_at)
+        return taken_by
+
+    def sweep_by(self, at: float | None) -> None:
+        """Forget expired letters soon after that time."""
+        if at is not None and self._sweeping is None:
+            wait = min(3600.0, max(_SWEEP, at - time.time()))
+            self._sweeping = self.core.loop.call_later(wait, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        try:
+            self.sweep_by(self.core.journal.expire(time.time()))
+        except JournalError:
+            self.sweep_by(time.time() + 60)
+
+
+def rest_of(live: Live) -> Rest:
+    """What the journal is to note of an execution that waits, or has waited, for the world."""
+    state = live.run.state
+    waits = waits_of(live.run)
+    changed = None
+    if live.stored != waits:
+        changed = tuple(Wait(*key, since) for key, since in waits.items())
+    live.stored = waits
+    live.rests = state.status == "waiting"
+    return Rest(state.next_due() if live.rests else None, live.rests, changed)
