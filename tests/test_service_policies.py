@@ -20,6 +20,7 @@ from sagakit import (
     simulate,
     step,
 )
+from sagakit.story import read_bars
 
 FULL = Service(
     "bank",
@@ -248,8 +249,7 @@ def test_the_log_tells_in_words():
 def test_what_is_told_of_a_call_changes_no_state_and_needs_an_execution_that_goes_on():
     from sagas import snapshot
 
-    from sagakit.story import read_bars
-from sagakit.coordinator import State, evolve, replay
+    from sagakit.coordinator import State, evolve, replay
     from sagakit.errors import IllegalEventError
     from sagakit.events import AttemptAdmitted, AttemptHeld, BreakerChanged, HedgeStarted
 

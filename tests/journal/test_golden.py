@@ -34,6 +34,8 @@ RECOVERED = {
     "mid-compensation": "compensated",
     "moved": "completed",
     "signalled": "completed",
+    "on tour": "completed",
+    "on tour/guests": "completed",
 }
 
 
@@ -92,6 +94,7 @@ def test_a_golden_file_tells_values_and_errors_as_they_were(golden):
         assert done.results["pack"] == make.Parcel(7, Decimal("1.50"))
         stuck = engine.status("stuck")
         assert (stuck.error, stuck.stuck_steps) == (make.ERROR, ("charge",))
+        assert engine.status("tour").children["guests"].results["1"] == "checked in"
         assert engine.status("resolved").resolutions[0].why == "refunded by hand"
         assert engine.status("called off").cancellation.by == "operator-7"
         assert engine.status("moved").saga == make.SHOP_2
@@ -121,6 +124,8 @@ def test_a_golden_file_is_recovered_and_written_on(golden):
         for id, wanted in expected.items():
             kept = engine.status(id).events[: len(wanted["events"])]
             assert told(kept) == wanted["events"]
+        assert engine.resolve("stuck tour/stay", "retry", by="me", why="x").status == "compensated"
+        assert engine.status("stuck tour").status == "compensated"
         assert engine.resolve("stuck", "retry", by="me", why="later").status == "compensated"
         assert engine.signal("paid", {"amount": 1}, correlation="10248").id == "waiting"
         assert engine.run(make.SHOP, make.INPUT, id="new").status == "completed"

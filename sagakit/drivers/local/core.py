@@ -71,6 +71,9 @@ class Live:
 
     def join(self, answer: Future[Execution], *, until_rest: bool) -> None:
         """Another caller waits for its end, or until it waits for the world."""
+        if until_rest and self.resting:
+            answer.set_result(self.run.snapshot())
+            return
         self.others.append((answer, until_rest))
         if not until_rest:
             self.answer.add_done_callback(functools.partial(pass_on, answer))

@@ -378,8 +378,7 @@ class Engine:
         """On the loop: continue one execution, unless somebody else has meanwhile."""
         live = self._core.live.get(id)
         if live is not None:
-            part = live.run.kin is not None and live.run.kin.parent is not None
-            return live.run.snapshot() if part else live
+            return live
         if events is None or id in watch:
             events = self.journal.read(id)
             execution = self._execution(events)

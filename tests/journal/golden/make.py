@@ -16,15 +16,18 @@ from typing import Any
 
 import msgspec
 
-from sagakit import Saga, Simulated, await_event, choice, pivot, step, timer
+from sagakit import Saga, Simulated, await_event, choice, for_each, pivot, step, sub_saga, timer
 from sagakit.events import (
     AttemptAdmitted,
     AttemptHeld,
     AttemptLost,
     BreakerChanged,
     CancellationRequested,
+    ChildResumed,
+    ChildStuck,
     CompensationAttemptFailed,
     CompensationFailed,
+    CompensationRequested,
     CompensationStarted,
     CompensationSucceeded,
     DeadlinePassed,
@@ -98,6 +101,26 @@ def by_sea() -> None:
     """The other."""
 
 
+def book_room() -> str:
+    return "room 12"
+
+
+def cut_key() -> None:
+    """Cut a key for the room."""
+
+
+def give_back() -> None:
+    """Give back whatever it was."""
+
+
+def guests() -> list[str]:
+    return ["Ann", "Bob"]
+
+
+def check_in() -> str:
+    return "checked in"
+
+
 SHOP = Saga(
     "shop",
     step(order, cancel),
@@ -116,7 +139,14 @@ TRIP = Saga(
     step(send),
     deadline=10_000_000_000,
 )
-SAGAS = (SHOP, SHOP_2, TRIP)
+HOTEL = Saga("hotel", step(book_room, give_back), step(cut_key, give_back))
+TOUR = Saga(
+    "tour",
+    sub_saga(HOTEL, name="stay"),
+    for_each("guests", guests, step(check_in, give_back), limit=2),
+    step(send),
+)
+SAGAS = (SHOP, SHOP_2, TRIP, TOUR)
 
 ERROR = ErrorInfo(
     "shop.NoAnswer",
@@ -208,6 +238,72 @@ def executions() -> dict[str, tuple[Saga, list[Event]]]:
         "called off": (TRIP, [*waits, called_off, ExecutionCompensated(3.0)]),
         "waiting": (TRIP, waits),
         "signalled": (TRIP, [*waits, letter]),
+        **tours(),
+    }
+
+
+def tours() -> dict[str, tuple[Saga, list[Event]]]:
+    """Executions and those that do steps of them, with ids such as "tour/stay"."""
+    lines = TOUR.child("guests")
+    stayed = [*_did("book_room", "room 12"), *_did("cut_key"), ExecutionCompleted(4.0)]
+    checked = [*_did("0", "checked in"), *_did("1", "checked in"), ExecutionCompleted(4.0)]
+    stay = {"book_room": "room 12", "cut_key": None}
+    refused = [StepStarted("1", 1, 5.0), StepFailed("1", 1, 6.0, ERROR, True)]
+    gave_up = [
+        CompensationRequested(7.0),
+        *_undid("cut_key"),
+        CompensationStarted("book_room", 1, 9.5),
+        CompensationFailed("book_room", 1, 9.6, ERROR),
+        ExecutionStuck(9.6, ("book_room",)),
+    ]
+    again = [
+        ExecutionResolved(10.0, "retry", "operator-7", "the hotel is open", ("book_room",)),
+        CompensationStarted("book_room", 2, 10.0),
+        CompensationSucceeded("book_room", 2, 10.5),
+        ExecutionCompensated(10.5),
+    ]
+
+    def outer(id: str) -> list[Event]:
+        return [
+            StepStarted("stay", 1, 2.0, f"{id}/stay"),
+            StepSucceeded("stay", 1, 4.0, stay),
+            StepStarted("guests", 1, 4.0, f"{id}/guests"),
+        ]
+
+    stuck = [
+        StepFailed("guests", 1, 7.0, ERROR, True),
+        CompensationStarted("stay", 1, 7.0),
+        ChildStuck("stay", 9.6),
+        ExecutionStuck(9.6, ("stay",)),
+    ]
+    resumed = [
+        ChildResumed("stay", 10.0),
+        CompensationSucceeded("stay", 1, 10.5),
+        ExecutionCompensated(10.5),
+    ]
+    both = ["checked in", "checked in"]
+    back = [*_did("0", "checked in"), *refused, *_undid("0"), ExecutionCompensated(7.0)]
+    return {
+        "tour": (
+            TOUR,
+            [
+                *outer("tour"),
+                StepSucceeded("guests", 1, 4.0, both),
+                *_did("send"),
+                ExecutionCompleted(5.0),
+            ],
+        ),
+        "tour/stay": (HOTEL, stayed),
+        "tour/guests": (lines, checked),
+        "stuck tour": (TOUR, [*outer("stuck tour"), *stuck]),
+        "stuck tour/stay": (HOTEL, [*stayed, *gave_up]),
+        "stuck tour/guests": (lines, back),
+        "tour again": (TOUR, [*outer("tour again"), *stuck, *resumed]),
+        "tour again/stay": (HOTEL, [*stayed, *gave_up, *again]),
+        "tour again/guests": (lines, back),
+        "on tour": (TOUR, outer("on tour")),
+        "on tour/stay": (HOTEL, stayed),
+        "on tour/guests": (lines, [*_did("0", "checked in"), StepStarted("1", 1, 5.0)]),
     }
 
 
@@ -229,11 +325,15 @@ def main() -> None:
     path.unlink(missing_ok=True)
     journal = SqliteJournal(path)
     for saga in SAGAS:
-        journal.define(saga.fingerprint, saga.name, saga.version, saga.shape)
+        for one in saga.family():
+            journal.define(one.fingerprint, one.name, one.version, one.shape)
     expected = {}
     for id, (saga, events) in executions().items():
         began = SHOP if saga is SHOP_2 else saga
-        start = ExecutionStarted(began.name, began.version, began.fingerprint, id, INPUT, 1.0)
+        outer, _, step = id.rpartition("/")
+        which = began.name, began.version, began.fingerprint
+        given = guests() if step == "guests" else INPUT
+        start = ExecutionStarted(*which, id, given, 1.0, (outer, step) if outer else None)
         execution = Execution(saga, [start, *events])  # refuses what cannot have happened
         waits = execution.status == "waiting"
         journal.append([(id, 0, execution.events)], {id: REST} if waits else {})
