@@ -322,15 +322,21 @@ def compensation_failed(
     at: float,
     chance: float = 0.0,
     not_before: float = 0.0,
+    refused: bool = False,
 ) -> Event:
-    """The event for a compensation's attempt that raised or timed out."""
+    """The event for a compensation's attempt that raised or timed out.
+
+    Parameters:
+        refused: the service was not asked, to spare it; however often that happens, it is no
+            reason to give up and to leave the execution stuck.
+    """
     number = state.plan.index[name]
     attempt = state.undo_attempts[number]
     retry = state.plan.compensation_retry[number]
     failures = state.failures.get(number, 0) + 1
-    if not terminal and failures < retry.attempts:
+    if refused or (not terminal and failures < retry.attempts):
         retry_at = max(at + retry.delay(failures, chance), not_before)
-        return CompensationAttemptFailed(name, attempt, at, error, retry_at)
+        return CompensationAttemptFailed(name, attempt, at, error, retry_at, refused)
     return CompensationFailed(name, attempt, at, error)
 
 
@@ -843,7 +849,8 @@ def _compensation_attempt_failed(state: State, event: CompensationAttemptFailed)
     number = _find(state, event)
     _enter(state, event, number, state.undo_attempts.get(number, 0))
     state.running -= 1
-    state.failures[number] = state.failures.get(number, 0) + 1
+    if not event.refused:
+        state.failures[number] = state.failures.get(number, 0) + 1
     _start_timer(state, number, event.retry_at)
 
 

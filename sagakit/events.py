@@ -251,11 +251,14 @@ class CompensationSucceeded(Event, frozen=True, gc=False):
 
 
 class CompensationAttemptFailed(Event, frozen=True, gc=False):
+    """One attempt failed and another follows at ``retry_at``."""
+
     step: str
     attempt: int
     at: float
     error: ErrorInfo
     retry_at: float
+    refused: bool = False  # the service was not asked: it does not count against the policy
 
 
 class CompensationFailed(Event, frozen=True, gc=False):

@@ -69,8 +69,10 @@ from sagakit.events import (
 from sagakit.execution import Execution, first_event, typed
 from sagakit.journal import codec
 from sagakit.plan import Call, ChooseCall, Chosen, NestCall, WaitCall
+from sagakit.resilience import Part
 from sagakit.saga import Saga
 from sagakit.scenario import Cancellation, Scenario, Side, Signal, inject
+from sagakit.spec import Retry
 from sagakit.steps import Happened
 from sagakit.transitions import ACTIVE, Phase, StepState
 
@@ -834,12 +836,12 @@ class Run:
             self.emit(ReconcileFailed(name, now, ErrorInfo.of(error)))
         elif kind is RunAction:
             retry = self.plan.retry[self.plan.index[name]]
-            terminal = isinstance(error, TerminalError) or not retry.covers(error)
+            terminal = _is_terminal(error, retry)
             in_doubt = isinstance(error, IN_DOUBT_ERRORS)
             self._action_failed(name, error, now, terminal=terminal, in_doubt=in_doubt)
         else:
             retry = self.plan.compensation_retry[self.plan.index[name]]
-            terminal = isinstance(error, TerminalError) or not retry.covers(error)
+            terminal = _is_terminal(error, retry)
             info = ErrorInfo.of(error)
             chance = self._chance(name, retry.jitter)
             state = self.state
@@ -852,6 +854,7 @@ class Run:
                     at=now,
                     chance=chance,
                     not_before=_not_before(error),
+                    refused=_was_spared(error),
                 )
             )
         if attempt.ticket is not None:
@@ -905,6 +908,20 @@ class Run:
             return 0.0
         text = f"{self.seed}/{self.state.execution_id}/{name}/{len(self.events)}"
         return zlib.crc32(text.encode()) / 2**32
+
+
+def _is_terminal(error: BaseException, retry: Retry) -> bool:
+    """Whether retrying cannot help. That a guard did not let the call be made is no failure of
+    the action's that a policy could leave out."""
+    if isinstance(error, ServiceRefusedError):
+        return False
+    return isinstance(error, TerminalError) or not retry.covers(error)
+
+
+def _was_spared(error: BaseException) -> bool:
+    """Whether the service was not asked for a while; its retry budget, though, may never let a
+    call through again."""
+    return isinstance(error, ServiceRefusedError) and error.part != Part.RETRY_BUDGET
 
 
 def _not_before(error: BaseException) -> float:

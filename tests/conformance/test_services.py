@@ -28,6 +28,7 @@ from sagakit.events import (
     AttemptAdmitted,
     AttemptHeld,
     BreakerChanged,
+    CompensationAttemptFailed,
     HedgeStarted,
     StepAttemptFailed,
     StepFailed,
@@ -181,6 +182,37 @@ def test_a_held_attempt_after_one_in_doubt_stays_in_doubt_when_it_is_taken_back(
         *["CompensationStarted", "AttemptHeld", "AttemptAdmitted", "CompensationSucceeded"],
     ]
     assert world.calls == ["lost", "undo lost"]
+
+
+def test_a_refused_compensation_never_gives_up_because_of_that(drive):
+    """The breaker is open for longer than the compensation's three attempts would take."""
+    world = World()
+    bank = Service("bank", breaker=CircuitBreaker(failures=1, reset=0.2))
+    saga = Saga(
+        "s",
+        world.step("a", service="bank", compensation_retry=Retry(1)),
+        world.step("b", ConnectionError("down"), service="bank", compensation=None),
+        services=[bank],
+    )
+    execution = drive(saga)
+    assert execution.status == "compensated"
+    assert world.undone == ["a"]
+    refused = [e for e in execution.events if isinstance(e, CompensationAttemptFailed)]
+    assert refused
+    assert all(event.refused for event in refused)
+
+
+def test_a_refused_attempt_is_retried_whatever_the_policy_is_for(drive):
+    world = World()
+    bank = Service("bank", breaker=CircuitBreaker(failures=1, reset=0.05))
+    retry = Retry(4, on=(ConnectionError,))
+    saga = Saga(
+        "s",
+        world.step("a", ConnectionError("down"), None, service="bank", retry=retry),
+        services=[bank],
+    )
+    assert drive(saga).status == "completed"
+    assert world.calls == ["a", "a"]
 
 
 def test_compensations_and_reconciles_wait_for_their_service_as_actions_do(drive):
