@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from sagakit.coordinator import (
     APPLY,
     State,
@@ -179,25 +181,21 @@ class _Copies(Mapping[str, Any]):
         return repr(dict(self))
 
 
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """A call to make: which command it serves, and what the driver must know to make it."""
 
-    closed = False  # its outcome is recorded; whatever comes later is ignored
+    run: Run
+    command: Any
+    call: Call
+    delay: float  # seconds that pass before the call
+    side: Side
+    attempt: int
+    timeout: float | None
+    closed: bool = False  # its outcome is recorded; whatever comes later is ignored
     task: Any = None  # what a driver with a loop makes of it
     timer: Any = None
     value: Any = None  # an awaitable that a plain function returned
     ticket: Any = None  # of a guarded service's gate
-
-    def __init__(
-        self, run: Run, command: Any, call: Call, side: Side, attempt: int, timeout: float | None
-    ) -> None:
-        self.run = run
-        self.command = command
-        self.call = call
-        self.delay = call.latency  # seconds that pass before the call
-        self.side = side
-        self.attempt = attempt
-        self.timeout = timeout
 
     def invoke(self) -> Any:
         """Make the call; the value may be an awaitable."""
@@ -379,7 +377,10 @@ class Run:
                 break
             phase = state.phase
             for command in commands:
-                attempt = self.take_up(command, now)
+                if type(command) is RunAction:  # the usual case
+                    attempt = self._take_up_action(command, now)
+                else:
+                    attempt = self.take_up(command, now)
                 if attempt is not None:
                     attempts.append(attempt)
                 if state.phase is not phase:
@@ -392,23 +393,8 @@ class Run:
         """Record that a command is being carried out; the call to make, if there is one."""
         plan = self.plan
         match command:
-            case RunAction(step=name, attempt=attempt):
-                number = plan.index[name]
-                when = plan.whens[number]
-                if when is not None and attempt == 1 and not self._wanted(when, name, now):
-                    return None
-                call = plan.actions[number]
-                if call is None:
-                    if number in plan.choices:
-                        self._choose(name, plan.choices[number], attempt, now)
-                    elif number in plan.nests:
-                        self._begin_child(name, plan.nests[number], attempt, now)
-                    else:
-                        self._begin_wait(name, plan.waits[number], now)
-                    return None
-                self.emit(StepStarted(name, attempt, now))
-                made = Attempt(self, command, call, "action", attempt, plan.timeout[number])
-                return made if self.scenario is None else self._under_fault(made)
+            case RunAction():
+                return self._take_up_action(command, now)
             case RunCompensation(step=name, attempt=attempt):
                 number = plan.index[name]
                 self.emit(CompensationStarted(name, attempt, now))
@@ -417,14 +403,16 @@ class Run:
                     self._undo_child(name, now)
                     return None
                 timeout = plan.compensation_timeout[number]
-                made = Attempt(self, command, undo, "compensation", attempt, timeout)
+                delay = undo.latency
+                made = Attempt(self, command, undo, delay, "compensation", attempt, timeout)
                 return made if self.scenario is None else self._under_fault(made)
             case AskReconcile(step=name):
                 number = plan.index[name]
                 self.emit(ReconcileStarted(name, now))
                 ask = plan.reconciles[number]
                 assert ask is not None
-                return Attempt(self, command, ask, "action", 1, plan.timeout[number])
+                timeout = plan.timeout[number]
+                return Attempt(self, command, ask, ask.latency, "action", 1, timeout)
             case EndWait(step=name):
                 self._end_wait(name, now)
             case EndExecution(status="stuck", steps=steps):
@@ -436,6 +424,26 @@ class Run:
             case _:
                 raise NotImplementedError(f"no driver knows the command {command!r}")
         return None
+
+    def _take_up_action(self, command: RunAction, now: float) -> Attempt | None:
+        plan, name, attempt = self.plan, command.step, command.attempt
+        number = plan.index[name]
+        when = plan.whens[number]
+        if when is not None and attempt == 1 and not self._wanted(when, name, now):
+            return None
+        call = plan.actions[number]
+        if call is None:
+            if number in plan.choices:
+                self._choose(name, plan.choices[number], attempt, now)
+            elif number in plan.nests:
+                self._begin_child(name, plan.nests[number], attempt, now)
+            else:
+                self._begin_wait(name, plan.waits[number], now)
+            return None
+        self.emit(StepStarted(name, attempt, now))
+        timeout = plan.timeout[number]
+        made = Attempt(self, command, call, call.latency, "action", attempt, timeout)
+        return made if self.scenario is None else self._under_fault(made)
 
     def _under_fault(self, attempt: Attempt) -> Attempt:
         assert self.scenario is not None
@@ -450,7 +458,7 @@ class Run:
         command = attempt.command
         call = self.plan.actions[self.plan.index[command.step]]
         assert call is not None
-        twin = Attempt(self, command, call, attempt.side, attempt.attempt, None)
+        twin = Attempt(self, command, call, call.latency, attempt.side, attempt.attempt, None)
         if self.scenario is not None:
             fault = self.scenario.find(command.step, attempt.side, attempt.attempt)
             if fault is not None and fault.attempt is None:

@@ -148,9 +148,10 @@ class Simulation:
 
     def _advance(self, run: Run) -> None:
         take_up_all = run.take_up_all
+        make = self._make if run.plan.guards is None else self._ask_and_make
         while attempts := take_up_all(self.now):
             for attempt in attempts:
-                self._make(attempt)
+                make(attempt)
         if run.kin is not None:
             self._stir(run, run.kin)
         if run.state.phase in ACTIVE:
@@ -202,8 +203,6 @@ class Simulation:
         return due if self.gates is None else self.gates.next_due(due)
 
     def _make(self, attempt: Attempt) -> None:
-        if attempt.run.plan.guards is not None and not self._admits(attempt):
-            return
         call = attempt.call
         if call.is_async or attempt.delay:
             self.hand_over(attempt)
@@ -229,10 +228,12 @@ class Simulation:
                 "TerminalError"
             )
 
-    def _admits(self, attempt: Attempt) -> bool:
+    def _ask_and_make(self, attempt: Attempt) -> None:
+        """Make the attempt's call if its service's gate lets it in."""
         if self.gates is None:
             self.gates = Gates(_Entrance(self))
-        return self.gates.admits(attempt, self.now)
+        if self.gates.admits(attempt, self.now):
+            self._make(attempt)
 
 
 class _Entrance:
