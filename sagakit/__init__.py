@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from sagakit.builder import SagaBuilder
-from sagakit.drivers.run import StepContext
+from sagakit.drivers.attempt import StepContext
 from sagakit.drivers.simulated import simulate
 from sagakit.errors import (
     DefinitionError,

@@ -28,7 +28,7 @@ from sagakit.events import (
 from sagakit.resilience import Admitted, Guard, Held, Outcome, Refused, Service, Transition
 
 if TYPE_CHECKING:
-    from sagakit.drivers.run import Attempt
+    from sagakit.drivers.attempt import Attempt
     from sagakit.saga import Saga
 
 

@@ -14,8 +14,11 @@ from typing import Any
 
 import msgspec
 
+from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates, Ticket
-from sagakit.drivers.run import Attempt, Kin, Run, accept_input
+from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.kin import Kin
+from sagakit.drivers.run import Run
 from sagakit.errors import ServiceRefusedError, SimulationError
 from sagakit.events import Event
 from sagakit.execution import Execution
@@ -183,17 +186,17 @@ class Simulation:
         if kin.sought:
             sought, kin.sought = kin.sought, []
             for name in sought:
-                run.attach(name, self._kept_child(run, name), self.now)
+                kin.attach(name, self._kept_child(kin, name), self.now)
             self.busy.append(run)
         self.busy += reversed(kin.stirred)  # the first one comes out first
         kin.stirred.clear()
 
-    def _kept_child(self, run: Run, name: str) -> Run | None:
+    def _kept_child(self, kin: Kin, name: str) -> Run | None:
         """The execution that does a step, as the journal has it."""
-        id = run.child_id(name)
+        run, id = kin.run, kin.child_id(name)
         if id not in self.kept:
             return None
-        scenario, began = run.scenario_of(name)
+        scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])
         return Run.resume(saga, events, self.now, run.seed, scenario, began)
 

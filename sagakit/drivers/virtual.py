@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sagakit.drivers.run import Attempt
+from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.simulated import Simulation
 from sagakit.errors import InDoubtError
 from sagakit.transitions import ACTIVE

@@ -15,11 +15,13 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any
 
+from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates
+from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.entrance import Entrance
 from sagakit.drivers.local.parking import Answer, Parking, may_be_parked, rest_of, stored_waits
 from sagakit.drivers.local.threads import Threads
-from sagakit.drivers.run import Attempt, Kin, Run
+from sagakit.drivers.run import Run
 from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
 from sagakit.events import WaitStarted
 from sagakit.execution import Execution
@@ -103,7 +105,7 @@ class Core:
         journal: Journal,
         loop: asyncio.AbstractEventLoop,
         rests: Callable[[Future[Execution]], None] | None = None,
-        find_child: Callable[[Run, str], Run | None] | None = None,
+        find_child: Callable[[Kin, str], Run | None] | None = None,
     ) -> None:
         """
         Parameters:
@@ -224,11 +226,11 @@ class Core:
     def _stir(self, live: Live, kin: Kin) -> list[Live]:
         """Find the children that it seeks; those with whom to go on because of it."""
         found = [live] if kin.sought else []
-        stirred = self._find_children(live.run, kin)
+        stirred = self._find_children(kin)
         for run in stirred:
             other = self.live.get(run.state.execution_id)
             if other is None and run.state.phase not in ACTIVE and run.kin is not None:
-                stirred += self._find_children(run, run.kin)  # only to be told of
+                stirred += self._find_children(run.kin)  # only to be told of
             if other is None and run.state.phase in ACTIVE:
                 answer: Future[Execution] = Future()  # nobody waits for it but its parent
                 answer.set_running_or_notify_cancel()
@@ -237,12 +239,12 @@ class Core:
                 found.append(other)
         return found[::-1]  # the first one is to come out first
 
-    def _find_children(self, run: Run, kin: Kin) -> list[Run]:
+    def _find_children(self, kin: Kin) -> list[Run]:
         """Attach the children that an execution seeks; all that it has stirred."""
         sought, kin.sought = kin.sought, []
         for name in sought:
             assert self._find_child is not None, "only an engine has begun without children"
-            run.attach(name, self._find_child(run, name), time.time())
+            kin.attach(name, self._find_child(kin, name), time.time())
         stirred, kin.stirred = kin.stirred, []
         return stirred
 
@@ -360,7 +362,7 @@ class Core:
                 return
         parent = None if run.kin is None else run.kin.parent
         if parent is not None:
-            above = self.live.get(parent.state.execution_id)
+            above = self.live.get(parent.run.state.execution_id)
             if above is not None:
                 self._rest(above)
         elif self._rests is None:
@@ -372,15 +374,15 @@ class Core:
 
     def _family(self, live: Live) -> list[Live]:
         """The outermost execution that this one is part of, and all that do steps of it."""
-        run = live.run
-        while run.kin is not None and run.kin.parent is not None:
-            run = run.kin.parent
-        found, front = [], [run]
+        kin = live.run.kinship
+        while kin.parent is not None:
+            kin = kin.parent
+        found, front = [], [kin]
         while front:
-            run = front.pop()
-            front += [] if run.kin is None else run.kin.children.values()
-            other = self.live.get(run.state.execution_id)
-            if other is not None and other.run is run:
+            kin = front.pop()
+            front += kin.children.values()
+            other = self.live.get(kin.run.state.execution_id)
+            if other is not None and other.run is kin.run:
                 found.append(other)
         return found
 

@@ -9,8 +9,9 @@ import uuid
 from concurrent.futures import Future
 from typing import Any
 
+from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.local.core import Core
-from sagakit.drivers.run import Run, accept_input
+from sagakit.drivers.run import Run
 from sagakit.execution import Execution
 from sagakit.journal.memory import MemoryJournal
 from sagakit.saga import Saga

@@ -18,11 +18,13 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, cast, get_args, overload
 
+from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.background import BackgroundLoop
 from sagakit.drivers.local.core import Core, Live, pass_on
 from sagakit.drivers.local.inbox import Inbox
 from sagakit.drivers.local.parking import Answer, Parking
-from sagakit.drivers.run import Run, accept_input
+from sagakit.drivers.run import Run
 from sagakit.errors import (
     CancellationError,
     ConflictError,
@@ -386,9 +388,9 @@ class Engine:
                 return execution
         return Run.resume(self._sagas[pinned_to(events).fingerprint], events, time.time())
 
-    def _find_child(self, run: Run, name: str) -> Run | None:
+    def _find_child(self, kin: Kin, step: str) -> Run | None:
         """On the loop: the execution that does this step; None if the journal has none."""
-        id = run.child_id(name)
+        id = kin.child_id(step)
         live = self._core.live.get(id)
         if live is not None:
             return live.run
@@ -396,7 +398,7 @@ class Engine:
             events = self.journal.read(id)
         except UnknownExecutionError:
             return None
-        return Run.resume(self._definition(id, events), events, time.time(), run.seed)
+        return Run.resume(self._definition(id, events), events, time.time(), kin.run.seed)
 
     def _changed(self, id: str, saga: Saga, fingerprint: str) -> DefinitionChangedError:
         """The error for an execution that is pinned to a definition which is not known here."""
@@ -482,8 +484,8 @@ class Engine:
                 child = self._read_stuck(str(id), what)
                 self._decide(child, what, child.execution().stuck_steps, by, why)
             if resolution == "retry" and status:
-                child = child or self._find_child(run, name)
-            if resolution == "retry" and child is not None and run.went_on(name, child):
+                child = child or self._find_child(run.kinship, name)
+            if resolution == "retry" and child is not None and run.kinship.went_on(name, child):
                 resumed.append((name, child))
                 continue
             if resolution == "retry" and status == "abandoned":
@@ -499,7 +501,7 @@ class Engine:
         if own:
             run.emit(ExecutionResolved(time.time(), resolution, by, why, tuple(own)))
         for name, child in resumed:
-            run.resume_child(name, child, time.time())
+            run.kinship.resume_child(name, child, time.time())
 
     def _resume_above(self, run: Run) -> Run | Live:
         """Let the executions that this one is part of go on; the outermost one."""
@@ -509,12 +511,12 @@ class Engine:
         id, name = above
         live = self._core.live.get(id)
         if live is not None:
-            live.run.resume_child(name, run, time.time())
+            live.run.kinship.resume_child(name, run, time.time())
             self._core.advance(live)
             return self._core.live[run.state.execution_id]
         events = self.journal.read(id)
         parent = Run.resume(self._definition(id, events), events, time.time())
-        if not parent.resume_child(name, run, time.time()):
+        if not parent.kinship.resume_child(name, run, time.time()):
             return run  # it was abandoned, say: this one goes on alone
         return self._resume_above(parent)
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from sagakit.drivers.run import Attempt
+from sagakit.drivers.attempt import Attempt
 from sagakit.errors import ServiceRefusedError
 
 if TYPE_CHECKING:

@@ -1,0 +1,129 @@
+"""What an action is told, and the call of one attempt."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sagakit.plan import Call
+from sagakit.scenario import Side
+
+if TYPE_CHECKING:
+    import structlog.typing
+
+    from sagakit.drivers.run import Run
+
+
+class StepContext:
+    """What an action or compensation is told about its execution."""
+
+    __slots__ = ("_input", "_results", "_run", "attempt", "side", "step")
+
+    def __init__(self, run: Run, step: str, side: Side, attempt: int) -> None:
+        self._run = run
+        self._input: Any = None
+        self._results: _Copies | None = None
+        self.step = step
+        self.side = side
+        self.attempt = attempt
+
+    @property
+    def input(self) -> Any:
+        """The execution's input, or this step's item where it is done for each: a copy, so that
+        what an action does to it stays its own."""
+        if self._input is None:
+            self._input = copy.deepcopy(self._run.input_of(self.step))
+        return self._input
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """What each succeeded step returned, by its name: read-only, and copies."""
+        if self._results is None:
+            self._results = _Copies(self._run.state.results)
+        return self._results
+
+    @property
+    def result(self) -> Any:
+        """What this step's own action returned; None when it is in doubt."""
+        return self.results.get(self.step)
+
+    @property
+    def execution_id(self) -> str:
+        return self._run.state.execution_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """``execution id / step / action or compensation``: the same on every attempt."""
+        return f"{self._run.state.execution_id}/{self.step}/{self.side}"
+
+    @property
+    def action_key(self) -> str:
+        """The idempotency key of the step's action: under it a compensation finds what to undo."""
+        return f"{self._run.state.execution_id}/{self.step}/action"
+
+    @property
+    def logger(self) -> structlog.typing.FilteringBoundLogger:
+        """A structlog logger with saga, execution, step and attempt bound."""
+        import structlog
+
+        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(
+            saga=self._run.saga.name,
+            execution=self.execution_id,
+            step=self.step,
+            side=self.side,
+            attempt=self.attempt,
+        )
+        return logger
+
+    def __repr__(self) -> str:
+        return f"<StepContext {self.idempotency_key} attempt {self.attempt}>"
+
+
+class _Copies(Mapping[str, Any]):
+    """A read-only view that copies a value when it is first looked at: what an action does to it
+    must not reach other steps, which would see it in a run and not after a crash."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._copies: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._copies:
+            self._copies[name] = copy.deepcopy(self._values[name])
+        return self._copies[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class Attempt(msgspec.Struct, eq=False):
+    """A call to make: which command it serves, and what the driver must know to make it."""
+
+    run: Run
+    command: Any
+    call: Call
+    delay: float  # seconds that pass before the call
+    side: Side
+    attempt: int
+    timeout: float | None
+    closed: bool = False  # its outcome is recorded; whatever comes later is ignored
+    task: Any = None  # what a driver with a loop makes of it
+    timer: Any = None
+    value: Any = None  # an awaitable that a plain function returned
+    ticket: Any = None  # of a guarded service's gate
+
+    def invoke(self) -> Any:
+        """Make the call; the value may be an awaitable."""
+        call = self.call
+        if call.takes_context:
+            return call.function(StepContext(self.run, self.command.step, self.side, self.attempt))
+        return call.function()

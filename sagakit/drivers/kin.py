@@ -1,0 +1,255 @@
+"""An execution among others: those that do steps of it, and the one whose step it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sagakit.coordinator import action_failed, why_not_cancel
+from sagakit.drivers.inputs import accept_input
+from sagakit.events import (
+    CancellationRequested,
+    ChildResumed,
+    ChildStuck,
+    CompensationRequested,
+    CompensationSucceeded,
+    ErrorInfo,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+)
+from sagakit.execution import first_event
+from sagakit.journal import codec
+from sagakit.scenario import Scenario
+from sagakit.transitions import ACTIVE, Phase, StepState
+
+if TYPE_CHECKING:
+    from sagakit.drivers.run import Run
+
+
+class Kin:
+    """Whom an execution is part of, and who is part of it. Most executions have no kin.
+
+    What one of them does may let others go on: a driver advances those in ``stirred`` as well, and
+    finds those in ``sought`` (by the steps that they do) in its journal and attaches them.
+    """
+
+    __slots__ = (
+        "began",
+        "children",
+        "over",
+        "parent",
+        "run",
+        "scenario",
+        "sought",
+        "stirred",
+        "turned",
+    )
+
+    def __init__(self, run: Run, began: float, scenario: Scenario | None) -> None:
+        self.run = run
+        self.began = began  # when the outermost execution did: a scenario counts from then
+        self.scenario = scenario
+        self.parent: Kin | None = None
+        self.children: dict[str, Kin] = {}
+        self.stirred: list[Run] = []
+        self.sought: list[str] = []
+        self.turned = False  # the children have been told that it turned back
+        self.over = False  # the parent has been told that it ended
+
+    @property
+    def active(self) -> bool:
+        return self.run.state.phase in ACTIVE
+
+    @property
+    def under_way(self) -> list[Kin]:
+        """The children that have not ended."""
+        return [child for child in self.children.values() if child.active]
+
+    @property
+    def resting(self) -> bool:
+        """It waits for the world, and so do all that do steps of it: nothing is under way."""
+        state = self.run.state
+        under_way = self.under_way
+        return (
+            state.rests(len(under_way))
+            and bool(under_way or state.waiting)
+            and all(child.resting for child in under_way)
+        )
+
+    def child_id(self, step: str) -> str:
+        """The id of the execution that does this step, the last one if there were several."""
+        children = self.run.state.children
+        assert children is not None, "no saga has begun a step"
+        return children[self.run.plan.index[step]]
+
+    def scenario_of(self, step: str) -> tuple[Scenario | None, float]:
+        """What of the scenario concerns the saga that does this step, and since when it runs."""
+        return None if self.scenario is None else self.scenario.inside(step), self.began
+
+    # -- downward ---------------------------------------------------------------------------
+
+    def begin(self, step: str, attempt: int, now: float) -> None:
+        """Begin the execution that does this step, and record that."""
+        run = self.run
+        try:
+            input = self._input_for(step)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+            run.emit(StepStarted(step, attempt, now))
+            run.emit(StepFailed(step, attempt, now, ErrorInfo.of(error)))
+            return
+        id = f"{run.state.execution_id}/{step}" + (f"/{attempt}" if attempt > 1 else "")
+        run.emit(StepStarted(step, attempt, now, id))
+        self._begin(step, input, now)
+
+    def _input_for(self, step: str) -> Any:
+        """What the saga that does this step is given."""
+        run = self.run
+        nest = run.plan.nests[run.plan.index[step]]
+        given = run.input_of(step) if nest.input is None else run.ask(nest.input, step)
+        if nest.each:
+            if not isinstance(given, list | tuple):
+                raise TypeError(f"step '{step}' is done for each of {given!r}; give a list")
+            return codec.plain(given, f"saga '{run.saga.name}': step '{step}': its items")
+        return accept_input(run.saga.child(step), given)
+
+    def _begin(self, step: str, input: Any, now: float) -> None:
+        run = self.run
+        above = (run.state.execution_id, step)
+        scenario, began = self.scenario_of(step)
+        saga, id = run.saga.child(step), self.child_id(step)
+        self.adopt(step, run.begin(saga, input, id, now, run.seed, scenario, above, began))
+
+    def adopt(self, step: str, run: Run) -> Kin:
+        """Take an execution for the one that does this step."""
+        child = run.kinship
+        child.parent = self
+        self.children[step] = child
+        self.stirred.append(run)
+        return child
+
+    def attach(self, step: str, run: Run | None, now: float) -> None:
+        """After a crash: go on with the execution that does this step, as the journal has it.
+
+        Parameters:
+            run: None if the journal has none; it is begun then.
+        """
+        state = self.run.state
+        number = self.run.plan.index[step]
+        if run is None:
+            if state.steps[number] is StepState.RUNNING:
+                self._begin_late(step, now)
+            return
+        child = self.adopt(step, run)
+        stuck = state.steps[number] in (StepState.STUCK, StepState.COMPENSATION_FAILED)
+        if stuck and self.active and self.went_on(step, run):
+            self.run.emit(ChildResumed(step, now))
+        if state.steps[number] is StepState.COMPENSATING:
+            child.undo(now)
+        elif state.steps[number] is StepState.RUNNING and state.turned_back:
+            child.call_off(now)
+        child.over = not child.active
+        if child.over:
+            self.child_over(child, now)
+
+    def _begin_late(self, step: str, now: float) -> None:
+        """A crash came between the record of the step's start and that of its execution."""
+        try:
+            input = self._input_for(step)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
+            attempt = self.run.state.attempts[self.run.plan.index[step]]
+            self.run.emit(StepFailed(step, attempt, now, ErrorInfo.of(error)))
+        else:
+            self._begin(step, input, now)
+
+    def went_on(self, step: str, run: Run) -> bool:
+        """Whether what does a stuck step is itself stuck no more, nor was abandoned."""
+        status = run.state.status
+        failed = status == "compensated" and self.run.saga.kind(step) == "retriable"
+        return status not in ("stuck", "abandoned") and not failed
+
+    def resume_child(self, step: str, run: Run, now: float) -> bool:
+        """What does a stuck step goes on, and so does this execution; whether that is so."""
+        if self.run.state.phase is Phase.ABANDONED:
+            return False
+        self.sought = [other for other in self.sought if other != step]
+        self.adopt(step, run)
+        self.run.emit(ChildResumed(step, now))
+        return True
+
+    def undo_child(self, step: str, now: float) -> None:
+        """Undo what did this step."""
+        child = self.children.get(step)
+        if child is None:
+            self.sought.append(step)
+        else:
+            child.undo(now)
+            self.stirred.append(child.run)
+
+    def undo(self, now: float) -> None:
+        """Undo this execution though it was completed, because its parent undoes the step."""
+        if self.run.state.phase is Phase.COMPLETED:
+            self.over = False
+            self.run.emit(CompensationRequested(now))
+
+    def call_off(self, now: float) -> None:
+        """The parent has turned back: so does this execution, unless it is too late."""
+        if self.parent is not None and not why_not_cancel(self.run.state):
+            by = f"execution '{self.parent.run.state.execution_id}'"
+            self.run.emit(CancellationRequested(now, by, "it turned back"))
+
+    # -- upward -----------------------------------------------------------------------------
+
+    def tell(self, now: float) -> None:
+        """Let the children know that it turned back, and the parent that it ended."""
+        if self.run.state.turned_back and not self.turned:
+            self.turned = True
+            for child in self.under_way:
+                child.call_off(now)
+                self.stirred.append(child.run)
+        if self.parent is not None and not self.over and not self.active:
+            self.over = True
+            self.parent.child_over(self, now)
+            self.stirred.append(self.parent.run)
+
+    def child_over(self, child: Kin, now: float) -> None:
+        """An execution that does (or undoes) a step has ended or is stuck: record what it means."""
+        run = self.run
+        above = first_event(child.run.events).parent
+        assert above is not None
+        step = above[1]
+        number = run.plan.index[step]
+        current, ended = run.state.steps[number], child.run.state.phase
+        if current is StepState.RUNNING and ended is Phase.COMPLETED:
+            attempt = run.state.attempts[number]
+            run.emit(StepSucceeded(step, attempt, now, child.outcome()))
+        elif current is StepState.RUNNING and ended is Phase.COMPENSATED:
+            self._child_failed(step, child.run, now)
+        elif current is StepState.COMPENSATING and ended is Phase.COMPENSATED:
+            run.emit(CompensationSucceeded(step, run.state.undo_attempts[number], now))
+        elif current in (StepState.RUNNING, StepState.COMPENSATING):
+            run.emit(ChildStuck(step, now))
+
+    def _child_failed(self, step: str, child: Run, now: float) -> None:
+        execution = child.execution()
+        cause = execution.error
+        place = f"execution '{execution.id}' was compensated"
+        if cause is None:
+            info = ErrorInfo("Compensated", place)
+        else:
+            said = f": {cause.message}" if cause.message else ""
+            text = f"{place}: step '{execution.failed_step}': {cause.name}{said}"
+            info = ErrorInfo(cause.type, text, cause.traceback)
+        run = self.run
+        terminal = any(type(event) is StepFailed and event.terminal for event in child.events)
+        chance = run.chance(step, run.plan.retry[run.plan.index[step]].jitter)
+        run.emit(
+            action_failed(
+                run.state, step, info, terminal=terminal, in_doubt=False, at=now, chance=chance
+            )
+        )
+
+    def outcome(self) -> Any:
+        """What a completed execution is to the step that it does: its results, as plain data."""
+        plan, results = self.run.plan, self.run.state.results
+        value = [results.get(name) for name in plan.names] if plan.each else results
+        return codec.as_plain(value)
