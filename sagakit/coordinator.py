@@ -912,10 +912,11 @@ def _execution_resolved(state: State, event: ExecutionResolved) -> None:
 
 
 def _execution_migrated(state: State, event: ExecutionMigrated) -> None:
-    """Nothing moves: who replays the events knows the new definition from the beginning."""
+    """Nothing moves: who replays the events knows the new definition from the beginning. What sagas
+    do for it may go on meanwhile: each is pinned to a definition of its own."""
     if state.phase is not Phase.STUCK:
         _active(state, event)
-    if state.running:
+    if state.in_flight():
         raise _refuse(state, event, "has steps under way")
 
 

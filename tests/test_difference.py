@@ -28,7 +28,8 @@ from sagakit import (
     timer,
 )
 from sagakit.coordinator import evolve, replay
-from sagakit.drivers.run import Attempt, Run
+from sagakit.drivers.attempt import Attempt
+from sagakit.drivers.run import Run
 from sagakit.errors import IllegalEventError
 from sagakit.events import (
     AskReconcile,
@@ -418,23 +419,41 @@ class Fate:
         self.now = 0.0
         self.open: list[Attempt] = []
 
+    def family(self) -> list[Run]:
+        """The run, and those that do steps of it."""
+        found = [self.run]
+        for run in found:
+            found += [child.run for child in run.kin.children.values()] if run.kin else []
+        return found
+
+    def take_up(self) -> None:
+        """Everything that can be done now."""
+        known = -1
+        while known != (known := sum(len(run.events) for run in self.family())):
+            for run in self.family():
+                self.open += run.take_up_all(self.now)
+
     def go(self, turns: int | None = None) -> str:
         """Go on for so many turns, or to the end; then let settle what is under way."""
         state = self.run.state
         for _ in range(1000 if turns is None else turns):
             if state.phase not in ACTIVE:
                 break
-            self.open += self.run.take_up_all(self.now)
+            self.take_up()
+            waits = [
+                (run, wait)
+                for run in self.family()
+                for wait in run.state.waiting.values()
+                if wait.event is not None
+            ]
             if self.open:
                 self.settle(self.open.pop(0))
-            elif any(wait.event for wait in state.waiting.values()):
-                for wait in list(state.waiting.values()):
-                    if wait.event is not None:
-                        self.run.signal(Signal(wait.event), f"signal {wait.step}", self.now)
+            elif waits:
+                for run, wait in waits:
+                    run.signal(Signal(wait.event), f"signal {wait.step}", self.now)
             elif state.phase in ACTIVE:
-                due = self.run.next_due()
-                assert due is not None
-                self.now = max(self.now, due)
+                due = [at for run in self.family() if (at := run.next_due()) is not None]
+                self.now = max(self.now, min(due))
         while self.open:
             self.settle(self.open.pop(0))
         assert turns is not None or state.phase not in ACTIVE, "it never ended"
@@ -444,11 +463,11 @@ class Fate:
         command = attempt.command
         fate = self.fates.get(command.step, "ok")
         if isinstance(command, AskReconcile):
-            self.run.returned(attempt, True, self.now)
+            attempt.run.returned(attempt, True, self.now)
         elif not isinstance(command, RunAction) or fate == "ok" or command.attempt > 1:
-            self.run.returned(attempt, None, self.now)
+            attempt.run.returned(attempt, None, self.now)
         else:
-            self.run.raised(attempt, ERRORS[fate], self.now)
+            attempt.run.raised(attempt, ERRORS[fate], self.now)
 
 
 ERRORS = {"fails": ValueError(), "is refused": TerminalError(), "is in doubt": InDoubtError()}

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from sagakit import Engine, Retry, Saga, TerminalError, await_event, pivot, step
+from sagakit import Engine, Retry, Saga, TerminalError, await_event, pivot, step, sub_saga
 from sagakit.errors import (
     DefinitionChangedError,
     JournalError,
@@ -69,6 +69,11 @@ def leave(path, saga, id, done=1, *, mid_step=False):
 def until(engine, state):
     """Wait until a step of execution x is in this state."""
     while not engine.list() or state not in engine.status("x").states.values():
+        time.sleep(0.005)
+
+
+def until_ended(engine, id):
+    while engine.status(id).status in ("running", "waiting"):
         time.sleep(0.005)
 
 
@@ -269,6 +274,43 @@ def test_one_that_waits_in_the_journal_wakes_as_the_new_version_says(path):
         assert engine.status("x").states["c"] == "succeeded"
         assert engine.list()[0].version == "3"
         assert engine.recover() == []
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_does_a_step_goes_on_beside_the_move_and_the_new_version_follows(path, restarted):
+    shop = Shop()
+    payment = Saga("payment", await_event("paid"))
+    pay = sub_saga(payment, name="pay")
+    old = Saga("shop", pay, step(shop.act("ship1"), name="ship"), version=1)
+    gift = sub_saga(Saga("gift", step(shop.act("wrap"), name="wrap")), name="gift")
+    new = Saga("shop", pay, gift, step(shop.act("ship2"), name="ship"), version=2)
+    engine = Engine(path)
+    assert engine.run(old, id="x", until_rest=True).status == "waiting"
+    assert engine.status("x/pay").status == "waiting"
+    if restarted:
+        engine.close(drain=False)
+        engine = Engine(path, sagas=[old])
+    engine.migrate("x", to=new, **WHO)
+    engine.signal("paid", to="x/pay")
+    with engine:
+        until_ended(engine, "x")
+        moved = engine.status("x")
+    assert (moved.status, moved.saga) == ("completed", new)
+    assert shop.log == ["wrap", "ship2"]
+
+
+def test_a_saga_without_sagas_inside_may_be_moved_to_one_with_some(path):
+    shop = Shop()
+    wait = await_event("go")
+    old = Saga("shop", wait, version=1)
+    new = Saga("shop", wait, sub_saga(shop.version(1, "a"), name="inner"), version=2)
+    with Engine(path) as engine:
+        engine.run(old, id="x", until_rest=True)
+        engine.migrate("x", to=new, **WHO)
+        engine.signal("go", to="x")
+        until_ended(engine, "x")
+        assert engine.status("x").status == "completed"
+    assert shop.log == ["a1"]
 
 
 def test_one_that_waits_for_a_retry_here_retries_with_the_new_code(path):
