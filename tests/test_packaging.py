@@ -35,13 +35,13 @@ def _requirements(*extras: str) -> dict[str, str]:
 
 
 def _split(line: str) -> tuple[str, str]:
-    match = re.fullmatch(r"([A-Za-z0-9._-]+)(?:>=([0-9.]+))?", line)
+    match = re.fullmatch(r"([A-Za-z0-9._-]+)(?:[>=]=([0-9.]+(?:b[0-9]+)?))?", line)
     assert match, f"'{line}': write NAME>=VERSION"
     return match[1].lower(), match[2] or ""
 
 
 def test_conda_and_pip_install_the_same_packages_from_the_same_versions_on() -> None:
-    pip = _requirements("services", "lab", "test")
+    pip = _requirements("services", "trace", "otlp", "lab", "test")
     conda = dict(_split(line) for line in CONDA if isinstance(line, str))
     expected = {
         CONDA_NAMES.get(name, name): bound
