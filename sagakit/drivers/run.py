@@ -146,12 +146,14 @@ class Run:
         scenario: Scenario | None,
         parent: tuple[str, str] | None = None,
         began: float | None = None,
+        trace: str | None = None,
     ) -> Run:
         """Start an execution. ``input`` has been through ``accept_input``.
 
         Parameters:
             parent: the execution and the step that it does.
             began: when the outermost execution did; now, unless there is a parent.
+            trace: the W3C traceparent of the span within which it begins.
         """
         if scenario is not None and parent is None:
             scenario.check(saga)
@@ -160,7 +162,9 @@ class Run:
         run = cls(saga, State(saga.plan), seed, scenario, began, parent is not None)
         version, fingerprint = saga.version, saga.fingerprint
         run.emit(
-            ExecutionStarted(saga.name, version, fingerprint, execution_id, input, now, parent)
+            ExecutionStarted(
+                saga.name, version, fingerprint, execution_id, input, now, parent, trace
+            )
         )
         return run
 
