@@ -225,6 +225,7 @@ class SpanBuilder:
     def _step_attributes(self, step: str, side: str) -> dict[str, Value]:
         item = self.saga[step]
         attributes: dict[str, Value] = {
+            "saga.name": self.saga.name,
             "saga.execution.id": self._execution_id,
             "saga.step": step,
             "saga.step.kind": self.saga.kind(step),
