@@ -144,6 +144,10 @@ class JournalFullError(JournalError):
     """No space is left on the disk."""
 
 
+class JournalKeyError(JournalError):
+    """The journal's seal has another key than the environment has."""
+
+
 class JournalReadOnlyError(JournalError):
     """The file or its folder cannot be written."""
 

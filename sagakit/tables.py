@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sagakit.journal.base import ExecutionRow
 from sagakit.spans import Span
 from sagakit.timings import StepTiming
 
@@ -39,6 +40,23 @@ _SPAN_TYPES = {
     "attributes": "object",
 }
 
+_EXECUTION_TYPES = {
+    "id": "str",
+    "saga": "category",
+    "version": "category",
+    "fingerprint": "category",
+    "status": "category",
+    "started_at": "datetime64[ns, UTC]",
+    "changed_at": "datetime64[ns, UTC]",
+    "parent": "str",
+    "failed_step": "category",
+    "error": "category",
+    "attempts": "int64",
+    "retries": "int64",
+    "compensated": "int64",
+    "duration": "float64",
+}
+
 _TIMING_TYPES = {
     "step": "str",
     "service": "category",
@@ -58,6 +76,22 @@ _TIMING_TYPES = {
         "float64",
     ),
 }
+
+
+def executions_frame(rows: Iterable[ExecutionRow]) -> pd.DataFrame:
+    """Executions, one row each (executions × 14 columns), of an engine's ``list`` or a journal's
+    ``find``. ``duration`` is in seconds, from the start to the end; missing where it has not ended.
+    """
+    cells = [
+        (
+            *(row.id, row.saga, row.version, row.fingerprint, row.status),
+            *(_nanoseconds(row.started_at), _nanoseconds(row.changed_at)),
+            *(row.parent, row.failed_step, row.error),
+            *(row.attempts, row.retries, row.compensated, row.duration),
+        )
+        for row in rows
+    ]
+    return _frame(cells, _EXECUTION_TYPES)
 
 
 def spans_frame(spans: Iterable[Span]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
@@ -40,12 +40,15 @@ from sagakit.errors import (
 from sagakit.events import Event, ExecutionResolved, Resolution
 from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
-from sagakit.journal.base import ExecutionRow, Journal, Letter, Post
+from sagakit.journal.base import ExecutionRow, Journal, Letter, Post, Wanted, asked
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What a call from outside leads to on the loop: a run to start, or where its answer comes from.
 _Made = Run | Live | Execution | Future[Execution] | None
@@ -807,15 +810,16 @@ class Engine:
         """An execution as the journal has it; UnknownExecutionError if there is none."""
         return self._execution(self.journal.read(id))
 
-    def list(
-        self,
-        *,
-        status: str | None = None,
-        saga: str | None = None,
-        limit: int | None = None,
-    ) -> builtins.list[ExecutionRow]:
-        """Executions in the order of their start, filtered by status and saga."""
-        return self.journal.find(status=status, saga=saga, limit=limit)
+    def list(self, **wanted: Unpack[Wanted]) -> builtins.list[ExecutionRow]:
+        """Executions in the order of their start. The parameters say which; see ``Wanted``."""
+        return self.journal.find(asked(**wanted))
+
+    def frame(self, **wanted: Unpack[Wanted]) -> pd.DataFrame:
+        """What ``list`` gives as a pandas DataFrame (executions × 14 columns, typed); the journal
+        filters, and reads no more than it must."""
+        from sagakit.tables import executions_frame
+
+        return executions_frame(self.list(**wanted))
 
     def _execution(self, events: builtins.list[Event]) -> Execution:
         saga = self._sagas.get(pinned_to(events).fingerprint)
