@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from sagakit.errors import SagaError
+from sagakit.trace_cli import trace_command
 
 if TYPE_CHECKING:
     from sagakit.execution import Execution
@@ -872,6 +873,9 @@ class _progress:  # noqa: N801  used as a function
 
     def __exit__(self, *_: object) -> None:
         self.bar.close()
+
+
+cli.add_command(trace_command(_table, _print_json))
 
 
 def main() -> None:
