@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sagakit.audit_cli import audit_commands
 from sagakit.errors import SagaError
 from sagakit.trace_cli import trace_command
 
@@ -876,6 +877,7 @@ class _progress:  # noqa: N801  used as a function
 
 
 cli.add_command(trace_command(_table, _print_json))
+cli.add_command(audit_commands(_print_json))
 
 
 def main() -> None:

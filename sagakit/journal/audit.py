@@ -186,20 +186,22 @@ class _Audit:
 
     # -- the log ----------------------------------------------------------------------------
 
-    def _record(self, ord: int, key: int, body: bytes, kept: bytes) -> None:
+    def _record(self, ord: int, key: int, body: object, kept: object) -> None:
         if ord != self.ord + 1:
             raise _Wrong(self._gap(ord, key))
         number, seq = key >> SEQ_BITS, key & _SEQ
-        if mark(self.mark, self.key, key, body) != kept:
+        text = body if isinstance(body, bytes) else b""  # SQLite keeps whatever it is given
+        expected = mark(self.mark, self.key, key, text)
+        if text is not body or expected != kept:
             raise _Wrong(self._about(ord, key, "it was changed, or is not where it was", body))
         try:
-            event = decode_event(body)
+            event = decode_event(text)
         except (msgspec.MsgspecError, KeyError, TypeError) as error:
             raise _Wrong(self._about(ord, key, f"cannot be read: {error}")) from None
         if seq != self.lengths.get(number, 0):
             raise _Wrong(self._about(ord, key, "is not the next event of its execution", body))
         self.lengths[number] = seq + 1
-        self.ord, self.mark = ord, kept
+        self.ord, self.mark = ord, expected
         self._compare_seals()
         self._fold(number, event)
 
@@ -226,12 +228,16 @@ class _Audit:
         else:
             fold(self.folded[number], event)
 
-    def _about(self, ord: int, key: int, problem: str, body: bytes = b"") -> Finding:
-        """A finding about an event that is there."""
+    def _about(self, ord: int, key: int, problem: str, body: object = None) -> Finding:
+        """A finding about one event.
+
+        Parameters:
+            body: as the table has it, whatever somebody made of it.
+        """
         number, seq = key >> SEQ_BITS, key & _SEQ
         try:
-            kind = msgspec.json.decode(body).get("type") if body else None
-        except (msgspec.MsgspecError, AttributeError):
+            kind = msgspec.json.decode(body)["type"]  # type: ignore[call-overload]
+        except (msgspec.MsgspecError, TypeError, KeyError):
             kind = None
         row = self.rows.get(number)
         return Finding(problem, ord, None if row is None else row.id, seq, kind)
