@@ -1,6 +1,6 @@
 """Pictures of plain data: flows, timelines, sequences. No IO but saving, and nothing of sagas."""
 
-from sagakit.views.bars import Bar, Mark, timeline_alt, timeline_table
+from sagakit.views.bars import Bar, Mark, Stretch
 from sagakit.views.dot import flow_dot
 from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
 from sagakit.views.flow_words import flow_alt, flow_table
@@ -10,6 +10,7 @@ from sagakit.views.render import dot_svg
 from sagakit.views.sequence import Message, sequence_mermaid
 from sagakit.views.style import COMPENSATION_STATES, KINDS, MARKS, STATES, STATUSES, legend
 from sagakit.views.timeline import timeline_picture, timeline_svg
+from sagakit.views.timeline_words import timeline_alt, timeline_table
 
 __all__ = [
     "COMPENSATION_STATES",
@@ -25,6 +26,7 @@ __all__ = [
     "Mermaid",
     "Message",
     "Picture",
+    "Stretch",
     "dot_svg",
     "fan_out",
     "flow_alt",

@@ -7,21 +7,25 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sagakit.views.bars import Bar, Mark, timeline_alt, timeline_table
+from sagakit.views.bars import Bar, Mark, Stretch
 from sagakit.views.legend_svg import Entry, legend_rows, status_badge
 from sagakit.views.picture import Picture
 from sagakit.views.style import (
     GRID,
     MARKS,
     MUTED,
+    NEUTRAL,
     SEGMENTS,
     STATES,
     Look,
     mark_look,
 )
 from sagakit.views.svg import card, fit, hatches, label, num, text_width
+from sagakit.views.timeline_critical import draw_critical, places
 from sagakit.views.timeline_lanes import draw_bands, draw_lane, gutter_width, lane, lane_height
+from sagakit.views.timeline_retries import collapsed
 from sagakit.views.timeline_tree import Tree
+from sagakit.views.timeline_words import timeline_alt, timeline_table
 from sagakit.views.timescale import Scale, order_scale, same_instant, time_scale
 
 PLOT = 640.0
@@ -36,16 +40,21 @@ def timeline_svg(
     marks: Sequence[Mark] = (),
     status: str = "",
     steps: Sequence[str] = (),
+    critical: Sequence[Stretch] = (),
 ) -> str:
     """The execution as an SVG document.
 
     `steps` fixes the rows' order and may name steps that never ran; steps that only `bars` name
     follow. A step named by a path, `pay/charge`, has its row under that of `pay`, if there is one;
-    of very many inside one step most are summed up in a row. Where all times are one instant the
-    axis shows the order of events instead: bars in the order given, a mark after the last bar whose
-    step its text names, else at the end. Raises ValueError for an outcome, mark or status that the
-    legend does not know.
+    of very many steps most are summed up in a row; in a picture of very many bars the attempts
+    that failed in a row are one. `critical` is the critical path in its order. Where all times are
+    one instant the axis shows the order of events instead: bars in the order given, a mark after
+    the last bar whose step its text names, else at the end; there is no critical path then. Raises
+    ValueError for an outcome, mark or status that the legend does not know, and for a stretch of
+    the critical path whose step and side have no bar.
     """
+    desc = timeline_alt(title, bars, status, critical)
+    bars = [bar for bar, _ in collapsed(bars)]
     names = list(dict.fromkeys([*steps, *(bar.step for bar in bars)]))
     tree = Tree(names, {bar.step: bar.outcome for bar in bars})
     bars, marks, scale = _scaled(bars, marks, tree)
@@ -66,12 +75,17 @@ def timeline_svg(
         body += _axis(scale, left, (top, middle, bottom))
     else:
         body.append(label(MARGIN, middle + 18, "nothing has run yet", size=12, fill=MUTED))
+    critical = () if scale.unit == "order" else critical
+    spots = places(forward, "action", top) | places(backward, "compensation", middle + AXIS)
+    gap = (middle + 4, middle + AXIS - 4)
+    joints, stretches = draw_critical(critical, tree, spots, scale, left, gap)
+    body.append(joints)
     body += draw_lane(forward, left, gutter, top, PLOT)
     body += draw_lane(backward, left, gutter, middle + AXIS, PLOT)
+    body.append(stretches)
     body += _lines(marks, scale, left, (top, middle, bottom)) + tags
-    legend, _, height = legend_rows(_legend(bars, marks), gutter + PLOT)
+    legend, _, height = legend_rows(_legend(bars, marks, bool(critical)), gutter + PLOT)
     body.append(f'<g transform="translate({num(MARGIN)} {num(bottom + 16)})">{legend}</g>')
-    desc = timeline_alt(title, bars, status)
     size = (left + PLOT + MARGIN + 34, bottom + 16 + height + 8)
     return card(*size, title, desc, filter(None, body))
 
@@ -191,7 +205,7 @@ def _looks(bars: Sequence[Bar]) -> list[Look]:
     return [STATES[name] for name in dict.fromkeys(bar.outcome for bar in bars) if name in STATES]
 
 
-def _legend(bars: Sequence[Bar], marks: Sequence[Mark]) -> list[Entry]:
+def _legend(bars: Sequence[Bar], marks: Sequence[Mark], critical: bool) -> list[Entry]:
     outcomes, kinds = {bar.outcome for bar in bars}, {mark.kind for mark in marks}
     entries: list[Entry] = [
         (look, look.glyph, name)
@@ -199,7 +213,9 @@ def _legend(bars: Sequence[Bar], marks: Sequence[Mark]) -> list[Entry]:
         if name in outcomes
     ]
     entries += [(look, look.glyph, name) for name, look in MARKS.items() if name in kinds]
-    return entries
+    if any(bar.count > 1 for bar in bars):
+        entries.append((NEUTRAL, "×n", "attempts that failed in a row"))
+    return [*entries, ("critical", "", "critical path")] if critical else entries
 
 
 def timeline_picture(
@@ -208,11 +224,13 @@ def timeline_picture(
     marks: Sequence[Mark] = (),
     status: str = "",
     steps: Sequence[str] = (),
+    critical: Sequence[Stretch] = (),
 ) -> Picture:
-    """The timeline as a `Picture` for notebooks, with its attempts as a table."""
+    """The timeline as a `Picture` for notebooks, with its attempts as a table; see
+    `timeline_svg`."""
     return Picture(
-        svg=timeline_svg(title, bars, marks, status, steps),
-        alt=timeline_alt(title, bars, status),
-        table=timeline_table(bars),
+        svg=timeline_svg(title, bars, marks, status, steps, critical),
+        alt=timeline_alt(title, bars, status, critical),
+        table=timeline_table(bars, critical),
         caption=f"timeline of {title!r}",
     )
