@@ -37,7 +37,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A step's segments on one side, in the order of their starts; `tight` for crowded pictures.
 
     The name ends at the axis or, with `indent`, begins so many px from the gutter's left; `idle` is
-    said where there are no segments.
+    said where there are no segments. `worded`: it has room for words whether it needs it or not.
     """
 
     name: str
@@ -45,13 +45,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     tight: bool = False
     indent: float | None = None
     idle: str = "not started"
+    worded: bool = False
 
 
 def row_height(row: Row) -> float:
     """The row's height in px: words at a segment stand on a line of their own below it."""
     if row.tight:
         return 15.0
-    return THICK + 8 + (12 if any(segment.words for segment in row.segments) else 0)
+    return THICK + 8 + (12 if row.worded or any(segment.words for segment in row.segments) else 0)
 
 
 def bar_place(row: Row) -> tuple[float, float]:
@@ -64,7 +65,7 @@ def draw_row(row: Row, left: float, top: float, width: float, gutter: float) -> 
     down, thick = bar_place(row)
     y = top + down
     size = 9.0 if row.tight else 11.0
-    parts = [_name(row, left, y + thick / 2 + size * 0.36, size, gutter)]
+    parts = [_name(row, left, y + thick / 2 + size * 0.36, size, gutter)] if row.name else []
     parts += _waits(row.segments, left, y + thick / 2)
     if not row.segments and row.idle:
         parts.append(label(left + 3, y + thick / 2 + 4, row.idle, size=9, fill=MUTED))
