@@ -1,6 +1,8 @@
 """Pictures of plain data: flows, timelines, sequences. No IO but saving, and nothing of sagas."""
 
 from sagakit.views.bars import Bar, Mark, Stretch
+from sagakit.views.compare import compare_alt, compare_picture, compare_svg, compare_table
+from sagakit.views.contrasts import Contrast, Course, contrasts
 from sagakit.views.dot import flow_dot
 from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
 from sagakit.views.flow_words import flow_alt, flow_table
@@ -19,6 +21,8 @@ __all__ = [
     "STATES",
     "STATUSES",
     "Bar",
+    "Contrast",
+    "Course",
     "Flow",
     "FlowEngine",
     "FlowNode",
@@ -27,6 +31,11 @@ __all__ = [
     "Message",
     "Picture",
     "Stretch",
+    "compare_alt",
+    "compare_picture",
+    "compare_svg",
+    "compare_table",
+    "contrasts",
     "dot_svg",
     "fan_out",
     "flow_alt",
