@@ -32,6 +32,7 @@ from sagakit.steps import (
 )
 
 if TYPE_CHECKING:
+    from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ __all__ = [
     "arun",
     "await_event",
     "choice",
+    "compare",
     "for_each",
     "pivot",
     "run",
@@ -79,4 +81,8 @@ def __getattr__(name: str) -> Any:
         from sagakit.drivers import local
 
         return getattr(local, name)
+    if name == "compare":  # and this one all that draws
+        from sagakit.comparison import compare
+
+        return compare
     raise AttributeError(f"module 'sagakit' has no attribute '{name}'")
