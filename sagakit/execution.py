@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sagakit.spans import Span
-    from sagakit.timings import Stretch
-    from sagakit.views import Flow, FlowNode, Mermaid, Picture
+    from sagakit.views import Flow, FlowNode, Mermaid, Picture, Stretch
 
 
 _BEGINNINGS = (StepStarted, CompensationStarted)
@@ -337,7 +336,8 @@ class Execution:
         return Flow(title=self.saga.name, nodes=tuple(nodes), edges=edges, status=self.status)
 
     def timeline(self, *, inside: bool = True) -> Picture:
-        """When each attempt ran: actions above, compensations mirrored below.
+        """When each attempt ran: actions above, compensations mirrored below, along the critical
+        path.
 
         Parameters:
             inside: with the steps of the sagas that do steps of it, below these.
@@ -346,8 +346,16 @@ class Execution:
 
         parts = self._parts(inside)
         bars, marks = read_bars(self.history(inside=inside), parts)
-        steps = list(rows(parts))
-        return timeline_picture(self.saga.name, bars, marks, status=self.status, steps=steps)
+        drawn = {(bar.step, bar.side) for bar in bars}
+        path = [piece for piece in self.critical_path if (piece.step, piece.side) in drawn]
+        return timeline_picture(
+            self.saga.name,
+            bars,
+            marks,
+            status=self.status,
+            steps=list(rows(parts)),
+            critical=path,
+        )
 
     def sequence(self, *, inside: bool = True) -> Mermaid:
         """Who said what to whom, as a Mermaid sequence diagram.

@@ -17,16 +17,7 @@ from sagakit.event_spans import read_spans
 from sagakit.events import Event
 from sagakit.saga import Saga
 from sagakit.spans import Span
-
-
-class Stretch(msgspec.Struct, frozen=True):
-    """A piece of the critical path: a step's action or compensation. Times are seconds since the
-    execution started."""
-
-    step: str
-    side: str
-    start: float
-    end: float
+from sagakit.views.bars import Stretch
 
 
 class StepTiming(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,7 +183,7 @@ def _path(saga: Saga, sides: _Sides, begin: float) -> list[Stretch]:
     found: list[Stretch] = []
     while current is not None:
         start, end = _seconds(current.start - begin), _seconds(current.end - begin)
-        found.append(Stretch(current.step, current.side, start, end))
+        found.append(Stretch(step=current.step, side=current.side, start=start, end=end))
         if current.side == "action":
             above = (sides[name, "action"] for name in _above(saga, current.step, sides))
             current = max(above, key=_end, default=None)

@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
@@ -820,6 +820,11 @@ class Engine:
         from sagakit.tables import executions_frame
 
         return executions_frame(self.list(**wanted))
+
+    def executions(self, **wanted: Unpack[Wanted]) -> Iterator[Execution]:
+        """The executions that ``list`` gives, read from the journal one after another."""
+        for row in self.list(**wanted):
+            yield self.status(row.id)
 
     def _execution(self, events: builtins.list[Event]) -> Execution:
         saga = self._sagas.get(pinned_to(events).fingerprint)
