@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import baggage, context, trace
@@ -38,6 +40,19 @@ def within(parent: str | None) -> Context:
     return trace.set_span_in_context(NonRecordingSpan(remote), Context())
 
 
+class _Named(NonRecordingSpan):
+    """A span that only has an identity, and that only once somebody asks: few actions do."""
+
+    def __init__(self, name: Callable[[], SpanContext]) -> None:
+        self._name = name
+
+    def get_span_context(self) -> SpanContext:
+        return self._name()
+
+    def __repr__(self) -> str:
+        return f"<the span of an attempt: {self._name()}>"
+
+
 class Current:
     """Makes contexts in which the spans of one execution are current."""
 
@@ -52,7 +67,7 @@ class Current:
         nowhere = Context()
         self._last = (nowhere, nowhere)  # a context, and ours around nothing but a span
 
-    def of(self, span_id: str) -> Context:
+    def of(self, span_id: Callable[[], str]) -> Context:
         """The current context, in which this span is current."""
         around = context.get_current()
         known, inside = self._last
@@ -60,8 +75,10 @@ class Current:
             named = baggage.set_baggage(CORRELATION, self._execution_id, around)
             inside = context.set_value(_WATCH, self._watch, named)
             self._last = around, inside
-        span = SpanContext(self._trace, int(span_id, 16), False, self._flags, self._state)
-        return trace.set_span_in_context(NonRecordingSpan(span), inside)
+        return trace.set_span_in_context(_Named(functools.partial(self._named, span_id)), inside)
+
+    def _named(self, span_id: Callable[[], str]) -> SpanContext:
+        return SpanContext(self._trace, int(span_id(), 16), False, self._flags, self._state)
 
 
 def watch_of(within: Context | None = None) -> Any:

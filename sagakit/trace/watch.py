@@ -142,10 +142,10 @@ class Watch:
         the step's)."""
         step = calling.command.step
         if isinstance(calling.command, AskReconcile):
-            span = self._builder.current(step, side, attempt)
+            within = self._builder.current(step, side, attempt)
+            inside = self._current.of(lambda: within)
         else:
-            span = self._attempt(step, side, attempt)
-        inside = self._current.of(span)
+            inside = self._current.of(lambda: self._attempt(step, side, attempt))
         token = context.attach(inside)
         try:
             value = function()
