@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from opentelemetry import trace
@@ -125,7 +124,6 @@ def nanoseconds(at: float) -> int:
     return round(at * 1e9)
 
 
-@lru_cache(maxsize=256)  # a parent is asked for once a child
 def _context(
     trace_id: str, span_id: str, flags: TraceFlags, state: TraceState | None
 ) -> SpanContext:

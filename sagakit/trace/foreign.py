@@ -86,12 +86,10 @@ class _Tracer(ProxyTracer):
             self._schema_url,
             self._attributes,
         )
-        if _keeping.get():
-            return _own_provider().get_tracer(*about)
         chosen = trace._TRACER_PROVIDER
-        if chosen is None or chosen is _stand_in:
-            return NoOpTracer()
-        return chosen.get_tracer(*about)
+        if chosen is not None and chosen is not _stand_in:
+            return chosen.get_tracer(*about)
+        return _own_provider().get_tracer(*about) if _keeping.get() else NoOpTracer()
 
 
 class _StandIn(trace.TracerProvider):
