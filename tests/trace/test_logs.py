@@ -66,13 +66,13 @@ def test_a_line_names_no_trace_where_nobody_traces(lines) -> None:
 
 
 @pytest.fixture
-def records(lines) -> Iterator[Any]:
+def records(lines) -> Any:
     exporter = _Exporter()
     provider = LoggerProvider(resource=Resource({"service.name": "shop"}), shutdown_on_exit=False)
     provider.add_log_record_processor(log_export.SimpleLogRecordProcessor(exporter))
     keep = structlog.get_config()["processors"][0]
     structlog.configure(processors=[otel_logs(provider), keep])
-    yield lambda: [entry.log_record for entry in exporter.get_finished_logs()]
+    return lambda: [entry.log_record for entry in exporter.get_finished_logs()]
 
 
 def test_a_line_goes_out_as_a_log_record_of_its_attempts_span(records, lines) -> None:

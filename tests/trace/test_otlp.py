@@ -1,4 +1,4 @@
-"""OTLP by the official exporters, received by the official services and decoded by their package."""
+"""OTLP by the official exporters, received and decoded by the official services and messages."""
 
 from __future__ import annotations
 
