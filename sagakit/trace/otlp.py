@@ -84,9 +84,7 @@ def otlp(
     try:
         exporters = _over_grpc(endpoint) if chosen == "grpc" else _over_http(endpoint)
     except ImportError as error:
-        raise ImportError(
-            f"{error}; install OpenTelemetry's: pip install 'sagakit[otlp]'"
-        ) from error
+        raise ImportError(f"{error}; give the exporters: pip install 'sagakit[otlp]'") from error
     resource = Resource.create({SERVICE_NAME: service} if service else {})
     export = Export(*exporters, resource)
     instrument(tracer_provider=export.tracer_provider, meter_provider=export.meter_provider)

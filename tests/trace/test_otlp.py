@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +27,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
 from sagakit import telemetry
 from sagakit.trace import capture, otel_logs, otlp
+
+ROOT = Path(__file__).parents[2]
 
 Received = list[tuple[str, Any]]  # the signal, and the decoded request
 
@@ -197,6 +203,41 @@ def test_the_standard_environment_variables_hold(over_http, over_grpc, monkeypat
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", over_grpc[0])
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     check(over_grpc[1], send())
+
+
+def test_the_command_line_sends_a_run_and_what_its_actions_trace(over_http, tmp_path) -> None:
+    endpoint, received = over_http
+    (tmp_path / "shop.py").write_text(
+        "from opentelemetry import trace\n"
+        "from sagakit import Saga, step\n"
+        "def charge():\n"
+        "    with trace.get_tracer('shop').start_as_current_span('bank'):\n"
+        "        pass\n"
+        "shop = Saga('shop', step(charge))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+    program = "from sagakit.cli import main; main()"
+    command = [sys.executable, "-c", program, "run", str(tmp_path / "shop.py:shop"), "--otlp"]
+    for more in (["--real"], ["--journal", str(tmp_path / "sagas.db")]):
+        received.clear()
+        done = subprocess.run(
+            [*command, *more], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        resources = [
+            sent for signal, it in received if signal == "traces" for sent in it.resource_spans
+        ]
+        assert {said(sent.resource.attributes)["service.name"] for sent in resources} == {"shop"}
+        spans = [span for sent in resources for scope in sent.scope_spans for span in scope.spans]
+        names = {span.span_id: span.name for span in spans}
+        parents = {span.name: names.get(span.parent_span_id) for span in spans}
+        assert parents == {
+            "saga shop": None, "charge": "saga shop", "charge #1": "charge", "bank": "charge #1",
+        }  # fmt: skip
+        assert "metrics" in {signal for signal, _ in received}
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "--otlp is for real time; give --real or --journal as well" in refused.stderr
 
 
 def test_an_unknown_protocol_is_refused() -> None:
