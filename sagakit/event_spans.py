@@ -73,6 +73,27 @@ ATTRIBUTES = {
     "saga.events.dropped": "how many further events a span had beyond the 128 it tells",
 }
 
+# The events of our spans, and when they are.
+EVENTS = {
+    "exception": "user code raised; what it raised, by the semantic conventions",
+    "saga.fault.injected": "a scenario made it fail; saga.fault says how",
+    "saga.timeout": "no answer came in time",
+    "saga.retry": "another attempt follows after saga.retry.wait seconds",
+    "saga.crash": "the process died meanwhile; recovery found it in doubt",
+    "saga.reconcile": "the service is asked whether the effect happened",
+    "saga.held": "the call waits for its service; saga.held.by names the policy",
+    "saga.admitted": "the call that waited is made",
+    "saga.hedge": "the answer is slow, and the same is asked once more",
+    "saga.breaker": "a circuit breaker changed: saga.service, saga.breaker.before, .after",
+    "saga.signal": "an event from outside arrived: saga.signal, saga.signal.id",
+    "saga.deadline": "the saga's deadline passed",
+    "saga.cancelled": "it was called off: saga.by, saga.why",
+    "saga.resolved": "an operator decided: saga.resolution, saga.by, saga.why",
+    "saga.resumed": "the execution that does saga.step goes on",
+    "saga.migrated": "it was moved to another definition: saga.fingerprint, saga.by, saga.why",
+    "saga.journal.commit": "the journal has made saga.journal.events events durable",
+}
+
 
 def trace_id(started: ExecutionStarted) -> str:
     """The trace of an execution: the one it was begun in, else one of its own (32 digits)."""

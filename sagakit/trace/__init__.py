@@ -13,8 +13,16 @@ one and the baggage carries ``saga.execution.id``, so whatever it calls nests un
 OpenTelemetry's own propagators carry both on, over HTTP and in messages
 (``opentelemetry.propagate.inject`` and ``extract``). That span only has an identity then: it is
 made from the journal's events once they are safe, so its attributes cannot be set from within.
-An execution that is begun within a span becomes its child.
+An execution that is begun within a span becomes its child. Attributes and span events are listed
+in ``sagakit.event_spans.ATTRIBUTES`` and ``EVENTS``, measures in ``METRICS``.
 """
+
+try:
+    import opentelemetry.sdk  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "sagakit.trace needs OpenTelemetry's SDK: pip install 'sagakit[trace]'"
+    ) from error
 
 from sagakit.trace.capture import Capture, capture
 from sagakit.trace.convert import read, readable

@@ -27,7 +27,7 @@ from sagakit import (
 )
 from sagakit.drivers.simulated import resume
 from sagakit.errors import ScenarioError
-from sagakit.event_spans import SpanBuilder, read_spans
+from sagakit.event_spans import ATTRIBUTES, EVENTS, SpanBuilder, read_spans
 from sagakit.spans import Span
 
 pytest.importorskip("opentelemetry.sdk")
@@ -306,6 +306,19 @@ def test_a_span_tells_of_128_retries_and_counts_the_rest() -> None:
     assert span.attributes["saga.events.dropped"] == 72
 
 
+def test_a_crash_is_an_event_of_the_attempt_that_was_under_way() -> None:
+    world = World()
+    saga = Saga("two", world.step("a"), world.step("b"))
+    events = simulate(saga).events
+    begun = next(n for n, event in enumerate(events) if getattr(event, "step", "") == "b")
+    with capture() as caught:
+        assert resume(saga, events[: begun + 1]).status == "completed"
+    lost = one(caught.spans, "b #1")
+    assert noted(lost) == ["saga.crash"]
+    assert lost.attributes["saga.in_doubt"] is True
+    assert [span.name for span in caught.spans] == ["saga two", "b", "b #1", "b #2"]
+
+
 # -- any saga -------------------------------------------------------------------------------
 
 
@@ -347,6 +360,9 @@ def test_the_spans_of_any_execution_form_one_closed_tree(case) -> None:
     if execution.status != "waiting":
         assert [span.name for span in spans if span.end is None] == []
     assert {span.span_id for span in spans} == _read(execution)
+    for span in spans:
+        assert set(span.attributes) <= set(ATTRIBUTES)
+        assert {event.name for event in span.events} <= set(EVENTS)
 
 
 @given(case=cases())

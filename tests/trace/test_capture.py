@@ -277,6 +277,20 @@ print([thread.name for thread in threading.enumerate()])
     assert done.stdout == "['MainThread']\n"
 
 
+def test_without_opentelemetry_the_error_names_the_cure() -> None:
+    program = (
+        "import sys; sys.modules['opentelemetry'] = None; import sagakit; import sagakit.trace"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == (
+        "ImportError: sagakit.trace needs OpenTelemetry's SDK: pip install 'sagakit[trace]'"
+    )
+
+
 def test_a_span_survives_the_way_through_opentelemetrys_form() -> None:
     with capture() as caught:
         simulate(Saga("trip", step(book, cancel), step(_refuse)))
