@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sagakit.journal.base import ExecutionRow, Post
     from sagakit.saga import Saga
     from sagakit.scenario import Scenario
+    from sagakit.trace import Export
 
 EXIT = {"completed": 0, "running": 0, "waiting": 0, "compensated": 2, "stuck": 3, "abandoned": 3}
 
@@ -101,6 +103,12 @@ def cli() -> None:
     type=text,
     help="The execution's id; with --journal, run it only once.",
 )
+@click.option(
+    "--otlp",
+    is_flag=True,
+    help="Send its trace and measures to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names "
+    "(with --real or --journal).",
+)
 @_json
 def run(
     saga: str,
@@ -112,6 +120,7 @@ def run(
     real: bool,
     journal: Path | None,
     execution_id: str | None,
+    otlp: bool,
     as_json: bool,
 ) -> None:
     """Run SAGA, a YAML file or MODULE_OR_FILE.py:NAME.
@@ -123,7 +132,11 @@ def run(
         raise SagaError("--seed is for virtual time; leave it out with --real and --journal")
     if execution_id == "":
         raise SagaError("--id is empty; give the execution an id, or leave --id out")
+    if otlp and not (real or journal is not None):
+        raise SagaError("--otlp is for real time; give --real or --journal as well")
     definition = load_saga(saga)
+    if otlp:
+        click.get_current_context().with_resource(_sent(definition.name))
     value = _read_input(input_text)
     scenario = _scenario(fails, signals, cancel, definition)
     if journal is not None:
@@ -148,6 +161,20 @@ def run(
         execution = simulate(definition, value, id=execution_id, scenario=scenario, seed=seed)
     _print_execution(execution, as_json)
     sys.exit(EXIT[execution.status])
+
+
+def _sent(saga: str) -> Export:
+    """Everything that is traced from now on goes to a collector; closing it sends what is left."""
+    try:
+        from sagakit.trace import otlp
+
+        export = otlp(service=os.environ.get("OTEL_SERVICE_NAME", saga))
+    except ImportError as error:
+        raise SagaError(
+            f"--otlp needs OpenTelemetry ({error}): pip install 'sagakit[otlp]'"
+        ) from error
+    export.make_global()
+    return export
 
 
 @cli.command()

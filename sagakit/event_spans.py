@@ -69,6 +69,29 @@ ATTRIBUTES = {
     "saga.in_doubt": "true: nobody knows whether the effect happened",
     "saga.wait.event": "the event from outside that the step waited for",
     "saga.child.execution.id": "the execution that does the step",
+    "saga.journal.commits": "how many there were, where there were more than span events tell",
+    "saga.events.dropped": "how many further events a span had beyond the 128 it tells",
+}
+
+# The events of our spans, and when they are.
+EVENTS = {
+    "exception": "user code raised; what it raised, by the semantic conventions",
+    "saga.fault.injected": "a scenario made it fail; saga.fault says how",
+    "saga.timeout": "no answer came in time",
+    "saga.retry": "another attempt follows after saga.retry.wait seconds",
+    "saga.crash": "the process died meanwhile; recovery found it in doubt",
+    "saga.reconcile": "the service is asked whether the effect happened",
+    "saga.held": "the call waits for its service; saga.held.by names the policy",
+    "saga.admitted": "the call that waited is made",
+    "saga.hedge": "the answer is slow, and the same is asked once more",
+    "saga.breaker": "a circuit breaker changed: saga.service, saga.breaker.before, .after",
+    "saga.signal": "an event from outside arrived: saga.signal, saga.signal.id",
+    "saga.deadline": "the saga's deadline passed",
+    "saga.cancelled": "it was called off: saga.by, saga.why",
+    "saga.resolved": "an operator decided: saga.resolution, saga.by, saga.why",
+    "saga.resumed": "the execution that does saga.step goes on",
+    "saga.migrated": "it was moved to another definition: saga.fingerprint, saga.by, saga.why",
+    "saga.journal.commit": "the journal has made saga.journal.events events durable",
 }
 
 
@@ -84,6 +107,16 @@ def attempt_id(trace: str, key: str, attempt: int) -> str:
     return _digest(f"{trace}/{key}/{attempt}", 8)
 
 
+def is_sampled(started: ExecutionStarted) -> bool:
+    """Whether the trace that it was begun in is kept; one of its own is."""
+    return started.trace is None or bool(trace_flags(started.trace) & 1)
+
+
+def trace_flags(parent: str) -> int:
+    """The flags of a W3C ``traceparent``."""
+    return int(parent[53:55], 16)
+
+
 def trace_parent(trace: str, span: str, sampled: bool = True) -> str:
     """The W3C ``traceparent`` of a span (https://www.w3.org/TR/trace-context/)."""
     return f"00-{trace}-{span}-{'01' if sampled else '00'}"
@@ -91,6 +124,9 @@ def trace_parent(trace: str, span: str, sampled: bool = True) -> str:
 
 def _digest(text: str, size: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+
+
+_MOST = 128  # events in a span, commits not counted; and commits. More are only counted.
 
 
 class _Open(msgspec.Struct):
@@ -103,6 +139,8 @@ class _Open(msgspec.Struct):
     attributes: dict[str, Value]
     events: list[SpanEvent] = []
     links: tuple[Link, ...] = ()
+    commits: int = 0
+    dropped: int = 0
 
 
 class SpanBuilder:
@@ -116,7 +154,7 @@ class SpanBuilder:
     def __init__(self, saga: Saga, started: ExecutionStarted) -> None:
         self.saga = saga
         self.trace = trace_id(started)
-        self._execution_id = started.execution_id
+        self.execution_id = started.execution_id
         self._parent = None if started.trace is None else started.trace[36:52]
         self._above = started.parent
         self._rounds: dict[object, int] = {}  # how often a span of this kind has begun
@@ -139,15 +177,35 @@ class SpanBuilder:
 
     def committed(self, at: float, count: int) -> None:
         """The journal has committed so many events of the execution (at: seconds)."""
-        if self._execution is not None:
-            self._note(self._execution, "saga.journal.commit", at, {"saga.journal.events": count})
+        span = self._execution
+        if span is None:
+            return
+        span.commits += 1
+        if span.commits <= _MOST:
+            self._note(span, "saga.journal.commit", at, {"saga.journal.events": count})
+        else:
+            span.attributes["saga.journal.commits"] = span.commits
 
     def under_way(self) -> Iterator[Span]:
         """The spans that have begun and not ended."""
-        for span in (*self._attempts.values(), *self._steps.values()):
+        for span in (*list(self._attempts.values()), *list(self._steps.values())):
             yield self._made(span, None)
-        if self._execution is not None:
-            yield self._made(self._execution, None)
+        execution = self._execution
+        if execution is not None:
+            yield self._made(execution, None)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the execution has ended, or is stuck."""
+        return self._execution is None
+
+    def current(self, step: str, side: str, attempt: int) -> str:
+        """The innermost span under way for a step: of the attempt, the step or the execution."""
+        if (step, side) in self._attempts:
+            key = f"{self.execution_id}/{step}/{side}"
+            return attempt_id(self.trace, key, attempt)
+        span = self._steps.get((step, side)) or self._execution
+        return self._execution_span(self._rounds["execution"]) if span is None else span.id
 
     # -- the execution ----------------------------------------------------------------------
 
@@ -158,7 +216,7 @@ class SpanBuilder:
         attributes: dict[str, Value] = {"saga.name": self.saga.name}
         if self.saga.version is not None:
             attributes["saga.version"] = self.saga.version
-        attributes["saga.execution.id"] = self._execution_id
+        attributes["saga.execution.id"] = self.execution_id
         links: tuple[Link, ...] = ()
         if number > 1:
             before = self._execution_span(number - 1)
@@ -167,7 +225,7 @@ class SpanBuilder:
         self._execution = _Open(id, self._parent, name, at, attributes, [], links)
 
     def _execution_span(self, number: int) -> str:
-        return _digest(f"{self.trace}/{self._execution_id}/{number}", 8)
+        return _digest(f"{self.trace}/{self.execution_id}/{number}", 8)
 
     def _begun(self, id: str) -> str:
         self.order[id] = len(self.order)
@@ -207,7 +265,7 @@ class SpanBuilder:
         self._go_on(at)
         assert self._execution is not None
         number = self._round((step, side))
-        id = self._begun(self._step_span(self._execution_id, step, side, number))
+        id = self._begun(self._step_span(self.execution_id, step, side, number))
         attributes = self._step_attributes(step, side)
         links: tuple[Link, ...] = ()
         if side == "action":
@@ -226,11 +284,11 @@ class SpanBuilder:
         item = self.saga[step]
         attributes: dict[str, Value] = {
             "saga.name": self.saga.name,
-            "saga.execution.id": self._execution_id,
+            "saga.execution.id": self.execution_id,
             "saga.step": step,
             "saga.step.kind": self.saga.kind(step),
             "saga.side": side,
-            "saga.idempotency_key": f"{self._execution_id}/{step}/{side}",
+            "saga.idempotency_key": f"{self.execution_id}/{step}/{side}",
         }
         if item.service is not None:
             attributes["saga.step.service"] = item.service
@@ -238,7 +296,7 @@ class SpanBuilder:
 
     def _begin_attempt(self, step: str, side: str, attempt: int, at: float) -> _Open:
         above = self._step(step, side, at)
-        key = f"{self._execution_id}/{step}/{side}"
+        key = f"{self.execution_id}/{step}/{side}"
         id = self._begun(attempt_id(self.trace, key, attempt))
         attributes = {**above.attributes, "saga.attempt": attempt}
         span = _Open(id, above.id, f"{above.name} #{attempt}", at, attributes)
@@ -299,7 +357,11 @@ class SpanBuilder:
 
     @staticmethod
     def _note(span: _Open, name: str, at: float, attributes: Mapping[str, Value]) -> None:
-        span.events.append(SpanEvent(name, at, attributes))
+        if len(span.events) < _MOST + min(span.commits, _MOST):
+            span.events.append(SpanEvent(name, at, attributes))
+        else:
+            span.dropped += 1
+            span.attributes["saga.events.dropped"] = span.dropped
 
     def _end(self, span: _Open, at: float, problem: str = "") -> None:
         self._ended.append(self._made(span, at, problem))
@@ -314,7 +376,7 @@ class SpanBuilder:
             end=end,
             status="error" if problem else "unset",
             message=problem,
-            attributes=span.attributes,
+            attributes=span.attributes if end is not None else span.attributes.copy(),
             events=tuple(span.events),
             links=span.links,
         )

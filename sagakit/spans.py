@@ -16,7 +16,7 @@ Status = Literal["unset", "ok", "error"]
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
 
-class SpanEvent(msgspec.Struct, frozen=True):
+class SpanEvent(msgspec.Struct, frozen=True, gc=False):
     """Something that happened at one instant of a span: ``at`` is seconds since the epoch."""
 
     name: str
@@ -24,7 +24,7 @@ class SpanEvent(msgspec.Struct, frozen=True):
     attributes: Mapping[str, Value] = {}
 
 
-class Link(msgspec.Struct, frozen=True):
+class Link(msgspec.Struct, frozen=True, gc=False):
     """Another span that this one has to do with: what a compensation undoes, for instance."""
 
     trace_id: str
@@ -32,7 +32,7 @@ class Link(msgspec.Struct, frozen=True):
     attributes: Mapping[str, Value] = {}
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """One thing that took time.
 
     Parameters:

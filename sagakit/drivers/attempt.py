@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -66,15 +67,19 @@ class StepContext:
 
     @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
-        """A structlog logger with saga, execution, step and attempt bound."""
+        """A structlog logger with saga, execution, step and attempt bound; and ``trace_id`` and
+        ``span_id``, where the execution is traced."""
         import structlog
 
+        watch = self._run.watch
+        traced = {} if watch is None else watch.ids(self.step, self.side, self.attempt)
         logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(
             saga=self._run.saga.name,
             execution=self.execution_id,
             step=self.step,
             side=self.side,
             attempt=self.attempt,
+            **traced,
         )
         return logger
 
@@ -123,7 +128,11 @@ class Attempt(msgspec.Struct, eq=False):
 
     def invoke(self) -> Any:
         """Make the call; the value may be an awaitable."""
-        call = self.call
+        run, call = self.run, self.call
+        given: tuple[StepContext, ...] = ()
         if call.takes_context:
-            return call.function(StepContext(self.run, self.command.step, self.side, self.attempt))
-        return call.function()
+            given = (StepContext(run, self.command.step, self.side, self.attempt),)
+        if run.watch is None:
+            return call.function(*given)
+        function = functools.partial(call.function, *given)
+        return run.watch.call(self, self.side, self.attempt, function)

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 
+from sagakit import telemetry
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.background import BackgroundLoop
@@ -99,9 +100,11 @@ class Engine:
         self._background = BackgroundLoop("sagakit-engine", self._busy)
         self._core = Core(self.journal, self._background.loop, self._leave, self._find_child)
         self._parking = self._core.parking = Parking(self._core, self._wake)
-        self._inbox = Inbox(self._core, self._handle, self._parking.wanted)
         self._context = contextvars.Context()  # of executions that nobody here started
         self._context.run(_inside.set, self)
+        self._inbox = Inbox(
+            self._core, lambda post: self._context.run(self._handle, post), self._parking.wanted
+        )
         try:
             for saga in sagas:
                 self.register(saga)
@@ -253,7 +256,7 @@ class Engine:
             try:
                 if self._core.closed:
                     raise EngineClosedError("the engine is closed")
-                made = begin()
+                made = context.run(begin)
                 if isinstance(made, Run):
                     self._core.start(made, answer, context, until_rest=until_rest)
                     self._inbox.watch()
@@ -588,6 +591,7 @@ class Engine:
             waits = known is not None and run.state.status == "waiting"
             move(run)
             if waits:  # it goes on here
+                run.watch = telemetry.watch(run)
                 safe: Future[Execution] = Future()
                 self._go_on(run, safe)
                 return safe
@@ -708,6 +712,7 @@ class Engine:
         if live is not None:
             return self._core.intervene(live, what)
         what(run)
+        run.watch = telemetry.watch(run)  # whoever watches here, where it is made to go on
         safe: Future[Execution] = Future()
         self._go_on(run, safe)
         return safe
