@@ -96,6 +96,7 @@ def test_spans_carry_the_providers_resource_our_scope_and_attributes() -> None:
     assert attempt.resource.attributes["service.name"] == "shop"
     assert attempt.instrumentation_scope.name == "sagakit"
     assert dict(attempt.attributes) == {
+        "saga.name": "trip",
         "saga.execution.id": "trip-7",
         "saga.step": "book",
         "saga.step.kind": "compensatable",
