@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sagakit.events import StepFailed, StepInDoubt, StepStarted, WaitStarted
 from sagakit.execution import Execution
@@ -144,5 +144,5 @@ class Overview:
         some = f"{len(self):,} execution{'' if len(self) == 1 else 's'}"
         return f"<Overview of {some}{': ' if said else ''}{said}>"
 
-    def _repr_html_(self) -> Any:
-        return self.funnel()._repr_html_()
+    def _repr_png_(self) -> tuple[bytes, dict[str, object]]:
+        return self.funnel()._repr_png_()

@@ -15,6 +15,8 @@ from sagakit.views.timeline_tree import MOST_INSIDE
 from sagakit.views.timescale import duration
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from sagakit.views import Bar, Picture
 
 Key = tuple[str, str]
@@ -128,6 +130,12 @@ class Trace:
         return max(0.0, span.end - span.start - busy)
 
     # -- views ------------------------------------------------------------------------------
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each span; see ``tables.spans_frame``."""
+        from sagakit.tables import spans_frame
+
+        return spans_frame(self.spans)
 
     def timeline(self) -> Picture:
         """The trace over time, drawn as an execution's timeline is.

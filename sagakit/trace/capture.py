@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -13,6 +14,9 @@ from sagakit.spans import Span
 from sagakit.trace import foreign
 from sagakit.trace.observer import listen, unlisten
 from sagakit.trace.watch import Sink
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Capture:
@@ -30,6 +34,12 @@ class Capture:
         under_way = list(self._under_way.values())
         found = [*list(self._ended), *(span for made in under_way for span in made.under_way())]
         return _in_order(found)
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each span; see ``tables.spans_frame``."""
+        from sagakit.tables import spans_frame
+
+        return spans_frame(self.spans)
 
     def clear(self) -> None:
         """Forget the spans that have ended."""
