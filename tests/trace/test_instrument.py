@@ -238,6 +238,34 @@ def test_a_processor_that_raises_does_not_harm_the_execution(caplog: Any) -> Non
     assert "execution 'trip-7' is traced no further" in caplog.text
 
 
+def test_the_trace_state_and_flags_of_whoever_began_it_are_handed_on() -> None:
+    state = trace.TraceState([("vendor", "7")])
+    asked: list[Any] = []
+
+    class Nosy(Sampler):
+        def should_sample(self, parent_context: Any, *rest: Any, **kw: Any) -> Any:
+            asked.append(trace.get_current_span(parent_context).get_span_context().trace_state)
+            return ParentBased(ALWAYS_ON).should_sample(parent_context, *rest, **kw)
+
+        def get_description(self) -> str:
+            return "Nosy"
+
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.append(trace.get_current_span().get_span_context())
+
+    traced = Traced(Nosy())
+    caller = trace.SpanContext(
+        7, 8, is_remote=True, trace_flags=trace.TraceFlags(3), trace_state=state
+    )
+    with trace.use_span(trace.NonRecordingSpan(caller)):
+        simulate(Saga("looks", step(look)))
+    assert asked == [state]
+    for context in (*seen, *(span.context for span in traced.spans)):
+        assert (context.trace_id, context.trace_flags, context.trace_state) == (7, 3, state)
+
+
 # -- in numbers -----------------------------------------------------------------------------
 
 
@@ -318,6 +346,33 @@ def test_stuck_executions_are_counted_until_they_are_resolved() -> None:
     assert said["saga.execution.started"] == {(): 3}
     assert said["saga.execution.ended"] == {("stuck",): 4, ("completed",): 1, ("abandoned",): 1}
     assert said["saga.execution.active"] == {(): 0}
+
+
+def test_an_execution_inside_another_is_active_again_while_it_is_undone() -> None:
+    measured = Measured()
+    seen: list[Any] = []
+
+    def cancel_it() -> None:
+        seen.append(measured.read()["saga.execution.active"])
+
+    inner = Saga("trip", step(book, cancel_it))  # of one name: they are counted together
+    with Engine() as engine:
+        engine.run(Saga("trip", nested(inner, name="inside"), step(refuse)))
+    assert seen == [{(): 2}]
+    assert measured.read()["saga.execution.active"] == {(): 0}
+
+
+def test_an_execution_that_is_abandoned_with_the_one_it_is_part_of_is_left() -> None:
+    measured = Measured()
+    inner = Saga("trip", pivot(book), step(refuse))
+    with Engine() as engine:
+        stuck = engine.run(Saga("trip", nested(inner, name="inside", pivot=True)))
+        assert stuck.status == "stuck"
+        engine.resolve(stuck.id, "abandon", by="me", why="lost")
+        said = measured.read()
+    assert said["saga.execution.active"] == {(): 0}
+    assert said["saga.execution.stuck"] == {(): 0}
+    assert said["saga.execution.ended"] == {("stuck",): 2, ("abandoned",): 2}
 
 
 def test_what_waits_in_the_journal_is_not_active() -> None:
