@@ -375,6 +375,28 @@ def test_an_execution_that_is_abandoned_with_the_one_it_is_part_of_is_left() -> 
     assert said["saga.execution.ended"] == {("stuck",): 2, ("abandoned",): 2}
 
 
+def test_a_migration_is_traced_whether_the_execution_goes_on_here_or_not(tmp_path) -> None:
+    measured = Measured()
+    old = Saga("order", await_event("paid"), step(book), version="1")
+    new = Saga("order", await_event("paid"), step(book), step(cancel), version="2")
+    newer = Saga("order", await_event("paid"), step(book), step(refuse), version="3")
+    path = tmp_path / "sagas.db"
+    with Engine(path) as engine:
+        id = engine.run(old, until_rest=True).id
+    for to, known in ((new, ()), (newer, (new,))):  # only recorded; and gone on with
+        with Engine(path, sagas=known) as engine:
+            with capture() as caught:
+                engine.migrate(id, to=to, by="me", why="better")
+            root = caught.spans[0]
+            assert "saga.migrated" in [event.name for event in root.events]
+            assert measured.read()["saga.execution.active"] == {(): 0}
+    with Engine(path, sagas=[newer]) as engine:
+        with capture() as caught:
+            engine.signal("paid", to=id)
+            engine.close()
+        assert [span.name for span in caught.spans][-2:] == ["refuse", "refuse #1"]
+
+
 def test_what_waits_in_the_journal_is_not_active() -> None:
     measured = Measured()
     saga = Saga("order", await_event("paid"), step(book))
