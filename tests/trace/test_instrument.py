@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from sagakit import Engine, Retry, Saga, TerminalError, await_event, pivot, run, simulate, step
 from sagakit import sub_saga as nested
+from sagakit.errors import SagaError
+from sagakit.events import StepAttemptFailed
 
 pytest.importorskip("opentelemetry.sdk")
 from opentelemetry import metrics, trace
@@ -395,6 +399,33 @@ def test_a_migration_is_traced_whether_the_execution_goes_on_here_or_not(tmp_pat
             engine.signal("paid", to=id)
             engine.close()
         assert [span.name for span in caught.spans][-2:] == ["refuse", "refuse #1"]
+
+
+def test_an_execution_that_migrates_while_it_runs_is_traced_to_its_end() -> None:
+    failures = [ValueError("busy")]
+
+    def flaky() -> None:
+        if failures:
+            raise failures.pop()
+
+    again = step(flaky, cancel, retry=Retry(attempts=3, wait=0.3))
+    old, new = Saga("trip", again), Saga("trip", again, step(book))
+    with Engine() as engine, capture() as caught:
+        future = engine.start(old, id="trip-7")
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            with contextlib.suppress(SagaError):  # not begun yet, or under way just now
+                kinds = [type(event) for event in engine.status("trip-7").events]
+                if StepAttemptFailed in kinds:
+                    engine.migrate("trip-7", to=new, by="me", why="better")
+                    break
+            time.sleep(0.005)
+        future.result(10)
+    assert [span.name for span in caught.spans if span.attributes.get("saga.attempt")] == [
+        "flaky #1",
+        "flaky #2",
+        "book #1",
+    ]
 
 
 def test_what_waits_in_the_journal_is_not_active() -> None:
