@@ -66,15 +66,11 @@ class Observer(Protocol):
 observer: Observer | None = None
 
 
-def parent() -> str | None:
-    """The W3C traceparent that an execution begun here is to have; None: a trace of its own."""
-    return None if observer is None else observer.parent()
-
-
 def watch(run: Followed, clock: Clock | None = None) -> Watch | None:
     """Who watches this execution; None: nobody.
 
     Parameters:
         clock: of an execution in virtual time; None: it runs in real time.
     """
-    return None if observer is None else observer.watch(run, clock)
+    here = observer  # another thread may take it away
+    return None if here is None else here.watch(run, clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -128,11 +128,16 @@ class Attempt(msgspec.Struct, eq=False):
 
     def invoke(self) -> Any:
         """Make the call; the value may be an awaitable."""
-        run, call = self.run, self.call
-        given: tuple[StepContext, ...] = ()
+        if self.run.watch is not None:
+            return self.run.watch.call(self, self.side, self.attempt, self._function())
+        call = self.call
         if call.takes_context:
-            given = (StepContext(run, self.command.step, self.side, self.attempt),)
-        if run.watch is None:
-            return call.function(*given)
-        function = functools.partial(call.function, *given)
-        return run.watch.call(self, self.side, self.attempt, function)
+            return call.function(StepContext(self.run, self.command.step, self.side, self.attempt))
+        return call.function()
+
+    def _function(self) -> Callable[[], Any]:
+        call = self.call
+        if not call.takes_context:
+            return call.function
+        told = StepContext(self.run, self.command.step, self.side, self.attempt)
+        return functools.partial(call.function, told)

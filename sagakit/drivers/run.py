@@ -164,7 +164,9 @@ class Run:
             scenario.check(saga)
         saga = saga.given(input)
         began = now if began is None else began
-        trace = telemetry.parent() if trace is None else trace
+        observer = telemetry.observer
+        if trace is None and observer is not None:
+            trace = observer.parent()
         run = cls(saga, State(saga.plan), seed, scenario, began, parent is not None)
         version, fingerprint = saga.version, saga.fingerprint
         run.emit(

@@ -125,11 +125,13 @@ class Simulation:
 
     def finish(self) -> Execution:
         run = self.run
-        self._watch(run)
+        if telemetry.observer is not None:
+            self._watch(run)
         try:
             self._finish()
         finally:
-            _leave(run)
+            if run.watch is not None:
+                _leave(run)
         return run.execution()
 
     def _finish(self) -> None:
@@ -165,13 +167,14 @@ class Simulation:
     def _advance(self, run: Run) -> None:
         take_up_all = run.take_up_all
         make = self._make if run.plan.guards is None else self._ask_and_make
+        watch = run.watch
         while attempts := take_up_all(self.now):
-            if run.watch is not None:
-                run.watch.follow(run, len(run.events))
+            if watch is not None:
+                watch.follow(run, len(run.events))
             for attempt in attempts:
                 make(attempt)
-        if run.watch is not None:
-            run.watch.follow(run, len(run.events))
+        if watch is not None:
+            watch.follow(run, len(run.events))
         if run.kin is not None:
             self._stir(run, run.kin)
         if run.state.phase in ACTIVE:
@@ -205,8 +208,9 @@ class Simulation:
             for name in sought:
                 kin.attach(name, self._kept_child(kin, name), self.now)
             self.busy.append(run)
-        for other in kin.stirred:
-            self._watch(other)
+        if telemetry.observer is not None:
+            for other in kin.stirred:
+                self._watch(other)
         self.busy += reversed(kin.stirred)  # the first one comes out first
         kin.stirred.clear()
 

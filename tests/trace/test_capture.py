@@ -165,6 +165,22 @@ def test_simulating_within_a_running_loop_is_captured_too() -> None:
     ]
 
 
+def test_running_within_a_running_loop_as_notebooks_do_is_captured_too() -> None:
+    tracer = trace.get_tracer("shop")
+
+    async def pay() -> None:
+        with tracer.start_as_current_span("bank"):
+            await asyncio.sleep(0)
+
+    async def cell() -> list[Any]:
+        with capture() as caught, Engine() as engine:
+            run(Saga("shop", step(pay)))
+            engine.run(Saga("shop", step(pay)))
+        return caught.spans
+
+    assert names(asyncio.run(cell())) == ["saga shop", "pay", "pay #1", "bank"] * 2
+
+
 def test_in_virtual_time_others_spans_are_the_same_on_every_run_as_well() -> None:
     tracer = trace.get_tracer("shop")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from sagakit import Engine, Retry, Saga, TerminalError, await_event, pivot, run, simulate, step
 from sagakit import sub_saga as nested
+from sagakit.errors import SagaError
+from sagakit.events import StepAttemptFailed
 
 pytest.importorskip("opentelemetry.sdk")
 from opentelemetry import metrics, trace
@@ -239,6 +243,34 @@ def test_a_processor_that_raises_does_not_harm_the_execution(caplog: Any) -> Non
     assert "execution 'trip-7' is traced no further" in caplog.text
 
 
+def test_the_trace_state_and_flags_of_whoever_began_it_are_handed_on() -> None:
+    state = trace.TraceState([("vendor", "7")])
+    asked: list[Any] = []
+
+    class Nosy(Sampler):
+        def should_sample(self, parent_context: Any, *rest: Any, **kw: Any) -> Any:
+            asked.append(trace.get_current_span(parent_context).get_span_context().trace_state)
+            return ParentBased(ALWAYS_ON).should_sample(parent_context, *rest, **kw)
+
+        def get_description(self) -> str:
+            return "Nosy"
+
+    seen: list[Any] = []
+
+    def look() -> None:
+        seen.append(trace.get_current_span().get_span_context())
+
+    traced = Traced(Nosy())
+    caller = trace.SpanContext(
+        7, 8, is_remote=True, trace_flags=trace.TraceFlags(3), trace_state=state
+    )
+    with trace.use_span(trace.NonRecordingSpan(caller)):
+        simulate(Saga("looks", step(look)))
+    assert asked == [state]
+    for context in (*seen, *(span.context for span in traced.spans)):
+        assert (context.trace_id, context.trace_flags, context.trace_state) == (7, 3, state)
+
+
 # -- in numbers -----------------------------------------------------------------------------
 
 
@@ -319,6 +351,82 @@ def test_stuck_executions_are_counted_until_they_are_resolved() -> None:
     assert said["saga.execution.started"] == {(): 3}
     assert said["saga.execution.ended"] == {("stuck",): 4, ("completed",): 1, ("abandoned",): 1}
     assert said["saga.execution.active"] == {(): 0}
+
+
+def test_an_execution_inside_another_is_active_again_while_it_is_undone() -> None:
+    measured = Measured()
+    seen: list[Any] = []
+
+    def cancel_it() -> None:
+        seen.append(measured.read()["saga.execution.active"])
+
+    inner = Saga("trip", step(book, cancel_it))  # of one name: they are counted together
+    with Engine() as engine:
+        engine.run(Saga("trip", nested(inner, name="inside"), step(refuse)))
+    assert seen == [{(): 2}]
+    assert measured.read()["saga.execution.active"] == {(): 0}
+
+
+def test_an_execution_that_is_abandoned_with_the_one_it_is_part_of_is_left() -> None:
+    measured = Measured()
+    inner = Saga("trip", pivot(book), step(refuse))
+    with Engine() as engine:
+        stuck = engine.run(Saga("trip", nested(inner, name="inside", pivot=True)))
+        assert stuck.status == "stuck"
+        engine.resolve(stuck.id, "abandon", by="me", why="lost")
+        said = measured.read()
+    assert said["saga.execution.active"] == {(): 0}
+    assert said["saga.execution.stuck"] == {(): 0}
+    assert said["saga.execution.ended"] == {("stuck",): 2, ("abandoned",): 2}
+
+
+def test_a_migration_is_traced_whether_the_execution_goes_on_here_or_not(tmp_path) -> None:
+    measured = Measured()
+    old = Saga("order", await_event("paid"), step(book), version="1")
+    new = Saga("order", await_event("paid"), step(book), step(cancel), version="2")
+    newer = Saga("order", await_event("paid"), step(book), step(refuse), version="3")
+    path = tmp_path / "sagas.db"
+    with Engine(path) as engine:
+        id = engine.run(old, until_rest=True).id
+    for to, known in ((new, ()), (newer, (new,))):  # only recorded; and gone on with
+        with Engine(path, sagas=known) as engine:
+            with capture() as caught:
+                engine.migrate(id, to=to, by="me", why="better")
+            root = caught.spans[0]
+            assert "saga.migrated" in [event.name for event in root.events]
+            assert measured.read()["saga.execution.active"] == {(): 0}
+    with Engine(path, sagas=[newer]) as engine:
+        with capture() as caught:
+            engine.signal("paid", to=id)
+            engine.close()
+        assert [span.name for span in caught.spans][-2:] == ["refuse", "refuse #1"]
+
+
+def test_an_execution_that_migrates_while_it_runs_is_traced_to_its_end() -> None:
+    failures = [ValueError("busy")]
+
+    def flaky() -> None:
+        if failures:
+            raise failures.pop()
+
+    again = step(flaky, cancel, retry=Retry(attempts=3, wait=0.3))
+    old, new = Saga("trip", again), Saga("trip", again, step(book))
+    with Engine() as engine, capture() as caught:
+        future = engine.start(old, id="trip-7")
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            with contextlib.suppress(SagaError):  # not begun yet, or under way just now
+                kinds = [type(event) for event in engine.status("trip-7").events]
+                if StepAttemptFailed in kinds:
+                    engine.migrate("trip-7", to=new, by="me", why="better")
+                    break
+            time.sleep(0.005)
+        future.result(10)
+    assert [span.name for span in caught.spans if span.attributes.get("saga.attempt")] == [
+        "flaky #1",
+        "flaky #2",
+        "book #1",
+    ]
 
 
 def test_what_waits_in_the_journal_is_not_active() -> None:

@@ -157,6 +157,28 @@ def test_what_a_database_is_asked_is_within_the_attempt(provider) -> None:
     assert [span.parent_id for span in asked] == [attempt.span_id]
 
 
+def test_each_execution_is_begun_within_the_span_of_its_own_caller() -> None:
+    blocked, go_on = threading.Event(), threading.Event()
+
+    async def block() -> None:
+        blocked.set()
+        go_on.wait(10)  # the engine's loop turns no further: what is started now comes together
+
+    tracer = trace.get_tracer("shop")
+    with capture() as caught, Engine() as engine:
+        futures = [engine.start(Saga("block", step(block)))]
+        assert blocked.wait(10)
+        for name in ("one", "two"):
+            with tracer.start_as_current_span(name):
+                futures.append(engine.start(Saga(f"of {name}", step(int))))
+        go_on.set()
+        for future in futures:
+            future.result(10)
+    for name in ("one", "two"):
+        (request,), (root,) = by_name(caught.spans, name), by_name(caught.spans, f"saga of {name}")
+        assert root.parent_id == request.span_id
+
+
 def test_two_executions_at_once_do_not_see_each_others_spans() -> None:
     seen: dict[str, set[str]] = {}
 

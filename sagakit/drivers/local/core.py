@@ -230,7 +230,7 @@ class Core:
     def _stir(self, live: Live, kin: Kin) -> list[Live]:
         """Find the children that it seeks; those with whom to go on because of it."""
         found = [live] if kin.sought else []
-        stirred = live.context.run(self._find_children, kin)
+        stirred = self._find_children(kin)
         for run in stirred:
             other = self.live.get(run.state.execution_id)
             if other is None and run.state.phase not in ACTIVE and run.kin is not None:
