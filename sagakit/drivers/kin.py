@@ -83,6 +83,13 @@ class Kin:
         assert children is not None, "no saga has begun a step"
         return children[self.run.plan.index[step]]
 
+    @staticmethod
+    def step_of(run: Run) -> str:
+        """The step that an execution does for its parent."""
+        above = first_event(run.events).parent
+        assert above is not None, "it is no part of another execution"
+        return above[1]
+
     def scenario_of(self, step: str) -> tuple[Scenario | None, float]:
         """What of the scenario concerns the saga that does this step, and since when it runs."""
         return None if self.scenario is None else self.scenario.inside(step), self.began
@@ -222,9 +229,7 @@ class Kin:
     def child_over(self, child: Kin, now: float) -> None:
         """An execution that does (or undoes) a step has ended or is stuck: record what it means."""
         run = self.run
-        above = first_event(child.run.events).parent
-        assert above is not None
-        step = above[1]
+        step = self.step_of(child.run)
         number = run.plan.index[step]
         current, ended = run.state.steps[number], child.run.state.phase
         if current is StepState.RUNNING and ended is Phase.COMPLETED:

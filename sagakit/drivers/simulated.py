@@ -208,9 +208,12 @@ class Simulation:
             for name in sought:
                 kin.attach(name, self._kept_child(kin, name), self.now)
             self.busy.append(run)
-        if telemetry.observer is not None:
-            for other in kin.stirred:
+        for other in kin.stirred:
+            if telemetry.observer is not None:
                 self._watch(other)
+            if other.kin is not None and other.kin.parent is kin:
+                step = kin.step_of(other)
+                _guard(run.saga, step, run.state.attempts[run.plan.index[step]])
         self.busy += reversed(kin.stirred)  # the first one comes out first
         kin.stirred.clear()
 
@@ -250,12 +253,7 @@ class Simulation:
 
     def guard(self, attempt: Attempt) -> None:
         """Refuse to simulate for ever."""
-        if attempt.attempt >= MAX_ATTEMPTS:
-            raise SimulationError(
-                f"saga '{attempt.run.saga.name}': step '{attempt.command.step}' failed "
-                f"{MAX_ATTEMPTS:,} times and would be retried for ever; let it succeed, or raise "
-                "TerminalError"
-            )
+        _guard(attempt.run.saga, attempt.command.step, attempt.attempt)
 
     def _ask_and_make(self, attempt: Attempt) -> None:
         """Make the attempt's call if its service's gate lets it in."""
@@ -263,6 +261,14 @@ class Simulation:
             self.gates = Gates(_Entrance(self))
         if self.gates.admits(attempt, self.now):
             self._make(attempt)
+
+
+def _guard(saga: Saga, step: str, attempt: int) -> None:
+    if attempt >= MAX_ATTEMPTS:
+        raise SimulationError(
+            f"saga '{saga.name}': step '{step}' failed {MAX_ATTEMPTS:,} times and would be retried "
+            "for ever; let it succeed, or raise TerminalError"
+        )
 
 
 def _leave(run: Run) -> None:

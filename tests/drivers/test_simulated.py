@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from sagakit import Retry, Saga, SagaError, Scenario, simulate, step
+from sagakit import Retry, Saga, SagaError, Scenario, Simulated, pivot, simulate, step, sub_saga
 from sagakit.drivers.simulated import resume
 from sagakit.errors import SimulationError
 from sagakit.journal.codec import encode_event
@@ -205,3 +205,13 @@ TREE = (("a", ()), ("b", ("a",)), ("c", ("a",)))
 def test_the_error_of_a_bad_input_names_the_saga():
     with pytest.raises(SagaError, match="saga 's': its input"):
         simulate(Saga("s", step(undo)), {1: 2})
+
+
+def test_a_saga_inside_that_always_fails_after_the_pivot_is_not_begun_for_ever() -> None:
+    def refuse() -> None:
+        raise ValueError("never")
+
+    inner = Saga("inner", step(refuse, retry=Retry(1)))
+    saga = Saga("s", pivot(Simulated("p")), sub_saga(inner, name="in"))
+    with pytest.raises(SimulationError, match="step 'in' failed 10,000 times"):
+        simulate(saga)
