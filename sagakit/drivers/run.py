@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sagakit import telemetry
 from sagakit.coordinator import (
     APPLY,
     State,
@@ -70,6 +71,7 @@ from sagakit.saga import Saga
 from sagakit.scenario import Cancellation, Scenario, Signal, inject
 from sagakit.spec import Retry
 from sagakit.steps import Happened
+from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ class Run:
         "scenario",
         "seed",
         "state",
+        "watch",
         "written",
     )
 
@@ -118,6 +121,7 @@ class Run:
         self.scenario: Scenario | None = None
         self.events: list[Event] = []
         self.written = 0  # how many events the journal has
+        self.watch: Watch | None = None  # the driver asks for it
         self.alarm: float | None = None  # of the driver, when it will ask again
         self.held: dict[Any, None] | None = None  # tickets of actions that a gate holds
         self.kin = Kin(self, began, scenario) if nested or saga.plan.nests else None
@@ -146,21 +150,29 @@ class Run:
         scenario: Scenario | None,
         parent: tuple[str, str] | None = None,
         began: float | None = None,
+        trace: str | None = None,
     ) -> Run:
         """Start an execution. ``input`` has been through ``accept_input``.
 
         Parameters:
             parent: the execution and the step that it does.
             began: when the outermost execution did; now, unless there is a parent.
+            trace: the W3C traceparent of the span within which it begins; that of the current
+                one when left out, where executions are traced.
         """
         if scenario is not None and parent is None:
             scenario.check(saga)
         saga = saga.given(input)
         began = now if began is None else began
+        observer = telemetry.observer
+        if trace is None and observer is not None:
+            trace = observer.parent()
         run = cls(saga, State(saga.plan), seed, scenario, began, parent is not None)
         version, fingerprint = saga.version, saga.fingerprint
         run.emit(
-            ExecutionStarted(saga.name, version, fingerprint, execution_id, input, now, parent)
+            ExecutionStarted(
+                saga.name, version, fingerprint, execution_id, input, now, parent, trace
+            )
         )
         return run
 

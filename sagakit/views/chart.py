@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import bisect
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagakit.views.picture import details
-from sagakit.views.svg import esc, oneline
+from sagakit.views.svg import oneline
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """A PNG picture with its words: `alt` says what it shows, `table` (header first) holds it.
+    """A PNG picture with its words: `alt` says what it shows, `table` (header first) holds it;
+    `frame()` gives that as a DataFrame.
 
     `width` is how wide it is shown, in px; the picture has more, for sharp screens.
     """
@@ -30,12 +33,17 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
         text = oneline(self.caption or self.alt)
         return f"<Chart: {text if len(text) <= 100 else text[:99] + '…'}>"
 
-    def _repr_html_(self) -> str:
-        data = base64.b64encode(self.png).decode("ascii")
-        return (
-            f'<img src="data:image/png;base64,{data}" alt="{esc(oneline(self.alt))}" '
-            f'width="{self.width}" style="max-width:100%">{details(self.table)}'
-        )
+    def _repr_png_(self) -> tuple[bytes, dict[str, object]]:
+        # as a picture and not as HTML: what matplotlib draws differs from one of its versions to
+        # the next, and nbval compares words only
+        return self.png, {"alt": oneline(self.alt), "width": self.width}
+
+    def frame(self) -> pd.DataFrame:
+        """The table that the picture draws, as text (rows × columns)."""
+        import pandas as pd
+
+        header, *rows = self.table or ((),)
+        return pd.DataFrame(rows, columns=list(header))
 
     def save(self, path: str | Path) -> Path:
         """Write the PNG to `path` and return it; OSError where it cannot be written."""
