@@ -6,7 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from sagas import sagas
 
@@ -24,6 +24,7 @@ from sagakit import (
     step,
     timer,
 )
+from sagakit.errors import SimulationError
 from sagakit.steps import Nested, Wait
 
 
@@ -165,7 +166,10 @@ def test_no_picture_or_repr_ever_raises(saga: Saga, data: st.DataObject) -> None
                 scenario = scenario.fail_compensation(item.name)
     if data.draw(st.integers(0, 3)) == 0:
         scenario = scenario.cancel(at=1)
-    execution = simulate(saga, scenario=scenario, seed=1)
+    try:
+        execution = simulate(saga, scenario=scenario, seed=1)
+    except SimulationError:
+        reject()  # a saga behind the pivot that fails however often it is begun
     assert repr(execution).startswith("<Execution of 'generated': ")
     assert " at 0x" not in repr(execution)
     assert repr(execution) == repr(simulate(saga, scenario=scenario, seed=1))
