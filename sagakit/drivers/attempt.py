@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sagakit.discretion import discreet_logger
 from sagakit.plan import Call
+from sagakit.redaction import Redaction
 from sagakit.scenario import Side
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class StepContext:
     def results(self) -> Mapping[str, Any]:
         """What each succeeded step returned, by its name: read-only, and copies."""
         if self._results is None:
-            self._results = _Copies(self._run.state.results)
+            self._results = _Copies(self._run.state.results, self._run.redaction)
         return self._results
 
     @property
@@ -66,10 +68,13 @@ class StepContext:
 
     @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
-        """A structlog logger with saga, execution, step and attempt bound."""
+        """A structlog logger with saga, execution, step and attempt bound. What the saga declares
+        sensitive does not reach its output, whatever processors are configured."""
         import structlog
 
-        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(
+        redaction = self._run.redaction
+        plain = structlog.get_logger() if redaction is None else discreet_logger(redaction)
+        logger: structlog.typing.FilteringBoundLogger = plain.bind(
             saga=self._run.saga.name,
             execution=self.execution_id,
             step=self.step,
@@ -86,8 +91,9 @@ class _Copies(Mapping[str, Any]):
     """A read-only view that copies a value when it is first looked at: what an action does to it
     must not reach other steps, which would see it in a run and not after a crash."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], redaction: Redaction | None) -> None:
         self._values = values
+        self._redaction = redaction
         self._copies: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -102,7 +108,8 @@ class _Copies(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return repr(dict(self))
+        values = dict(self)
+        return repr(values if self._redaction is None else self._redaction.clean(values))
 
 
 class Attempt(msgspec.Struct, eq=False):

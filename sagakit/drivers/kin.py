@@ -108,22 +108,28 @@ class Kin:
         given = run.input_of(step) if nest.input is None else run.ask(nest.input, step)
         if nest.each:
             if not isinstance(given, list | tuple):
-                raise TypeError(f"step '{step}' is done for each of {given!r}; give a list")
+                shown = run.withheld(given)
+                raise TypeError(f"step '{step}' is done for each of {shown!r}; give a list")
             return codec.plain(given, f"saga '{run.saga.name}': step '{step}': its items")
-        return accept_input(run.saga.child(step), given)
+        sensitive = run.redaction.names if run.redaction is not None else frozenset[str]()
+        return accept_input(run.saga.child(step), given, sensitive)
 
     def _begin(self, step: str, input: Any, now: float) -> None:
         run = self.run
         above = (run.state.execution_id, step)
         scenario, began = self.scenario_of(step)
         saga, id = run.saga.child(step), self.child_id(step)
-        self.adopt(step, run.begin(saga, input, id, now, run.seed, scenario, above, began))
+        around = run.redaction
+        child = run.begin(saga, input, id, now, run.seed, scenario, above, began, around=around)
+        self.adopt(step, child)
 
     def adopt(self, step: str, run: Run) -> Kin:
         """Take an execution for the one that does this step."""
         child = run.kinship
         child.parent = self
         self.children[step] = child
+        if self.run.redaction is not None:
+            run.confide(self.run.redaction)
         self.stirred.append(run)
         return child
 

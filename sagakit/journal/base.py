@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from sagakit import redaction
 from sagakit.events import (
     ChildResumed,
     CompensationRequested,
@@ -27,6 +28,8 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     event: str
     correlation: str
     since: float
+
+    __repr__ = redaction.repr_of
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -54,6 +57,8 @@ class Letter(msgspec.Struct, frozen=True):
     expires_at: float
     payload: Any = None
 
+    __repr__ = redaction.repr_of
+
 
 class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """What another process asks of the engine that has the journal open: to deliver a signal, or
@@ -68,6 +73,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     by: str = ""
     why: str = ""
+
+    __repr__ = redaction.repr_of
 
 
 class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):

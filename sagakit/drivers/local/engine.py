@@ -43,6 +43,9 @@ from sagakit.journal import codec
 from sagakit.journal.base import ExecutionRow, Journal, Letter, Post
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
+from sagakit.progress import Progress, Tick
+from sagakit.progress import progress as told
+from sagakit.redaction import named
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE
@@ -278,9 +281,7 @@ class Engine:
         """Whether the loop has to turn though no task shows it."""
         return bool(self._core.live) or self._parking.busy
 
-    def recover(
-        self, *sagas: Saga, progress: Callable[[int], object] | None = None
-    ) -> builtins.list[Execution]:
+    def recover(self, *sagas: Saga, progress: Progress = None) -> builtins.list[Execution]:
         """Continue every unfinished execution of these sagas (or of all known ones) that has
         something to do, until it ends or waits for the world.
 
@@ -290,7 +291,8 @@ class Engine:
         an operator reaches it.
 
         Parameters:
-            progress: called with 1 for each execution that was continued.
+            progress: called with 1 for each execution that was continued; or whether to draw a
+                bar (None: where somebody sees it, as ``sagakit.progress`` tells).
 
         Returns:
             those that were continued, as they are then; ``list(status="waiting")`` tells the
@@ -318,15 +320,16 @@ class Engine:
         try:
             now = time.time()
             self._expect(self.journal.sleeping(wanted), now)
-            for id, events in self.journal.unfinished(wanted, now):
-                if id in self._core.live:
-                    continue
-                begin = functools.partial(self._resume, id, events, watch)
-                future = self._submit(begin, until_rest=True)
-                if progress is not None:
-                    future.add_done_callback(functools.partial(_tell, progress))
-                futures.append(future)
-            concurrent.futures.wait(futures)
+            running = functools.partial(self._running, newest)
+            with told("recover", progress, total=running, unit="executions") as tick:
+                for id, events in self.journal.unfinished(wanted, now):
+                    if id in self._core.live:
+                        continue
+                    begin = functools.partial(self._resume, id, events, watch)
+                    future = self._submit(begin, until_rest=True)
+                    future.add_done_callback(functools.partial(_tell, tick))
+                    futures.append(future)
+                concurrent.futures.wait(futures)
         finally:
             del self._core.watches[builtins.id(watch)]
         failures = [error for future in futures if (error := future.exception())]
@@ -335,6 +338,10 @@ class Engine:
             failures[0].add_note(f"{len(failures)} could not be recovered, {rest} were")
             raise failures[0]
         return [future.result() for future in futures]
+
+    def _running(self, names: Iterable[str]) -> int:
+        """How many executions of these sagas are running, as the journal has them."""
+        return sum(len(self.journal.find(status="running", saga=name)) for name in names)
 
     def _expect(self, sleeping: builtins.list[tuple[str, float | None]], now: float) -> None:
         """Wake these when their time comes, those excepted whose time has come by now."""
@@ -685,7 +692,7 @@ class Engine:
                 return None
             if to is None:
                 raise UnknownExecutionError(
-                    f"no execution here waits for the event '{event}' of '{correlation}'"
+                    f"no execution here waits for the event '{event}' of '{named(correlation)}'"
                 )
             if keep is not None:
                 return self._reach(to, lambda run: self._parking.hand_over(run, event, correlation))
@@ -905,5 +912,5 @@ def _given(execution: Execution) -> Future[Execution]:
     return answer
 
 
-def _tell(progress: Callable[[int], object], _: Future[Execution]) -> None:
-    progress(1)
+def _tell(tick: Tick, _: Future[Execution]) -> None:
+    tick(1)
