@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,6 +168,8 @@ def test_piped_output_stays_empty_and_tqdm_is_not_even_loaded() -> None:
 
 def test_a_real_terminal_shows_it() -> None:
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 80))
+    os.set_blocking(ours, False)  # nothing shown is a failure, not a test that waits for ever
     code = SCRIPT.format(body="import time; time.sleep(0.3)")
     with subprocess.Popen(
         [sys.executable, "-c", code], env=_environment(), stdout=subprocess.PIPE, stderr=theirs
