@@ -1,5 +1,6 @@
 """See a saga, break it, prove it, ship it."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from sagakit.builder import SagaBuilder
@@ -32,7 +33,10 @@ from sagakit.steps import (
 )
 
 if TYPE_CHECKING:
+    from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
+    from sagakit.overview import Overview
+    from sagakit.trace_view import Trace
 
 __version__ = "0.1.0"
 
@@ -47,6 +51,7 @@ __all__ = [
     "InDoubtError",
     "InputError",
     "JournalError",
+    "Overview",
     "RateLimit",
     "Retry",
     "RetryBudget",
@@ -60,9 +65,11 @@ __all__ = [
     "Step",
     "StepContext",
     "TerminalError",
+    "Trace",
     "arun",
     "await_event",
     "choice",
+    "compare",
     "for_each",
     "pivot",
     "run",
@@ -73,10 +80,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # These bring in asyncio and sqlite3: loaded when they are first used.
-    if name in ("Engine", "arun", "run"):
-        from sagakit.drivers import local
+# Loaded when they are first used: they bring in asyncio and sqlite3, or all that draws.
+_LATER = {
+    "Engine": "sagakit.drivers.local",
+    "Overview": "sagakit.overview",
+    "Trace": "sagakit.trace_view",
+    "arun": "sagakit.drivers.local",
+    "compare": "sagakit.comparison",
+    "run": "sagakit.drivers.local",
+}
 
-        return getattr(local, name)
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'sagakit' has no attribute '{name}'")

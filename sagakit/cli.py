@@ -7,8 +7,10 @@ terminal, tab-separated text when piped, JSON with ``--json``.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -20,14 +22,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sagakit.audit_cli import audit_commands
 from sagakit.errors import SagaError
 from sagakit.redaction import MASK
+from sagakit.trace_cli import trace_command
 
 if TYPE_CHECKING:
     from sagakit.execution import Execution
-    from sagakit.journal.base import Post
+    from sagakit.journal.base import ExecutionRow, Post
     from sagakit.saga import Saga
     from sagakit.scenario import Scenario
+    from sagakit.trace import Export
 
 EXIT = {"completed": 0, "running": 0, "waiting": 0, "compensated": 2, "stuck": 3, "abandoned": 3}
 
@@ -40,6 +45,7 @@ def text(value: str) -> str:
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _journal = click.argument("journal", type=click.Path(path_type=Path))
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 _wait = click.option(
     "--wait",
     type=click.FloatRange(min=0),
@@ -98,6 +104,12 @@ def cli() -> None:
     type=text,
     help="The execution's id; with --journal, run it only once.",
 )
+@click.option(
+    "--otlp",
+    is_flag=True,
+    help="Send its trace and measures to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names "
+    "(with --real or --journal).",
+)
 @_json
 def run(
     saga: str,
@@ -109,6 +121,7 @@ def run(
     real: bool,
     journal: Path | None,
     execution_id: str | None,
+    otlp: bool,
     as_json: bool,
 ) -> None:
     """Run SAGA, a YAML file or MODULE_OR_FILE.py:NAME.
@@ -120,7 +133,11 @@ def run(
         raise SagaError("--seed is for virtual time; leave it out with --real and --journal")
     if execution_id == "":
         raise SagaError("--id is empty; give the execution an id, or leave --id out")
+    if otlp and not (real or journal is not None):
+        raise SagaError("--otlp is for real time; give --real or --journal as well")
     definition = load_saga(saga)
+    if otlp:
+        click.get_current_context().with_resource(_sent(definition.name))
     value = _read_input(input_text)
     scenario = _scenario(fails, signals, cancel, definition)
     if journal is not None:
@@ -145,6 +162,20 @@ def run(
         execution = simulate(definition, value, id=execution_id, scenario=scenario, seed=seed)
     _print_execution(execution, as_json)
     sys.exit(EXIT[execution.status])
+
+
+def _sent(saga: str) -> Export:
+    """Everything that is traced from now on goes to a collector; closing it sends what is left."""
+    try:
+        from sagakit.trace import otlp
+
+        export = otlp(service=os.environ.get("OTEL_SERVICE_NAME", saga))
+    except ImportError as error:
+        raise SagaError(
+            f"--otlp needs OpenTelemetry ({error}): pip install 'sagakit[otlp]'"
+        ) from error
+    export.make_global()
+    return export
 
 
 @cli.command()
@@ -189,25 +220,56 @@ def show(saga: str, svg: Path | None, dot: bool, yaml: bool, as_json: bool) -> N
 @_journal
 @click.option("--status", type=click.Choice(sorted(EXIT)), help="Only this status.")
 @click.option("--saga", type=text, help="Only this saga, by name.")
+@click.option("--since", type=_TIME, help="Only those that started then or later (UTC).")
+@click.option("--until", type=_TIME, help="Only those that started before then (UTC).")
+@click.option("--failed-step", type=text, help="Only those that failed at this step.")
+@click.option("--outermost", is_flag=True, help="Only those that are no part of another one.")
+@click.option("--newest", is_flag=True, help="The latest start first.")
 @click.option("--limit", type=click.IntRange(1), help="At most this many.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: every column, times in ISO 8601.")
 @_json
-def list_(
-    journal: Path, status: str | None, saga: str | None, limit: int | None, as_json: bool
-) -> None:
+def list_(journal: Path, as_csv: bool, as_json: bool, **wanted: Any) -> None:
     """List the executions in JOURNAL, in the order of their start."""
+    from sagakit.journal.base import asked
+
+    for name in ("since", "until"):
+        if wanted[name] is not None:
+            wanted[name] = wanted[name].replace(tzinfo=datetime.UTC)
     with _reading(journal) as opened:
-        rows = opened.find(status=status, saga=saga, limit=limit)
+        rows = opened.find(asked(**wanted))
     if as_json:
         _print_json(rows)
-        return
-    _table(
-        ("id", "saga", "version", "status", "started", "changed"),
-        [
-            (r.id, r.saga, r.version or "", r.status, _time(r.started_at), _time(r.changed_at))
-            for r in rows
-        ],
-        empty="no executions",
-    )
+    elif as_csv:
+        _print_csv(rows)
+    else:
+        _table(
+            ("id", "saga", "version", "status", "started", "took", "retries", "failed at"),
+            [_listed(row) for row in rows],
+            empty="no executions",
+        )
+
+
+def _listed(row: ExecutionRow) -> tuple[str, ...]:
+    took = "" if row.duration is None else f"{row.duration:.3f} s"
+    failure = "" if row.failed_step is None else f"{row.failed_step} ({row.error})"
+    version, retries = row.version or "", str(row.retries or "")
+    return row.id, row.saga, version, row.status, _time(row.started_at), took, retries, failure
+
+
+def _print_csv(rows: Sequence[ExecutionRow]) -> None:
+    import csv
+
+    import msgspec
+
+    from sagakit.journal.base import ExecutionRow
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([*ExecutionRow.__struct_fields__, "duration"])
+    for row in rows:
+        cells = msgspec.structs.asdict(row)
+        for name in ("started_at", "changed_at"):
+            cells[name] = datetime.datetime.fromtimestamp(cells[name], datetime.UTC).isoformat()
+        writer.writerow([*cells.values(), row.duration])
 
 
 @cli.command(short_help="Show one execution and its events.")
@@ -827,9 +889,11 @@ def _as_json(execution: Execution) -> dict[str, Any]:
 
 
 def _time(at: float) -> str:
-    import datetime
-
     return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+cli.add_command(trace_command(_table, _print_json))
+cli.add_command(audit_commands(_print_json))
 
 
 def main() -> None:

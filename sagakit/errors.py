@@ -144,9 +144,38 @@ class JournalFullError(JournalError):
     """No space is left on the disk."""
 
 
+class JournalKeyError(JournalError):
+    """The journal's seal has another key than the environment has."""
+
+
 class JournalReadOnlyError(JournalError):
     """The file or its folder cannot be written."""
 
 
 class JournalCorruptError(JournalError):
     """The file is truncated, damaged, or not a sagakit journal at all."""
+
+
+# -- trace files ----------------------------------------------------------------------------
+
+
+class TraceFileError(SagaError):
+    """A trace file that cannot be read, or spans that cannot be written into one.
+
+    Parameters:
+        file: the file's name.
+        place: where in it: a line and column, or a path like
+            ``resourceSpans[0].scopeSpans[0].spans[3].startTimeUnixNano``.
+        why: what is wrong there.
+        cure: what to do about it.
+    """
+
+    def __init__(self, file: str, place: str, why: str, cure: str) -> None:
+        self.file = file
+        self.place = place
+        self.why = why
+        self.cure = cure
+        super().__init__(file, place, why, cure)
+
+    def __str__(self) -> str:
+        return f"trace file '{self.file}': {self.place}: {self.why}; {self.cure}"

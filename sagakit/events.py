@@ -129,6 +129,7 @@ class ExecutionStarted(Event, frozen=True, gc=False):
     input: Any
     at: float
     parent: tuple[str, str] | None = None  # the execution and the step that it is part of
+    trace: str | None = None  # the W3C traceparent of the span within which it was begun
     redact: tuple[str, ...] = ()  # the names of sensitive payload fields, casefolded
     sensitive: bool = False
 

@@ -39,7 +39,10 @@ from sagakit.story import Part, join, read_bars, read_messages, rows, tell
 from sagakit.transitions import ACTIVE, StepState
 
 if TYPE_CHECKING:
-    from sagakit.views import Flow, FlowNode, Mermaid, Picture
+    import pandas as pd
+
+    from sagakit.spans import Span
+    from sagakit.views import Flow, FlowNode, Mermaid, Picture, Stretch
 
 
 _BEGINNINGS = (StepStarted, CompensationStarted)
@@ -295,6 +298,39 @@ class Execution:
             lines.append(f"{time}{what:<28}{step:<20}{detail}".rstrip())
         return "\n".join(lines)
 
+    # -- where the time went ----------------------------------------------------------------
+
+    @property
+    def spans(self) -> pd.DataFrame:
+        """One row for each span: of the execution, of each step, of each attempt and compensation,
+        those of the executions that do steps of it included (see ``tables.spans_frame``)."""
+        from sagakit.tables import spans_frame
+
+        return spans_frame(self.read_spans())
+
+    def read_spans(self) -> list[Span]:
+        """The spans as plain data, those of one execution in the order in which they began."""
+        from sagakit.event_spans import read_spans
+
+        inside = (span for child in self.children.values() for span in child.read_spans())
+        return [*read_spans(self.saga, self.events), *inside]
+
+    @property
+    def timings(self) -> pd.DataFrame:
+        """One row for each step that has begun: how long it was queued, ran, waited to be retried
+        and was compensated, in seconds, and its share of the critical path."""
+        from sagakit.tables import timings_frame
+        from sagakit.timings import read_timings
+
+        return timings_frame(read_timings(self.saga, self.events))
+
+    @property
+    def critical_path(self) -> tuple[Stretch, ...]:
+        """The steps that decided when the execution ended, in the order of time."""
+        from sagakit.timings import critical_path
+
+        return critical_path(self.saga, self.events)
+
     # -- pictures ---------------------------------------------------------------------------
 
     def flow(self, *, opened: int | None = 0) -> Picture:
@@ -329,7 +365,8 @@ class Execution:
         return Flow(title=self.saga.name, nodes=tuple(nodes), edges=edges, status=self.status)
 
     def timeline(self, *, inside: bool = True) -> Picture:
-        """When each attempt ran: actions above, compensations mirrored below.
+        """When each attempt ran: actions above, compensations mirrored below, along the critical
+        path.
 
         Parameters:
             inside: with the steps of the sagas that do steps of it, below these.
@@ -338,8 +375,16 @@ class Execution:
 
         parts = self._parts(inside)
         bars, marks = read_bars(self.history(inside=inside), parts)
-        steps = list(rows(parts))
-        return timeline_picture(self.saga.name, bars, marks, status=self.status, steps=steps)
+        drawn = {(bar.step, bar.side) for bar in bars}
+        path = [piece for piece in self.critical_path if (piece.step, piece.side) in drawn]
+        return timeline_picture(
+            self.saga.name,
+            bars,
+            marks,
+            status=self.status,
+            steps=list(rows(parts)),
+            critical=path,
+        )
 
     def sequence(self, *, inside: bool = True) -> Mermaid:
         """Who said what to whom, as a Mermaid sequence diagram.

@@ -6,7 +6,7 @@ tree of spans, a span has attributes, events at an instant, and links to spans e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -16,7 +16,7 @@ Status = Literal["unset", "ok", "error"]
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
 
-class SpanEvent(msgspec.Struct, frozen=True):
+class SpanEvent(msgspec.Struct, frozen=True, gc=False):
     """Something that happened at one instant of a span: ``at`` is seconds since the epoch."""
 
     name: str
@@ -24,7 +24,7 @@ class SpanEvent(msgspec.Struct, frozen=True):
     attributes: Mapping[str, Value] = {}
 
 
-class Link(msgspec.Struct, frozen=True):
+class Link(msgspec.Struct, frozen=True, gc=False):
     """Another span that this one has to do with: what a compensation undoes, for instance."""
 
     trace_id: str
@@ -32,7 +32,7 @@ class Link(msgspec.Struct, frozen=True):
     attributes: Mapping[str, Value] = {}
 
 
-class Span(msgspec.Struct, frozen=True):
+class Span(msgspec.Struct, frozen=True, gc=False):
     """One thing that took time.
 
     Parameters:
@@ -60,3 +60,20 @@ class Span(msgspec.Struct, frozen=True):
     def duration(self) -> float | None:
         """Seconds; None while it runs."""
         return None if self.end is None else self.end - self.start
+
+
+def in_a_circle(spans: Iterable[Span]) -> Span | None:
+    """A span whose parents lead back to it, if there is one."""
+    known = {(span.trace_id, span.span_id): span for span in spans}
+    safe: set[tuple[str, str]] = set()
+    for key, span in known.items():
+        trail: dict[tuple[str, str], Span] = {}
+        at: Span | None = span
+        while at is not None and key not in safe:
+            if key in trail:
+                return at
+            trail[key] = at
+            key = (at.trace_id, at.parent_id or "")
+            at = known.get(key)
+        safe.update(trail)
+    return None

@@ -161,6 +161,8 @@ OUTPUTS: dict[str, Callable[[Execution], str]] = {
     "flow": lambda e: str(e.flow(opened=None)._repr_html_()) + e.flow(opened=None).svg,
     "timeline": lambda e: str(e.timeline()._repr_html_()) + e.timeline().svg,
     "sequence": lambda e: str(e.sequence()),
+    "spans": _each(lambda e: e.spans.to_csv() + e.spans.to_html() + repr(e.spans)),
+    "timings": _each(lambda e: e.timings.to_csv() + repr(e.critical_path)),
     "saga": lambda e: f"{e.saga!r} {e.saga._repr_html_()} {e.saga.to_graphviz().source}",
     "difference": lambda e: repr(Saga.diff(e.saga, e.saga)) + repr(
         Saga.diff(Saga(e.saga.name, step(echo)), e.saga).allows(e)
@@ -177,6 +179,8 @@ JOURNAL_OUTPUTS: dict[str, list[str]] = {
     "inspect inside json": ["inspect", "{journal}", "{id}/inside", "--json"],
     "list": ["list", "{journal}"],
     "list json": ["list", "{journal}", "--json"],
+    "audit": ["audit", "export", "{journal}"],
+    "audit json": ["audit", "export", "{journal}", "--jsonl"],
     "doctor": ["doctor", "{journal}"],
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -68,18 +69,21 @@ class StepContext:
 
     @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
-        """A structlog logger with saga, execution, step and attempt bound. What the saga declares
-        sensitive does not reach its output, whatever processors are configured."""
+        """A structlog logger with saga, execution, step and attempt bound; and ``trace_id`` and
+        ``span_id``, where the execution is traced. What the saga declares sensitive does not
+        reach its output, whatever processors are configured."""
         import structlog
 
-        redaction = self._run.redaction
-        plain = structlog.get_logger() if redaction is None else discreet_logger(redaction)
+        run = self._run
+        traced = {} if run.watch is None else run.watch.ids(self.step, self.side, self.attempt)
+        plain = structlog.get_logger() if run.redaction is None else discreet_logger(run.redaction)
         logger: structlog.typing.FilteringBoundLogger = plain.bind(
             saga=self._run.saga.name,
             execution=self.execution_id,
             step=self.step,
             side=self.side,
             attempt=self.attempt,
+            **traced,
         )
         return logger
 
@@ -130,7 +134,16 @@ class Attempt(msgspec.Struct, eq=False):
 
     def invoke(self) -> Any:
         """Make the call; the value may be an awaitable."""
+        if self.run.watch is not None:
+            return self.run.watch.call(self, self.side, self.attempt, self._function())
         call = self.call
         if call.takes_context:
             return call.function(StepContext(self.run, self.command.step, self.side, self.attempt))
         return call.function()
+
+    def _function(self) -> Callable[[], Any]:
+        call = self.call
+        if not call.takes_context:
+            return call.function
+        told = StepContext(self.run, self.command.step, self.side, self.attempt)
+        return functools.partial(call.function, told)

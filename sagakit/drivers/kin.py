@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagakit.coordinator import action_failed, why_not_cancel
 from sagakit.drivers.inputs import accept_input
+from sagakit.event_spans import attempt_id, is_sampled, trace_id, trace_parent
 from sagakit.events import (
     CancellationRequested,
     ChildResumed,
@@ -119,8 +120,16 @@ class Kin:
         above = (run.state.execution_id, step)
         scenario, began = self.scenario_of(step)
         saga, id = run.saga.child(step), self.child_id(step)
+        attempt = run.state.attempts[run.plan.index[step]]
+        started = first_event(run.events)
+        trace = trace_id(started)
+        span = attempt_id(trace, f"{run.state.execution_id}/{step}/action", attempt)
+        sampled = is_sampled(started) if run.watch is None else run.watch.sampled
+        within = trace_parent(trace, span, sampled)
         around = run.redaction
-        child = run.begin(saga, input, id, now, run.seed, scenario, above, began, around=around)
+        child = run.begin(
+            saga, input, id, now, run.seed, scenario, above, began, within, around=around
+        )
         self.adopt(step, child)
 
     def adopt(self, step: str, run: Run) -> Kin:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sagakit import telemetry
 from sagakit.coordinator import (
     APPLY,
     State,
@@ -73,6 +74,7 @@ from sagakit.saga import Saga
 from sagakit.scenario import Cancellation, Scenario, Signal, inject
 from sagakit.spec import Retry
 from sagakit.steps import Happened
+from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ class Run:
         "scenario",
         "seed",
         "state",
+        "watch",
         "written",
     )
 
@@ -123,6 +126,7 @@ class Run:
         self.events: list[Event] = []
         self.written = 0  # how many events the journal has
         self.redaction: Redaction | None = None  # most sagas have no sensitive fields
+        self.watch: Watch | None = None  # the driver asks for it
         self.alarm: float | None = None  # of the driver, when it will ask again
         self.held: dict[Any, None] | None = None  # tickets of actions that a gate holds
         self.kin = Kin(self, began, scenario) if nested or saga.plan.nests else None
@@ -151,6 +155,7 @@ class Run:
         scenario: Scenario | None,
         parent: tuple[str, str] | None = None,
         began: float | None = None,
+        trace: str | None = None,
         around: Redaction | None = None,
     ) -> Run:
         """Start an execution. ``input`` has been through ``accept_input``.
@@ -158,12 +163,17 @@ class Run:
         Parameters:
             parent: the execution and the step that it does.
             began: when the outermost execution did; now, unless there is a parent.
+            trace: the W3C traceparent of the span within which it begins; that of the current
+                one when left out, where executions are traced.
             around: what is sensitive in the execution whose step this one does.
         """
         if scenario is not None and parent is None:
             scenario.check(saga)
         saga = saga.given(input)
         began = now if began is None else began
+        observer = telemetry.observer
+        if trace is None and observer is not None:
+            trace = observer.parent()
         run = cls(saga, State(saga.plan), seed, scenario, began, parent is not None)
         version, fingerprint = saga.version, saga.fingerprint
         redact: tuple[str, ...] = ()
@@ -172,7 +182,15 @@ class Run:
             redact = tuple(sorted(run.redaction.names))
         run.emit(
             ExecutionStarted(
-                saga.name, version, fingerprint, execution_id, input, now, parent, redact=redact
+                saga.name,
+                version,
+                fingerprint,
+                execution_id,
+                input,
+                now,
+                parent,
+                trace,
+                redact,
             )
         )
         return run

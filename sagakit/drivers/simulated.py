@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from sagakit import telemetry
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates, Ticket
 from sagakit.drivers.inputs import accept_input
@@ -124,6 +125,17 @@ class Simulation:
 
     def finish(self) -> Execution:
         run = self.run
+        if telemetry.observer is not None:
+            self._watch(run)
+        try:
+            self._finish()
+        finally:
+            if run.watch is not None:
+                _leave(run)
+        return run.execution()
+
+    def _finish(self) -> None:
+        run = self.run
         self._advance(run)
         if self.busy or run.state.phase in ACTIVE:
             self.pump()
@@ -136,7 +148,10 @@ class Simulation:
                 finish_on_loop(self)
             else:
                 assert run.state.phase not in ACTIVE or run.resting, "nothing is under way or due"
-        return run.execution()
+
+    def _watch(self, run: Run) -> None:
+        if run.watch is None:
+            run.watch = telemetry.watch(run, lambda: self.now)
 
     def pump(self) -> None:
         """Carry out every command that can be carried out now."""
@@ -152,9 +167,14 @@ class Simulation:
     def _advance(self, run: Run) -> None:
         take_up_all = run.take_up_all
         make = self._make if run.plan.guards is None else self._ask_and_make
+        watch = run.watch
         while attempts := take_up_all(self.now):
+            if watch is not None:
+                watch.follow(run, len(run.events))
             for attempt in attempts:
                 make(attempt)
+        if watch is not None:
+            watch.follow(run, len(run.events))
         if run.kin is not None:
             self._stir(run, run.kin)
         if run.state.phase in ACTIVE:
@@ -188,6 +208,9 @@ class Simulation:
             for name in sought:
                 kin.attach(name, self._kept_child(kin, name), self.now)
             self.busy.append(run)
+        if telemetry.observer is not None:
+            for other in kin.stirred:
+                self._watch(other)
         self.busy += reversed(kin.stirred)  # the first one comes out first
         kin.stirred.clear()
 
@@ -211,7 +234,10 @@ class Simulation:
             self.hand_over(attempt)
             return
         try:
-            value = attempt.invoke() if call.takes_context else call.function()
+            if call.takes_context or attempt.run.watch is not None:
+                value = attempt.invoke()
+            else:  # the usual case, one call shorter
+                value = call.function()
         except Exception as error:  # noqa: BLE001  the user's code may raise anything
             self.guard(attempt)
             attempt.run.raised(attempt, error, self.now)
@@ -237,6 +263,15 @@ class Simulation:
             self.gates = Gates(_Entrance(self))
         if self.gates.admits(attempt, self.now):
             self._make(attempt)
+
+
+def _leave(run: Run) -> None:
+    """Nobody works on it any more, nor on those that do steps of it."""
+    if run.watch is not None:
+        run.watch.leave()
+    if run.kin is not None:
+        for child in run.kin.children.values():
+            _leave(child.run)
 
 
 class _Entrance:

@@ -8,6 +8,7 @@ takes real time, and only while no timer is set.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import selectors
 import threading
@@ -175,7 +176,9 @@ def _away_from_running_loops(work: Callable[[], None]) -> None:
         except BaseException as error:  # noqa: BLE001  it is raised again in the caller's thread
             failure.append(error)
 
-    thread = threading.Thread(target=guarded, name="sagakit-virtual-time", daemon=True)
+    within = contextvars.copy_context().run
+    thread = threading.Thread(target=within, args=(guarded,), name="sagakit-virtual-time")
+    thread.daemon = True
     thread.start()
     thread.join()
     if failure:

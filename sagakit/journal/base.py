@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Protocol, TypedDict
 
 import msgspec
 
 from sagakit import redaction
-from sagakit.events import (
-    ChildResumed,
-    CompensationRequested,
-    Event,
-    ExecutionCompensated,
-    ExecutionCompleted,
-    ExecutionResolved,
-    ExecutionStuck,
-)
+from sagakit.events import Event
+from sagakit.journal.summary import Summary
 
 # (execution id, number of the first event, events), for one or many executions
 Batch = Sequence[tuple[str, int, Sequence[Event]]]
@@ -77,9 +71,16 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     __repr__ = redaction.repr_of
 
 
-class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
+class ExecutionRow(msgspec.Struct, frozen=True):
     """One execution in a listing. Times are seconds since the epoch; version and fingerprint are
-    those it is pinned to now."""
+    those it is pinned to now.
+
+    Parameters:
+        parent: the id of the execution that this one does a step of.
+        failed_step, error: the step that failed for good or stayed in doubt, and the class of
+            what it raised; None without one.
+        attempts, retries, compensated: see ``Summary``.
+    """
 
     id: str
     saga: str
@@ -88,6 +89,105 @@ class ExecutionRow(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     started_at: float
     changed_at: float
+    parent: str | None = None
+    failed_step: str | None = None
+    error: str | None = None
+    attempts: int = 0
+    retries: int = 0
+    compensated: int = 0
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from its start to its end; None while it has not ended."""
+        under_way = self.status in ("running", "waiting")
+        return None if under_way else self.changed_at - self.started_at
+
+    def updated(self, summary: Summary) -> ExecutionRow:
+        """With what has happened since it was written; its status stays."""
+        said = {name: getattr(summary, name) for name in _COUNTED}
+        return msgspec.structs.replace(self, **said)
+
+
+_COUNTED = ("failed_step", "error", "attempts", "retries", "compensated")
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which executions are listed, and in which order.
+
+    Parameters:
+        since, until: the start lies in this interval (seconds since the epoch; until: before it).
+        failed_step: the step that failed for good or stayed in doubt.
+        outermost: only those that do no step of another one.
+        newest: the latest start first, instead of the earliest.
+        limit: at most so many.
+    """
+
+    status: str | None = None
+    saga: str | None = None
+    since: float | None = None
+    until: float | None = None
+    failed_step: str | None = None
+    outermost: bool = False
+    newest: bool = False
+    limit: int | None = None
+
+    def sql(self) -> tuple[str, dict[str, Any]]:
+        """The clauses for the table of executions, and their values. What it says of running ones
+        is not quite up to date: ask ``holds`` once it is."""
+        clauses = [
+            clause for name, clause in _CLAUSES.items() if getattr(self, name) not in (None, False)
+        ]
+        where = f"WHERE {' AND '.join(clauses)} " if clauses else ""
+        order = f"ORDER BY no{' DESC' if self.newest else ''} LIMIT :most"
+        most = -1 if self.limit is None or self.failed_step is not None else self.limit
+        return where + order, {**msgspec.structs.asdict(self), "most": most}
+
+    def holds(self, row: ExecutionRow) -> bool:
+        """Whether a row is one of those wanted."""
+        return (
+            self.status in (None, row.status)
+            and self.saga in (None, row.saga)
+            and (self.since is None or row.started_at >= self.since)
+            and (self.until is None or row.started_at < self.until)
+            and self.failed_step in (None, row.failed_step)
+            and not (self.outermost and row.parent is not None)
+        )
+
+
+_CLAUSES = {
+    "status": "status = :status",
+    "saga": "saga = :saga",
+    "since": "started_at >= :since",
+    "until": "started_at < :until",
+    "failed_step": "(failed_step = :failed_step OR status = 'running')",
+    "outermost": "parent IS NULL",
+}
+ALL = Filter()
+
+
+class Wanted(TypedDict, total=False):
+    """Which executions are wanted; see ``Filter``. A time is a ``datetime`` (without a zone: the
+    local one) or in seconds since the epoch."""
+
+    status: str | None
+    saga: str | None
+    since: datetime | float | None
+    until: datetime | float | None
+    failed_step: str | None
+    outermost: bool
+    newest: bool
+    limit: int | None
+
+
+def asked(
+    *, since: datetime | float | None = None, until: datetime | float | None = None, **others: Any
+) -> Filter:
+    """The filter for what somebody asks for."""
+    return Filter(since=_seconds(since), until=_seconds(until), **others)
+
+
+def _seconds(time: datetime | float | None) -> float | None:
+    return time.timestamp() if isinstance(time, datetime) else time
 
 
 class Journal(Protocol):
@@ -119,14 +219,8 @@ class Journal(Protocol):
     def read(self, execution_id: str) -> list[Event]:
         """All events of one execution, in order; UnknownExecutionError if there is none."""
 
-    def find(
-        self,
-        *,
-        status: str | None = None,
-        saga: str | None = None,
-        limit: int | None = None,
-    ) -> list[ExecutionRow]:
-        """Executions in the order of their start, filtered."""
+    def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
+        """Those executions that are wanted, in the order of their start."""
 
     def counts(self) -> dict[str, int]:
         """How many executions have each status."""
@@ -177,21 +271,3 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Release the journal. Closing twice is allowed."""
-
-
-_STATUS: dict[type[Event], str] = {
-    ExecutionCompleted: "completed",
-    ExecutionCompensated: "compensated",
-    ExecutionStuck: "stuck",
-    ExecutionResolved: "running",
-    CompensationRequested: "running",
-    ChildResumed: "running",
-}
-
-
-def status_after(event: Event) -> str | None:
-    """The status an event puts its execution in; None when it changes none."""
-    status = _STATUS.get(type(event))
-    if type(event) is ExecutionResolved and event.resolution == "abandon":
-        return "abandoned"
-    return status

@@ -7,9 +7,12 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from sagakit.errors import JournalError, UnknownExecutionError
-from sagakit.events import Event, ExecutionMigrated, ExecutionStarted, SignalReceived
-from sagakit.journal.base import Batch, ExecutionRow, Letter, Post, Rest, Wait, status_after
+from sagakit.events import Event, ExecutionStarted, SignalReceived
+from sagakit.journal.base import ALL, Batch, ExecutionRow, Filter, Letter, Post, Rest, Wait
+from sagakit.journal.summary import summarise
 
 
 class MemoryJournal:
@@ -80,17 +83,11 @@ class MemoryJournal:
             except KeyError:
                 raise UnknownExecutionError(f"no execution has the id '{execution_id}'") from None
 
-    def find(
-        self,
-        *,
-        status: str | None = None,
-        saga: str | None = None,
-        limit: int | None = None,
-    ) -> list[ExecutionRow]:
+    def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
         with self._lock:
             rows = [_row(events, id in self._rests) for id, events in self._events.items()]
-        kept = [row for row in rows if status in (None, row.status) and saga in (None, row.saga)]
-        return kept[:limit]
+        kept = [row for row in rows if wanted.holds(row)]
+        return (kept[::-1] if wanted.newest else kept)[: wanted.limit]
 
     def counts(self) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -120,7 +117,7 @@ class MemoryJournal:
 
     def sleeping(self, fingerprints: Iterable[str]) -> list[tuple[str, float | None]]:
         wanted = set(fingerprints)
-        rows = [row for row in self.find(status="waiting") if row.fingerprint in wanted]
+        rows = [row for row in self.find(Filter(status="waiting")) if row.fingerprint in wanted]
         return [(row.id, rest.wake_at) for row in rows if (rest := self._rests.get(row.id))]
 
     def waits(self) -> bool:
@@ -192,22 +189,7 @@ class MemoryJournal:
 def _row(events: list[Event], rests: bool) -> ExecutionRow:
     first = events[0]
     assert isinstance(first, ExecutionStarted)
-    status, changed_at = "running", first.at
-    pinned: ExecutionStarted | ExecutionMigrated = first
-    for event in events:
-        if isinstance(event, ExecutionMigrated):
-            pinned = event
-        after = status_after(event)
-        if after is not None:
-            status, changed_at = after, event.at  # type: ignore[attr-defined]
-    if rests and status == "running":
-        status, changed_at = "waiting", events[-1].at  # type: ignore[attr-defined]
-    return ExecutionRow(
-        id=first.execution_id,
-        saga=first.saga,
-        version=pinned.version,
-        fingerprint=pinned.fingerprint,
-        status=status,
-        started_at=first.at,
-        changed_at=changed_at,
-    )
+    summary = summarise(events)
+    if rests and summary.status == "running":
+        summary.status, summary.changed_at = "waiting", events[-1].at  # type: ignore[attr-defined]
+    return ExecutionRow(id=first.execution_id, **msgspec.structs.asdict(summary))

@@ -8,6 +8,7 @@ process, however it dies. Readers need no lock.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sqlite3
@@ -15,7 +16,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,32 +26,28 @@ from sagakit.errors import (
     JournalCorruptError,
     JournalError,
     JournalFullError,
+    JournalKeyError,
     JournalReadOnlyError,
     UnknownExecutionError,
 )
-from sagakit.events import (
-    CancellationRequested,
-    Event,
-    ExecutionMigrated,
-    ExecutionStarted,
-    SignalReceived,
-)
+from sagakit.events import Event, ExecutionStarted
 from sagakit.journal import mail
-from sagakit.journal.base import Batch, ExecutionRow, Letter, Post, Rest, status_after
-from sagakit.journal.codec import decode_event, encode_event
+from sagakit.journal.base import ALL, Batch, ExecutionRow, Filter, Letter, Post, Rest
+from sagakit.journal.chain import START, VARIABLE, key_id, secret
+from sagakit.journal.codec import decode_event
+from sagakit.journal.rows import INSERT_EXECUTION, SEQ_BITS, UPDATE_EXECUTION, Ledger, Rows
+from sagakit.journal.summary import Summary, summarise
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-# An event's key is its execution's number and its own in one integer: SQLite appends to a table
-# with such a key by writing one page, to one with a key of two columns by writing up to four.
-_SEQ_BITS = 24
-
 _CHUNK = 500  # executions read at once
 _ROWS = 32  # inserted at once: each statement gives up the interpreter's lock once
 _INSERT_ROWS = [
-    "INSERT INTO events VALUES " + ", ".join(["(?, ?)"] * count) for count in range(_ROWS + 1)
+    "INSERT INTO events VALUES " + ", ".join(["(?, ?, ?, ?)"] * count) for count in range(_ROWS + 1)
 ]
+
+_LISTED = ", ".join(ExecutionRow.__struct_fields__)
 
 APPLICATION_ID = 0x53414741  # "SAGA", in the file's header: tells our files from others
 
@@ -64,38 +60,23 @@ MIGRATIONS = (
     CREATE TABLE executions (
         no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, saga TEXT NOT NULL, version TEXT,
         fingerprint TEXT NOT NULL, status TEXT NOT NULL,
-        started_at REAL NOT NULL, changed_at REAL NOT NULL, wake_at REAL
+        started_at REAL NOT NULL, changed_at REAL NOT NULL, parent TEXT, failed_step TEXT,
+        error TEXT, attempts INTEGER NOT NULL, retries INTEGER NOT NULL,
+        compensated INTEGER NOT NULL, wake_at REAL, ord INTEGER NOT NULL, mark BLOB NOT NULL
     );
     CREATE INDEX running ON executions (no) WHERE status = 'running';
     CREATE INDEX waiting ON executions (no) WHERE status = 'waiting';
     CREATE TABLE events (
-        key INTEGER PRIMARY KEY, body BLOB NOT NULL,
+        key INTEGER PRIMARY KEY, body BLOB NOT NULL, ord INTEGER NOT NULL, mark BLOB NOT NULL,
         execution INTEGER AS (key >> 24), seq INTEGER AS (key & 16777215)
+    );
+    CREATE TABLE seal (
+        one INTEGER PRIMARY KEY CHECK (one = 1), key_id TEXT NOT NULL,
+        ord INTEGER NOT NULL, mark BLOB NOT NULL
     );
     {mail.SCHEMA}
     """,
 )
-
-
-@dataclass(slots=True)
-class _Rows:
-    """What a batch writes."""
-
-    started: list[tuple[Any, ...]] = field(default_factory=list)  # rows of new executions
-    changed: list[tuple[str, float, int]] = field(default_factory=list)  # status, time, number
-    cells: list[Any] = field(default_factory=list)  # of the events, one after another
-    ended: list[str] = field(default_factory=list)  # ids
-    moved: list[tuple[str | None, str, int]] = field(default_factory=list)  # migrated, whereto
-    received: list[mail.Received] = field(default_factory=list)
-    # status, time to wake, time of change and number of those that wait, or wait no more
-    moods: list[tuple[str, float | None, float, int]] = field(default_factory=list)
-    forgotten: list[tuple[int]] = field(default_factory=list)  # whose waits are written anew
-    waits: list[tuple[str, str, float, int]] = field(default_factory=list)
-
-    @property
-    def plain(self) -> bool:
-        """Nothing but events."""
-        return not (self.started or self.changed or self.moved or self.moods or self.received)
 
 
 class SqliteJournal:
@@ -123,9 +104,9 @@ class SqliteJournal:
         self.read_only = read_only
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
-        self._numbers: dict[str, int] = {}  # the row numbers of executions being written
         self._seen = -1  # which version of the file was looked at for requests
         self._file_lock = None if read_only else _acquire(self.path)
+        self._ledger: Ledger | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         try:
@@ -172,9 +153,38 @@ class SqliteJournal:
                 f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; {script}"
                 f"PRAGMA user_version={number}; COMMIT;"
             )
-        self._next: int = writer.execute(
-            "SELECT coalesce(max(no), 0) + 1 FROM executions"
-        ).fetchone()[0]
+        self._ledger = self._open_ledger(writer)
+
+    def _open_ledger(self, writer: sqlite3.Connection) -> Ledger:
+        """What the file says of the state in which it was left.
+
+        Every execution's row is sealed when its status changes, so records beyond the last of
+        these seals belong to executions that are running.
+        """
+        key = secret()
+        known = writer.execute("SELECT key_id FROM seal").fetchone()
+        if known is None:
+            writer.execute("INSERT INTO seal VALUES (1, ?, 0, ?)", (key_id(key), START))
+        elif known[0] != key_id(key):
+            raise JournalKeyError(_other_key(self.path, known[0], key))
+        (number,) = writer.execute("SELECT coalesce(max(no), 0) + 1 FROM executions").fetchone()
+        seals = writer.execute("SELECT ord, mark FROM executions ORDER BY ord DESC LIMIT 1")
+        tails = writer.execute(
+            "SELECT events.ord, events.mark FROM executions CROSS JOIN events ON key = (SELECT"
+            " max(key) FROM events WHERE key < (no + 1) << 24) WHERE status = 'running'"
+        )
+        ord, mark = max([(0, START), *seals, *tails])
+        return Ledger(number, ord, mark, key, self._find_summary)
+
+    def _find_summary(self, execution_id: str) -> tuple[int, Summary]:
+        summary = summarise(self.read(execution_id))
+        with self.reading() as reader:
+            number, status, changed_at = reader.execute(
+                "SELECT no, status, changed_at FROM executions WHERE id = ?", (execution_id,)
+            ).fetchone()
+        if status == "waiting":  # which the events alone do not tell
+            summary.status, summary.changed_at = status, changed_at
+        return number, summary
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         mark = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -205,82 +215,23 @@ class SqliteJournal:
             return
         with self._write_lock:
             writer = self._ready()
-            fresh: list[str] = []
+            ledger = self._ledger
+            assert ledger is not None, "it is open for writing"
             try:
-                rows = self._rows(batch, fresh)
-                if rests:
-                    self._moods(rows, batch, rests)
-                if len(rows.cells) <= 2 * _ROWS and rows.plain:
+                rows = ledger.rows(batch, rests or {})
+                if len(rows.cells) <= 4 * _ROWS and rows.plain:
                     # A statement is a transaction of its own, and two calls less.
-                    writer.execute(_INSERT_ROWS[len(rows.cells) // 2], rows.cells)
+                    writer.execute(_INSERT_ROWS[len(rows.cells) // 4], rows.cells)
                 else:
                     if rows.started:
                         self._check_place()
                     _insert(writer, rows)
             except BaseException as error:
-                for execution_id in fresh:
-                    self._numbers.pop(execution_id, None)
+                ledger.forget(batch)
                 if isinstance(error, sqlite3.Error):
                     raise _explain(self.path, error) from error
                 raise
-            self._next += len(fresh)
-            for execution_id in rows.ended:
-                self._numbers.pop(execution_id, None)
-
-    def _rows(self, batch: Batch, fresh: list[str]) -> _Rows:
-        """What to write. Notes in ``fresh`` which executions are new."""
-        rows = _Rows()
-        cells = rows.cells
-        for execution_id, first, events in batch:
-            if first:
-                number = self._number(execution_id)
-            else:
-                head = events[0]
-                assert isinstance(head, ExecutionStarted)
-                number = self._next + len(fresh)
-                self._numbers[execution_id] = number
-                fresh.append(execution_id)
-                which = head.saga, head.version, head.fingerprint
-                rows.started.append((number, execution_id, *which, head.at, head.at))
-            if first + len(events) > 1 << _SEQ_BITS:
-                raise JournalError(
-                    f"execution '{execution_id}' has more events than a journal numbers, "
-                    f"{1 << _SEQ_BITS:,}; begin another one"
-                )
-            for key, event in enumerate(events, (number << _SEQ_BITS) + first):
-                cells += (key, encode_event(event))
-                status = status_after(event)
-                if status is not None:
-                    rows.changed.append((status, event.at, number))  # type: ignore[attr-defined]
-                    if status != "running":
-                        rows.ended.append(execution_id)
-                elif type(event) is ExecutionMigrated:
-                    rows.moved.append((event.version, event.fingerprint, number))
-                elif type(event) is SignalReceived or type(event) is CancellationRequested:
-                    rows.received.append((execution_id, event))
-        return rows
-
-    def _moods(self, rows: _Rows, batch: Batch, rests: Mapping[str, Rest | None]) -> None:
-        """What executions wait for from now on."""
-        last: dict[str, Any] = {execution_id: events[-1] for execution_id, _, events in batch}
-        for execution_id, rest in rests.items():
-            number = self._number(execution_id)
-            at = last[execution_id].at
-            if rest is None or not rest.resting:
-                rows.moods.append(("running", None, at, number))
-            else:
-                rows.moods.append(("waiting", rest.wake_at, at, number))
-                rows.ended.append(execution_id)  # for now: its number is looked up when it goes on
-            if rest is None or rest.waits is not None:
-                rows.forgotten.append((number,))
-                for wait in () if rest is None else rest.waits or ():
-                    rows.waits.append((wait.event, wait.correlation, wait.since, number))
-
-    def _number(self, execution_id: str) -> int:
-        number = self._numbers.get(execution_id)
-        if number is None:
-            number = self._numbers[execution_id] = self._lookup(execution_id)
-        return number
+            ledger.keep(rows)
 
     def _ready(self) -> sqlite3.Connection:
         """The connection that writes."""
@@ -303,14 +254,15 @@ class SqliteJournal:
     # -- reading ----------------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection that reads, for one reader at a time; its errors become ours."""
         with self._read_lock, self._errors():
             if self._reader is None:
                 raise JournalError(f"journal '{self.path}' is closed")
             yield self._reader
 
     def _lookup(self, execution_id: str) -> int:
-        with self._reading() as reader:
+        with self.reading() as reader:
             row = reader.execute(
                 "SELECT no FROM executions WHERE id = ?", (execution_id,)
             ).fetchone()
@@ -321,7 +273,7 @@ class SqliteJournal:
         return int(row[0])
 
     def definition(self, fingerprint: str) -> tuple[str | None, Any]:
-        with self._reading() as reader:
+        with self.reading() as reader:
             version, shape = reader.execute(
                 "SELECT version, shape FROM definitions WHERE fingerprint = ?", (fingerprint,)
             ).fetchone()
@@ -329,10 +281,10 @@ class SqliteJournal:
 
     def read(self, execution_id: str) -> list[Event]:
         number = self._lookup(execution_id)
-        with self._reading() as reader:
+        with self.reading() as reader:
             rows = reader.execute(
                 "SELECT seq, body FROM events WHERE key BETWEEN ? AND ? ORDER BY key",
-                (number << _SEQ_BITS, ((number + 1) << _SEQ_BITS) - 1),
+                (number << SEQ_BITS, ((number + 1) << SEQ_BITS) - 1),
             ).fetchall()
         return self._events(execution_id, rows)
 
@@ -355,32 +307,27 @@ class SqliteJournal:
             )
         return events
 
-    def find(
-        self,
-        *,
-        status: str | None = None,
-        saga: str | None = None,
-        limit: int | None = None,
-    ) -> list[ExecutionRow]:
-        with self._reading() as reader:
-            rows = reader.execute(
-                "SELECT id, saga, version, fingerprint, status, started_at, changed_at"
-                " FROM executions WHERE (:status IS NULL OR status = :status)"
-                " AND (:saga IS NULL OR saga = :saga) ORDER BY no LIMIT :limit",
-                {"status": status, "saga": saga, "limit": -1 if limit is None else limit},
-            ).fetchall()
-        names = ExecutionRow.__struct_fields__
-        return [ExecutionRow(**dict(zip(names, row, strict=True))) for row in rows]
+    def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
+        where, values = wanted.sql()
+        query = f"SELECT no, {_LISTED} FROM executions {where}"
+        with self.reading() as reader:
+            cells = reader.execute(query, values).fetchall()
+        rows = {row[1]: ExecutionRow(*row[1:]) for row in cells}
+        running = [(row[0], row[1]) for row in cells if rows[row[1]].status == "running"]
+        for id, events in self._read_all(running):
+            if events is not None:  # what was written of it is as old as its status
+                rows[id] = rows[id].updated(summarise(events))
+        return [row for row in rows.values() if wanted.holds(row)][: wanted.limit]
 
     def counts(self) -> dict[str, int]:
-        with self._reading() as reader:
+        with self.reading() as reader:
             rows = reader.execute("SELECT status, count(*) FROM executions GROUP BY status")
             return dict(rows.fetchall())
 
     def unfinished(
         self, fingerprints: Iterable[str], at: float
     ) -> Iterator[tuple[str, list[Event] | None]]:
-        with self._reading() as reader:
+        with self.reading() as reader:
             found = reader.execute(
                 "WITH known AS (SELECT value FROM json_each(:those))"
                 " SELECT no, id FROM executions WHERE status = 'running'"
@@ -394,7 +341,7 @@ class SqliteJournal:
         yield from self._read_all(found)
 
     def sleeping(self, fingerprints: Iterable[str]) -> list[tuple[str, float | None]]:
-        with self._reading() as reader:
+        with self.reading() as reader:
             return reader.execute(
                 "SELECT id, wake_at FROM executions WHERE status = 'waiting'"
                 " AND fingerprint IN (SELECT value FROM json_each(?))",
@@ -402,12 +349,12 @@ class SqliteJournal:
             ).fetchall()
 
     def waits(self) -> bool:
-        with self._reading() as reader:
+        with self.reading() as reader:
             found = reader.execute("SELECT 1 FROM executions WHERE status = 'waiting' LIMIT 1")
             return found.fetchone() is not None
 
     def due(self, ids: Iterable[str], at: float) -> Iterator[tuple[str, list[Event] | None]]:
-        with self._reading() as reader:
+        with self.reading() as reader:
             found = reader.execute(
                 "SELECT no, executions.id FROM json_each(?) CROSS JOIN executions"
                 " ON executions.id = value"
@@ -422,7 +369,7 @@ class SqliteJournal:
         for first in range(0, len(rows), _CHUNK):
             chunk = rows[first : first + _CHUNK]
             events: dict[int, list[tuple[int, bytes]]] = {number: [] for number, _ in chunk}
-            with self._reading() as reader:
+            with self.reading() as reader:
                 for number, seq, body in reader.execute(
                     "SELECT execution, seq, body FROM json_each(?) CROSS JOIN events"
                     " ON events.key BETWEEN value << 24 AND (value << 24) + 16777215",
@@ -440,7 +387,7 @@ class SqliteJournal:
     def strangers(
         self, sagas: Iterable[str], fingerprints: Iterable[str]
     ) -> Iterator[tuple[str, str, str]]:
-        with self._reading() as reader:
+        with self.reading() as reader:
             rows = reader.execute(
                 "SELECT min(id), saga, fingerprint FROM executions"
                 " WHERE (status = 'running' OR status = 'waiting')"
@@ -452,7 +399,7 @@ class SqliteJournal:
 
     def verify(self) -> list[str]:
         """What SQLite's own integrity check finds wrong with the file; empty when sound."""
-        with self._reading() as reader:
+        with self.reading() as reader:
             rows = reader.execute("PRAGMA integrity_check").fetchall()
         return [str(row[0]) for row in rows if row[0] != "ok"]
 
@@ -462,7 +409,7 @@ class SqliteJournal:
         place = (-math.inf, 0)
         most = 1  # the first is nearly always the one
         while True:
-            with self._reading() as reader:
+            with self.reading() as reader:
                 found = list(mail.awaiting(reader, event, correlation, place, most))
             for since, id, fingerprint, number in found:
                 place = (since, number)
@@ -476,7 +423,7 @@ class SqliteJournal:
             return mail.keep(self._ready(), letter)
 
     def letters(self, event: str, correlation: str, at: float) -> list[Letter]:
-        with self._reading() as reader:
+        with self.reading() as reader:
             return mail.letters(reader, event, correlation, at)
 
     def expire(self, at: float) -> float | None:
@@ -496,7 +443,7 @@ class SqliteJournal:
         if version == self._seen:
             return []
         self._seen = version
-        with self._reading() as reader:
+        with self.reading() as reader:
             return mail.posted(reader)
 
     def settle(self, post_id: str, outcome: str, execution_id: str | None) -> None:
@@ -512,11 +459,19 @@ class SqliteJournal:
                 self._reader = None
         with self._write_lock:
             if self._writer is not None:
+                self._seal(self._writer)
                 self._writer.close()
                 self._writer = None
             if self._file_lock is not None:
                 self._file_lock.release()
                 self._file_lock = None
+
+    def _seal(self, writer: sqlite3.Connection) -> None:
+        """Note how far the log goes, so that a log that is cut off later shows it."""
+        ledger = self._ledger
+        if ledger is not None:
+            with contextlib.suppress(sqlite3.Error):  # the disk is full, say: nothing is lost
+                writer.execute("UPDATE seal SET ord = ?, mark = ?", (ledger.ord, ledger.mark))
 
     def _errors(self) -> AbstractContextManager[None]:
         return self.explained(self.path)
@@ -531,36 +486,23 @@ class SqliteJournal:
             raise _explain(path, error) from error
 
 
-def _insert(writer: sqlite3.Connection, rows: _Rows) -> None:
+def _insert(writer: sqlite3.Connection, rows: Rows) -> None:
     """Write a batch in one transaction."""
     writer.execute("BEGIN IMMEDIATE")
     try:
         if rows.started:
-            writer.executemany(
-                "INSERT INTO executions VALUES (?, ?, ?, ?, ?, 'running', ?, ?, NULL)", rows.started
-            )
+            writer.executemany(INSERT_EXECUTION, rows.started)
         cells = rows.cells
-        for place in range(0, len(cells), 2 * _ROWS):
-            part = cells[place : place + 2 * _ROWS]
-            writer.execute(_INSERT_ROWS[len(part) // 2], part)
-        if rows.moods:
-            writer.executemany(
-                "UPDATE executions SET status = ?, wake_at = ?, changed_at = ? WHERE no = ?",
-                rows.moods,
-            )
+        for place in range(0, len(cells), 4 * _ROWS):
+            part = cells[place : place + 4 * _ROWS]
+            writer.execute(_INSERT_ROWS[len(part) // 4], part)
+        if rows.changed:
+            writer.executemany(UPDATE_EXECUTION, rows.changed)
         if rows.forgotten:
             writer.executemany("DELETE FROM waits WHERE execution = ?", rows.forgotten)
             writer.executemany("INSERT OR IGNORE INTO waits VALUES (?, ?, ?, ?)", rows.waits)
         if rows.received:
             mail.mark(writer, rows.received)
-        if rows.changed:
-            writer.executemany(
-                "UPDATE executions SET status = ?, changed_at = ? WHERE no = ?", rows.changed
-            )
-        if rows.moved:
-            writer.executemany(
-                "UPDATE executions SET version = ?, fingerprint = ? WHERE no = ?", rows.moved
-            )
         writer.execute("COMMIT")
     except BaseException:
         if writer.in_transaction:
@@ -598,6 +540,17 @@ def _acquire(path: Path) -> BaseFileLock:
     except OSError as error:
         raise JournalReadOnlyError(f"journal '{path}': cannot lock it: {error}") from error
     return lock
+
+
+def _other_key(path: Path, known: str, key: bytes) -> str:
+    if not known:
+        return (
+            f"journal '{path}' was begun without a key, and {VARIABLE} is set: unset it, or begin "
+            "another journal"
+        )
+    if not key:
+        return f"journal '{path}' was begun with a key; set {VARIABLE} to it"
+    return f"journal '{path}' was begun with another key than the one in {VARIABLE}"
 
 
 def _check_header(path: Path) -> None:

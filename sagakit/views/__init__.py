@@ -1,6 +1,19 @@
 """Pictures of plain data: flows, timelines, sequences. No IO but saving, and nothing of sagas."""
 
-from sagakit.views.bars import Bar, Mark, timeline_alt, timeline_table
+from sagakit.views.bars import Bar, Mark, Stretch
+from sagakit.views.chart import Chart
+from sagakit.views.charts import (
+    Reach,
+    compensation_funnel,
+    duration_histogram,
+    latency_over_time,
+    most_retried_steps,
+    retry_heatmap,
+    self_time,
+    slowest_steps,
+)
+from sagakit.views.compare import compare_alt, compare_picture, compare_svg, compare_table
+from sagakit.views.contrasts import Contrast, Course, contrasts
 from sagakit.views.dot import flow_dot
 from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
 from sagakit.views.flow_words import flow_alt, flow_table
@@ -10,6 +23,7 @@ from sagakit.views.render import dot_svg
 from sagakit.views.sequence import Message, sequence_mermaid
 from sagakit.views.style import COMPENSATION_STATES, KINDS, MARKS, STATES, STATUSES, legend
 from sagakit.views.timeline import timeline_picture, timeline_svg
+from sagakit.views.timeline_words import timeline_alt, timeline_table
 
 __all__ = [
     "COMPENSATION_STATES",
@@ -18,6 +32,9 @@ __all__ = [
     "STATES",
     "STATUSES",
     "Bar",
+    "Chart",
+    "Contrast",
+    "Course",
     "Flow",
     "FlowEngine",
     "FlowNode",
@@ -25,15 +42,29 @@ __all__ = [
     "Mermaid",
     "Message",
     "Picture",
+    "Reach",
+    "Stretch",
+    "compare_alt",
+    "compare_picture",
+    "compare_svg",
+    "compare_table",
+    "compensation_funnel",
+    "contrasts",
     "dot_svg",
+    "duration_histogram",
     "fan_out",
     "flow_alt",
     "flow_dot",
     "flow_picture",
     "flow_svg",
     "flow_table",
+    "latency_over_time",
     "legend",
+    "most_retried_steps",
+    "retry_heatmap",
+    "self_time",
     "sequence_mermaid",
+    "slowest_steps",
     "timeline_alt",
     "timeline_picture",
     "timeline_svg",

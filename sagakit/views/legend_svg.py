@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sagakit.views.style import CARD, MUTED, NO_STATE, Look, status_look
+from sagakit.views.style import CARD, INK, MUTED, NO_STATE, Look, status_look
 from sagakit.views.svg import box, label, num, outline, sheet, text_width
 
 ROW = 19.0
@@ -21,7 +21,7 @@ def legend_rows(entries: Iterable[Entry], width: float) -> tuple[str, float, flo
     parts: list[str] = []
     x = y = widest = 0.0
     for sample, glyph, words in entries:
-        text = f"{glyph} {words}"
+        text = f"{glyph} {words}".lstrip()
         step = _SWATCH + 5 + text_width(text, 10)
         if x and x + step > width:
             x, y = 0.0, y + ROW
@@ -35,6 +35,8 @@ def legend_rows(entries: Iterable[Entry], width: float) -> tuple[str, float, flo
         if shape == "framed":
             panel = outline("square", x + 3, y + 4, _SWATCH - 6, 4.5)
             parts.append(f'<path d="{panel}" fill="{CARD}" stroke="{look.stroke}"/>')
+        if shape == "critical":
+            parts.append(f'<path d="M{num(x)} {num(y)}h16" stroke="{INK}" stroke-width="3.5"/>')
         parts.append(label(x + _SWATCH + 5, y + 9.5, text, size=10, fill=MUTED))
         widest = max(widest, x + step)
         x += step + _GAP

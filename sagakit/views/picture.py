@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
 
 from sagakit.views.svg import esc, oneline
+
+
+def details(table: Sequence[Sequence[str]]) -> str:
+    """A table, header first, as HTML that opens below a picture; empty for no table."""
+    if not table:
+        return ""
+    header, *rows = table
+    head = "".join(f"<th>{esc(cell)}</th>" for cell in header)
+    body = "".join(f"<tr>{''.join(f'<td>{esc(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        "<details><summary>As a table</summary><table>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>"
+    )
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,20 +46,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         data = base64.b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
         return (
             f'<img src="data:image/svg+xml;base64,{data}" alt="{esc(oneline(self.alt))}" '
-            f'style="max-width:100%">{self._details()}{self._opened()}'
-        )
-
-    def _details(self) -> str:
-        if not self.table:
-            return ""
-        header, *rows = self.table
-        head = "".join(f"<th>{esc(cell)}</th>" for cell in header)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{esc(cell)}</td>' for cell in row)}</tr>" for row in rows
-        )
-        return (
-            "<details><summary>As a table</summary><table>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>"
+            f'style="max-width:100%">{details(self.table)}{self._opened()}'
         )
 
     def _opened(self) -> str:

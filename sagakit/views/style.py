@@ -105,6 +105,9 @@ STATES: dict[str, Look] = {
 # What a timeline shows of an attempt besides how it ended; no state of a step.
 SEGMENTS: dict[str, Look] = {"held": _look("‖", BLUE, 0.12, dash="1 2")}
 
+# What differs between two executions.
+DIFFERS = _look("≠", YELLOW, 0.30)
+
 COMPENSATION_STATES = frozenset(
     {
         "compensation due",

@@ -139,6 +139,17 @@ def box(
     return "".join(parts)
 
 
+def boxes(look: Look, spans: Iterable[tuple[float, float]], y: float, h: float) -> str:
+    """Many square boxes of one look in a row, as short text: each from x on, so wide (px)."""
+    path = "".join(f"M{num(x)} {num(y)}h{num(w)}v{num(h)}h{num(-w)}z" for x, w in spans)
+    dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
+    hatch = f'<path d="{path}" fill="url(#{hatch_id(look)})"/>' if look.hatch else ""
+    return (
+        f'<path d="{path}" fill="{look.fill}" stroke="{look.stroke}" stroke-width="1.2"{dash}/>'
+        f"{hatch}"
+    )
+
+
 def sheet(look: Look, shape: str, x: float, y: float, w: float, h: float) -> str:
     """A second sheet that looks out from behind a box, 4 px to the right and below it."""
     if shape == "double":  # its outer border is what the sheet stands behind

@@ -48,12 +48,13 @@ def _names(line: Line) -> tuple[str, ...]:
 
 def _segments(bars: Sequence[Bar], scale: Scale) -> list[Segment]:
     return [
-        (
+        Segment(
             scale.x(bar.start),
             scale.width if bar.end is None else scale.x(bar.end),
             segment_look(bar.outcome),
             bar.label,
             bar.end is None,
+            times=bar.count,
         )
         for bar in sorted(bars, key=lambda bar: (bar.start, bar.attempt))
     ]
@@ -73,7 +74,7 @@ def _summary(hidden: Sequence[str], found: Mapping[str, list[Bar]], scale: Scale
     end = (
         max(scale.x(bar.end) for bar in bars if bar.end is not None) if not running else scale.width
     )
-    return [(start, end, NEUTRAL, ", ".join(words), running)]
+    return [Segment(start, end, NEUTRAL, ", ".join(words), running)]
 
 
 def gutter_width(lines: Sequence[Line]) -> float:

@@ -9,6 +9,7 @@ import msgspec
 from sagakit.views.few import few
 
 MOST_INSIDE = 12
+MOST_OUTSIDE = 200
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +27,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 class Tree:
     """Steps by the steps they are in: `pay/charge` is in `pay`, where there is a step `pay`.
 
-    Of more than `MOST_INSIDE` in one step, those with rare `outcomes` and the first are shown.
+    Of more than `MOST_INSIDE` in one step, or `MOST_OUTSIDE` in none, those with rare `outcomes`
+    and the first are shown.
     """
 
     def __init__(self, names: Sequence[str], outcomes: Mapping[str, str]) -> None:
@@ -38,8 +40,9 @@ class Tree:
         self.nested = any(above is not None for above in self.above.values())
         self._hidden: set[str] = set()
         for above, inner in self.inside.items():
-            if above is not None and len(inner) > MOST_INSIDE:
-                kept = few([outcomes.get(name) for name in inner], MOST_INSIDE - 1)
+            most = MOST_OUTSIDE if above is None else MOST_INSIDE
+            if len(inner) > most:
+                kept = few([outcomes.get(name) for name in inner], most - 1)
                 self._hidden.update(set(inner) - {inner[i] for i in kept})
 
     def left_out(self, name: str) -> str | None:

@@ -11,6 +11,7 @@ UNITS = (("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0), 
 _BY_CLOCK = {
     "min": (0.5, 1, 2, 5, 10, 15, 30, 60),
     "h": (0.5, 1, 2, 3, 6, 12, 24),
+    "d": (0.5, 1, 2, 7, 14, 28, 91, 182),  # weeks, then quarters and halves of a year
 }
 
 
@@ -58,11 +59,13 @@ def order_scale(count: int, width: float) -> Scale:
 
 
 def duration(seconds: float) -> str:
-    """A span in words, three digits and its unit: "1.5 s"."""
+    """A span in words, three digits and its unit: "1.5 s"; more digits from 1,000 days on."""
     if not seconds:
         return "0 s"
-    unit, size = next((u for u in reversed(UNITS) if abs(seconds) >= u[1]), UNITS[0])
-    return f"{seconds / size:.3g} {unit}"
+    # 0.9995, because what rounds to one of a unit is said in it: "1 s", never "1e+03 ms"
+    unit, size = next((u for u in reversed(UNITS) if abs(seconds) >= 0.9995 * u[1]), UNITS[0])
+    value = seconds / size
+    return f"{value:,.0f} {unit}" if abs(value) >= 999.5 else f"{value:.3g} {unit}"
 
 
 def same_instant(times: Sequence[float]) -> bool:

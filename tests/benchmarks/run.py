@@ -15,7 +15,7 @@ from pathlib import Path
 
 from report import Group, markdown
 
-GROUPS = ("inprocess", "durable", "recovery", "memory", "waiting", "startup")
+GROUPS = ("inprocess", "durable", "recovery", "memory", "waiting", "tracing", "reading", "startup")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -32,7 +32,7 @@ from sagakit.events import (
     WaitStarted,
 )
 from sagakit.journal import mail
-from sagakit.journal.base import Letter, Post, Rest, Wait
+from sagakit.journal.base import Filter, Letter, Post, Rest, Wait
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import APPLICATION_ID, MIGRATIONS, SqliteJournal
 
@@ -132,7 +132,7 @@ def test_many_threads_may_read_and_write_at_once(journal):
         for seq in range(1, 20):
             journal.append([(name, seq, [StepStarted("a", seq, 1.0)])])
             assert len(journal.read(name)) == seq + 1
-            journal.find(status="running", limit=3)
+            journal.find(Filter(status="running", limit=3))
 
     threads = [threading.Thread(target=write, args=(f"t{n}",)) for n in range(6)]
     for thread in threads:
@@ -235,8 +235,9 @@ def test_plain_executions_write_nothing_about_waits(path, monkeypatch):
         engine.journal._writer.set_trace_callback(None)
     told = " ".join(said)
     assert "INSERT INTO events" in told
-    for table in ("waits", "mailbox", "inbox", "wake_at"):
+    for table in ("waits", "mailbox", "inbox"):
         assert table not in told
+    assert told.count("UPDATE executions") == 1, "its row is written when it starts and ends"
 
 
 # -- the file -------------------------------------------------------------------------------

@@ -152,7 +152,16 @@ def test_axes_have_a_few_ticks_within_the_scale(high: float) -> None:
 
 @pytest.mark.parametrize(
     ("high", "unit"),
-    [(5e-5, "µs"), (0.02, "ms"), (5, "s"), (300, "min"), (3 * 3600, "h"), (9 * 86400, "d")],
+    [
+        (1e-6, "µs"),
+        (5e-5, "µs"),
+        (0.02, "ms"),
+        (5, "s"),
+        (300, "min"),
+        (3 * 3600, "h"),
+        (9 * 86400, "d"),
+        (150 * 86400, "d"),
+    ],
 )
 def test_the_axis_takes_the_unit_that_fits(high: float, unit: str) -> None:
     assert time_scale(0, high, 640).unit == unit
@@ -162,10 +171,19 @@ def test_ticks_are_nice() -> None:
     texts = [text for _, text in time_scale(0, 3.7, 640).ticks]
     assert texts == ["0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5"]
     assert [t for _, t in order_scale(3, 640).ticks] == ["1", "2", "3"]
+    weeks = [text for _, text in time_scale(0, 100 * 86400, 640).ticks]
+    assert weeks == ["0", "14", "28", "42", "56", "70", "84", "98"]
 
 
 def test_durations_read_well() -> None:
     assert [duration(s) for s in (0, 0.0015, 2.5, 90)] == ["0 s", "1.5 ms", "2.5 s", "1.5 min"]
+    assert [duration(s) for s in (0.9997, 999.4e-6, 59.99)] == ["1 s", "999 µs", "1 min"]
+    assert duration(4321 * 86400.0) == "4,321 d"
+
+
+@given(st.floats(1e-6, 1e11))
+def test_durations_never_need_an_exponent(seconds: float) -> None:
+    assert "e" not in duration(seconds)
 
 
 def test_a_timeline_picture_has_words_and_a_table() -> None:

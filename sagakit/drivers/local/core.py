@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any
 
+from sagakit import telemetry
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates
 from sagakit.drivers.kin import Kin
@@ -26,6 +27,7 @@ from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
 from sagakit.events import WaitStarted
 from sagakit.execution import Execution
 from sagakit.journal.base import Batch, Journal, Rest
+from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE
 
 
@@ -166,6 +168,8 @@ class Core:
         self.advance(live)
 
     def _enter(self, run: Run, answer: Future[Execution], context: contextvars.Context) -> Live:
+        if run.watch is None:
+            run.watch = context.run(telemetry.watch, run)
         live = Live(run, answer, context)
         self.live[run.state.execution_id] = live
         for watch in list(self.watches.values()):
@@ -314,6 +318,8 @@ class Core:
             if failed and live.run.state.execution_id in failed:
                 self._drop(live, failed[live.run.state.execution_id])
                 continue
+            if live.run.watch is not None:
+                self._tell(live.run, live.run.watch)
             if live.acks:
                 self._acknowledge(live)
             try:
@@ -322,6 +328,10 @@ class Core:
                 self._rest(live)
             except Exception as problem:  # noqa: BLE001  no thread to be had, for instance
                 self._drop(live, problem)
+
+    def _tell(self, run: Run, watch: Watch) -> None:
+        """Let whoever watches it know what is safe now; only an engine's journal is one."""
+        watch.follow(run, run.written, None if self.parking is None else time.time())
 
     def _rest(self, live: Live) -> None:
         """The journal has everything: end, or wait for the next outcome or timer."""
@@ -406,8 +416,12 @@ class Core:
         if state.waiting and state.phase in ACTIVE:  # it may have more to do now, or wake later
             resting = state.status == "waiting"
             rests[id] = Rest(state.next_due() if resting else None, resting)
+        run.watch = telemetry.watch(run)
         self.journal.append([(id, run.written, run.events[run.written :])], rests)
         run.written = len(run.events)
+        if run.watch is not None:
+            self._tell(run, run.watch)
+            run.watch.leave()
 
     def _acknowledge(self, live: Live) -> None:
         waiting, live.acks = live.acks, []
@@ -434,6 +448,8 @@ class Core:
 
     def _forget(self, live: Live) -> None:
         live.over = True
+        if live.run.watch is not None:
+            live.run.watch.leave()
         if live.timer is not None:
             live.timer.cancel()
         if self.parking is not None and (live.waits or live.letters):

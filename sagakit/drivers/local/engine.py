@@ -13,11 +13,12 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 
+from sagakit import telemetry
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.background import BackgroundLoop
@@ -40,7 +41,7 @@ from sagakit.errors import (
 from sagakit.events import Event, ExecutionResolved, Resolution
 from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
-from sagakit.journal.base import ExecutionRow, Journal, Letter, Post
+from sagakit.journal.base import ExecutionRow, Filter, Journal, Letter, Post, Wanted, asked
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.progress import Progress, Tick
@@ -49,6 +50,9 @@ from sagakit.redaction import named
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What a call from outside leads to on the loop: a run to start, or where its answer comes from.
 _Made = Run | Live | Execution | Future[Execution] | None
@@ -99,9 +103,11 @@ class Engine:
         self._background = BackgroundLoop("sagakit-engine", self._busy)
         self._core = Core(self.journal, self._background.loop, self._leave, self._find_child)
         self._parking = self._core.parking = Parking(self._core, self._wake)
-        self._inbox = Inbox(self._core, self._handle, self._parking.wanted)
         self._context = contextvars.Context()  # of executions that nobody here started
         self._context.run(_inside.set, self)
+        self._inbox = Inbox(
+            self._core, lambda post: self._context.run(self._handle, post), self._parking.wanted
+        )
         try:
             for saga in sagas:
                 self.register(saga)
@@ -253,7 +259,7 @@ class Engine:
             try:
                 if self._core.closed:
                     raise EngineClosedError("the engine is closed")
-                made = begin()
+                made = context.run(begin)
                 if isinstance(made, Run):
                     self._core.start(made, answer, context, until_rest=until_rest)
                     self._inbox.watch()
@@ -341,7 +347,8 @@ class Engine:
 
     def _running(self, names: Iterable[str]) -> int:
         """How many executions of these sagas are running, as the journal has them."""
-        return sum(len(self.journal.find(status="running", saga=name)) for name in names)
+        wanted = (Filter(status="running", saga=name) for name in names)
+        return sum(len(self.journal.find(one)) for one in wanted)
 
     def _expect(self, sleeping: builtins.list[tuple[str, float | None]], now: float) -> None:
         """Wake these when their time comes, those excepted whose time has come by now."""
@@ -592,6 +599,7 @@ class Engine:
             waits = known is not None and run.state.status == "waiting"
             move(run)
             if waits:  # it goes on here
+                run.watch = telemetry.watch(run)
                 safe: Future[Execution] = Future()
                 self._go_on(run, safe)
                 return safe
@@ -712,6 +720,7 @@ class Engine:
         if live is not None:
             return self._core.intervene(live, what)
         what(run)
+        run.watch = telemetry.watch(run)  # whoever watches here, where it is made to go on
         safe: Future[Execution] = Future()
         self._go_on(run, safe)
         return safe
@@ -814,15 +823,21 @@ class Engine:
         """An execution as the journal has it; UnknownExecutionError if there is none."""
         return self._execution(self.journal.read(id))
 
-    def list(
-        self,
-        *,
-        status: str | None = None,
-        saga: str | None = None,
-        limit: int | None = None,
-    ) -> builtins.list[ExecutionRow]:
-        """Executions in the order of their start, filtered by status and saga."""
-        return self.journal.find(status=status, saga=saga, limit=limit)
+    def list(self, **wanted: Unpack[Wanted]) -> builtins.list[ExecutionRow]:
+        """Executions in the order of their start. The parameters say which; see ``Wanted``."""
+        return self.journal.find(asked(**wanted))
+
+    def frame(self, **wanted: Unpack[Wanted]) -> pd.DataFrame:
+        """What ``list`` gives as a pandas DataFrame (executions × 14 columns, typed); the journal
+        filters, and reads no more than it must."""
+        from sagakit.tables import executions_frame
+
+        return executions_frame(self.list(**wanted))
+
+    def executions(self, **wanted: Unpack[Wanted]) -> Iterator[Execution]:
+        """The executions that ``list`` gives, read from the journal one after another."""
+        for row in self.list(**wanted):
+            yield self.status(row.id)
 
     def _execution(self, events: builtins.list[Event]) -> Execution:
         saga = self._sagas.get(pinned_to(events).fingerprint)
