@@ -416,12 +416,18 @@ AnyEvent = (
 # -- what may be shown of an event -----------------------------------------------------------
 
 _WORDS = ("by", "why")  # what people wrote
+_VALUES = ("input", "result", "payload", "correlation")
 _PAYLOADS = (ExecutionStarted, StepSucceeded, SignalReceived, WaitStarted)
 
 
 def seal(event: Event, redaction: Redaction) -> Event:
     """The event as the journal is to have it, in an execution with sensitive fields: what people
     and exceptions said does not hold a sensitive value, and a payload that does is marked."""
+    if isinstance(event, _PAYLOADS):
+        learn(event, redaction)
+        values = [getattr(event, name, None) for name in _VALUES]
+        unnamed = any(value is not None and redaction.holds(value) for value in values)
+        return msgspec.structs.replace(event, sensitive=True) if unnamed else event
     changes: dict[str, Any] = {}
     error = getattr(event, "error", None)
     if error is not None:
@@ -430,13 +436,6 @@ def seal(event: Event, redaction: Redaction) -> Event:
         words = getattr(event, name, None)
         if words is not None:
             changes[name] = redaction.scrub(words)
-    if isinstance(event, _PAYLOADS):
-        values = [getattr(event, name, None) for name in ("payload", "result", "correlation")]
-        if isinstance(event, ExecutionStarted):
-            values.append(event.input)
-        learn(event, redaction)
-        if any(redaction.holds(value) for value in values):
-            changes["sensitive"] = True
     return msgspec.structs.replace(event, **changes) if changes else event
 
 

@@ -21,6 +21,9 @@ SHORTEST = 4  # a shorter value is hidden under its name alone: it would turn up
 DECLARED: set[str] = set()
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None), list, tuple})  # the usual, in short
+
+
 def problems(names: Any) -> list[str]:
     """What is wrong with a saga's ``redact``, each with its cure."""
     if isinstance(names, str):
@@ -43,6 +46,8 @@ def declare(names: Iterable[str]) -> frozenset[str]:
 
 def fields(value: Any) -> Iterator[tuple[str, Any]] | None:
     """The (name, value) pairs of what has named parts; None of everything else."""
+    if type(value) in _PLAIN:
+        return None
     if isinstance(value, Mapping):
         return ((key if isinstance(key, str) else str(key), part) for key, part in value.items())
     if isinstance(value, msgspec.Struct):

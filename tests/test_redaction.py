@@ -195,6 +195,7 @@ def logged() -> Iterator[io.StringIO]:
     before, written = structlog.get_config(), io.StringIO()
 
     def add(_logger: Any, _method: str, entry: Any) -> Any:
+        written.write(f"on its way: {entry!r} {entry.get('exc_info')}\n")
         return entry | {"added": TEXT, "pin": NUMBER}
 
     structlog.configure(
@@ -290,6 +291,25 @@ def test_the_names_of_an_inner_saga_hold_around_it_and_those_around_within() -> 
     assert execution.error is not None
     assert MASK in execution.error.message
     assert _leaks(execution.log(inside=True) + repr(execution.events)) == []
+
+
+def test_what_began_before_the_names_were_declared_goes_on_discreetly() -> None:
+    def ready(ctx):
+        return 1
+
+    def check(ctx):
+        raise TerminalError(f"card {ctx.input['card']} refused")
+
+    parts = sub_saga(Saga("inner", step(ready), step(check)), name="pay")
+    old = simulate(Saga("outer", parts), {"card": TEXT})
+    child = old.children["pay"]
+    kept = {child.id: [event for event in child.events[:3]]}
+    new = Saga("outer", parts, redact=["card"])
+    assert _leaks(old.log(inside=True)) != []
+    execution = resume(new, old.events[:2], children=kept)
+    assert execution.status == "compensated"
+    assert execution.children["pay"].error.message == f"card {MASK} refused"
+    assert _leaks(execution.log(inside=True)) == []
 
 
 def test_what_an_operator_says_is_kept_without_the_secret(tmp_path: Path, logged) -> None:
