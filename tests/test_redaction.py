@@ -303,7 +303,7 @@ def test_what_began_before_the_names_were_declared_goes_on_discreetly() -> None:
     parts = sub_saga(Saga("inner", step(ready), step(check)), name="pay")
     old = simulate(Saga("outer", parts), {"card": TEXT})
     child = old.children["pay"]
-    kept = {child.id: [event for event in child.events[:3]]}
+    kept = {child.id: list(child.events[:3])}
     new = Saga("outer", parts, redact=["card"])
     assert _leaks(old.log(inside=True)) != []
     execution = resume(new, old.events[:2], children=kept)
