@@ -42,7 +42,7 @@ from sagakit.drivers.simulated import resume
 from sagakit.events import ExecutionStarted, StepSucceeded
 from sagakit.journal.base import Letter, Post, Wait
 from sagakit.journal.codec import decode_event, encode_event
-from sagakit.redaction import MASK, Redaction, mask
+from sagakit.redaction import DECLARED, MASK, Redaction, mask
 from sagakit.scenario import Signal
 
 TEXT = "tok-Zq'7\"planted"  # its spelling in Python and in JSON is another
@@ -115,6 +115,10 @@ saga = Saga(
     step(ship),
     redact=REDACT,
 )
+DECLARED.difference_update(
+    saga.sensitive
+)  # they hold for the whole process, and the other tests show all
+
 ARRIVES = Scenario().signal("approved", {"pin": NUMBER, "memo": TEXT}, correlation=TEXT)
 ENDS = {
     "completed": INPUT,
@@ -187,6 +191,16 @@ JOURNAL_OUTPUTS: dict[str, list[str]] = {
 every_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
 every_command = pytest.mark.parametrize("arguments", JOURNAL_OUTPUTS.values(), ids=JOURNAL_OUTPUTS)
 every_end = pytest.mark.parametrize("end", ENDS)
+
+
+@pytest.fixture(autouse=True)
+def declared() -> Iterator[None]:
+    """The names of this module hold in its own tests only."""
+    before = set(DECLARED)
+    DECLARED.update(saga.sensitive)
+    yield
+    DECLARED.clear()
+    DECLARED.update(before)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as told
-from sagakit.redaction import named
+from sagakit.redaction import MASK
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE
@@ -699,8 +699,10 @@ class Engine:
             if to is None and keep is not None:
                 return None
             if to is None:
+                secretive = any(saga.sensitive for saga in self._sagas.copy().values())
+                whose = MASK if secretive else correlation  # nobody knows whose it would be
                 raise UnknownExecutionError(
-                    f"no execution here waits for the event '{event}' of '{named(correlation)}'"
+                    f"no execution here waits for the event '{event}' of '{whose}'"
                 )
             if keep is not None:
                 return self._reach(to, lambda run: self._parking.hand_over(run, event, correlation))
