@@ -27,8 +27,8 @@ class SagaBuilder:
 
     Parameters:
         name: the saga's name.
-        options: ``version``, ``input_schema``, ``deadline``, ``description``, ``services``, as for
-            ``Saga``.
+        options: ``version``, ``input_schema``, ``deadline``, ``description``, ``services``,
+            ``redact``, as for ``Saga``.
     """
 
     def __init__(self, name: str = "saga", **options: Any) -> None:

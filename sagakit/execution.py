@@ -30,8 +30,10 @@ from sagakit.events import (
     StepStarted,
     StepSucceeded,
     WaitStarted,
+    learn,
 )
 from sagakit.journal import codec
+from sagakit.redaction import Redaction, Shown
 from sagakit.saga import Saga
 from sagakit.story import Part, join, read_bars, read_messages, rows, tell
 from sagakit.transitions import ACTIVE, StepState
@@ -100,13 +102,40 @@ class Execution:
         return first_event(self.events).parent
 
     @property
+    def redaction(self) -> Redaction | None:
+        """What must not be shown of it and of those that do steps of it: ``clean(value)`` and
+        ``scrub(text)`` take it out; None if its saga declares nothing sensitive.
+
+        Whoever shows data of an execution asks this. ``input``, ``results`` and ``events`` hold
+        the values themselves; only their reprs do not show them.
+        """
+        names = self.saga.sensitive.union(first_event(self.events).redact)
+        inside = [child.redaction for child in self.children.values()]
+        if not names and not any(inside):
+            return None
+        redaction = Redaction(names)
+        for event in self.events:
+            learn(event, redaction)
+        for inner in inside:
+            if inner is not None:
+                redaction.names |= inner.names
+                inner.within(redaction)
+        return redaction
+
+    def _shown(self, value: Any) -> Any:
+        """The value; of a dict, one whose repr shows nothing sensitive."""
+        redaction = self.redaction if isinstance(value, dict) else None
+        return value if redaction is None else Shown(value, redaction)
+
+    @property
     def input(self) -> Any:
-        return self._state.input
+        return self._shown(self._state.input)
 
     @property
     def results(self) -> Mapping[str, Any]:
         """What each step's action returned, by the step's name."""
-        return dict(self._state.results)
+        results: Mapping[str, Any] = self._shown(dict(self._state.results))
+        return results
 
     @property
     def states(self) -> Mapping[str, str]:
@@ -444,9 +473,12 @@ def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[E
                     result = codec.restore(raw, call)
                 except msgspec.ValidationError as error:
                     if strict:
+                        known = Redaction(saga.sensitive)
+                        learn(event, known)
+                        why = known.scrub(str(error))
                         raise CodecError(
                             f"saga '{saga.name}': step '{event.step}' stored a result that is not "
-                            f"what its action declares now: {error}; declare the old type as well"
+                            f"what its action declares now: {why}; declare the old type as well"
                         ) from None
                     result = event.result
                 event = msgspec.structs.replace(event, result=result)

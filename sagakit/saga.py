@@ -7,11 +7,13 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sagakit import redaction as _redaction
 from sagakit import spec as _spec
 from sagakit.difference import Difference, changed
 from sagakit.errors import DefinitionError, InputError
@@ -34,6 +36,7 @@ from sagakit.steps import (
 
 if TYPE_CHECKING:
     import graphviz
+    import jsonschema
     import networkx
 
     from sagakit.views import Flow, FlowEngine, FlowNode, Picture
@@ -52,6 +55,9 @@ class Saga:
         description: one sentence for people.
         services: what protects the services that steps name by their ``service``; one that has
             none here is called as often as the steps say.
+        redact: names of payload fields, in the input, in results and in what signals bring, whose
+            values are sensitive: nothing that people read shows them. Upper and lower case are
+            alike. They hold in the sagas that do steps of it as well. The journal keeps the values.
 
     Raises:
         DefinitionError: lists every problem found, each with its cure.
@@ -63,6 +69,7 @@ class Saga:
         "description",
         "input_schema",
         "name",
+        "redact",
         "services",
         "steps",
         "version",
@@ -75,6 +82,7 @@ class Saga:
     deadline: float | None
     description: str
     services: tuple[Service, ...]
+    redact: tuple[str, ...]
 
     def __init__(
         self,
@@ -85,6 +93,7 @@ class Saga:
         deadline: float | None = None,
         description: str = "",
         services: Iterable[Service] = (),
+        redact: Iterable[str] = (),
     ) -> None:
         found = []
         subject = f"saga '{name}'"
@@ -112,6 +121,8 @@ class Saga:
             found.append(f"description is {description!r}; give text")
         if input_schema is not None:
             found += _schema_problems(input_schema)
+        hidden: Any = redact if isinstance(redact, str) else _listed(redact)
+        found += _redaction.problems(hidden)
         if found:
             raise DefinitionError(subject, found)
         put = functools.partial(object.__setattr__, self)
@@ -123,10 +134,14 @@ class Saga:
         put("deadline", deadline)
         put("description", description)
         put("services", guarded)
+        put("redact", tuple(dict.fromkeys(hidden)))
         put("plan", self._compile())
         put("children", {item.name: inside for item in placed if (inside := self._inside(item))})
+        inner = (child.sensitive for child in self.children.values())
+        put("sensitive", _redaction.declare(self.redact).union(*inner))
 
     plan: Plan
+    sensitive: frozenset[str]  # its `redact` and that of the sagas that do steps, casefolded
     children: Mapping[str, Saga]  # the sagas that do steps, by the steps' names
 
     def _problems(self, steps: Sequence[Step]) -> list[str]:
@@ -176,13 +191,14 @@ class Saga:
                 "deadline": self.deadline,
                 "description": self.description,
                 "services": self.services,
+                "redact": self.redact,
             },
         )
 
     def _key(self) -> tuple[object, ...]:
         schema = self.input_schema
         head = (self.name, self.version, self.deadline, self.description, schema)
-        return (*head, self.services, self.steps)
+        return (*head, self.services, self.redact, self.steps)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Saga) else NotImplemented
@@ -387,8 +403,12 @@ class Saga:
 
     # -- input ------------------------------------------------------------------------------
 
-    def check_input(self, value: Any) -> None:
-        """Raise InputError when ``input_schema`` refuses the value; all problems at once."""
+    def check_input(self, value: Any, sensitive: AbstractSet[str] = frozenset()) -> None:
+        """Raise InputError when ``input_schema`` refuses the value; all problems at once.
+
+        Parameters:
+            sensitive: more names of fields whose values the error must not show, casefolded.
+        """
         if self.input_schema is None:
             return
         import jsonschema
@@ -407,9 +427,22 @@ class Saga:
             cure = "input_schema or the input is nested without end; write it flatter"
             raise DefinitionError(f"saga '{self.name}'", [cure]) from None
         if found:
-            text = "; ".join(f"{error.json_path}: {error.message}" for error in found)
+            names = self.sensitive | sensitive
+            text = "; ".join(f"{e.json_path}: {_refusal(e, value, names)}" for e in found)
             none = " (none was given)" if value is None else ""
             raise InputError(f"saga '{self.name}': its input{none} does not fit the schema: {text}")
+
+
+def _refusal(error: jsonschema.ValidationError, value: Any, names: AbstractSet[str]) -> str:
+    """What a schema says of an input, without the values of sensitive fields."""
+    if not names:
+        return error.message
+    if any(str(part).casefold() in names for part in error.absolute_path):
+        return f"{_redaction.MASK} does not fit '{error.validator}'"
+    known = _redaction.Redaction(names)
+    known.learn(value)
+    whole, shown = repr(error.instance), repr(known.clean(error.instance))
+    return known.scrub(error.message.replace(whole, shown))
 
 
 class FanOut(Saga):
@@ -486,6 +519,12 @@ def _quoted(version: str | None) -> str:
 
 def _label(item: object) -> str:
     return str(getattr(item, "__name__", "…"))
+
+
+def _listed(value: Any) -> Any:
+    """What can be walked as a tuple; anything else as it is."""
+    walkable = isinstance(value, Iterable) and not isinstance(value, Mapping | bytes)
+    return tuple(value) if walkable else value
 
 
 def _is_text(value: object) -> bool:
@@ -771,6 +810,7 @@ def _from_spec(
             deadline=document.deadline,
             description=document.description,
             services=document.services,
+            redact=document.redact,
         )
     except DefinitionError as error:
         raise DefinitionError(error.subject + where, [*found, *error.problems]) from None
@@ -816,6 +856,7 @@ def _saga_spec(saga: Saga, mixed: bool) -> _spec.SagaSpec:
         input_schema=None if saga.input_schema is None else dict(saga.input_schema),
         deadline=saga.deadline,
         services=saga.services,
+        redact=saga.redact,
         steps=tuple(_step_spec(number, saga.steps, mixed) for number in range(len(saga.steps))),
     )
 

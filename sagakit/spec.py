@@ -178,6 +178,7 @@ class SagaSpec(
     input_schema: dict[str, Any] | None = None
     deadline: float | None = None
     services: tuple[Service, ...] = ()
+    redact: tuple[str, ...] = ()
     steps: tuple[StepSpec, ...] = ()
 
 

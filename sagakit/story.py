@@ -32,6 +32,7 @@ from sagakit.events import (
     StepStarted,
     StepSucceeded,
     WaitStarted,
+    shown,
 )
 from sagakit.saga import Saga
 from sagakit.scenario import INJECTED, FaultKind
@@ -68,6 +69,7 @@ def tell(event: Event, path: str = "") -> tuple[str, str, str]:
     Parameters:
         path: of the step that the event's execution does; it stands before the step's name.
     """
+    event = shown(event)
     what = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
     details = []
     if getattr(event, "attempt", 1) > 1:
@@ -349,6 +351,7 @@ class _Talk:
         self._say(path, "coordinator", "coordinator", text, "note")
 
     def take(self, path: str, event: Event) -> None:
+        event = shown(event)
         step = getattr(event, "step", None)
         if step is not None and (path, step) not in self.calls:
             self._take_special(path, step, event)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sagakit.discretion import discreet_logger
 from sagakit.plan import Call
+from sagakit.redaction import Redaction
 from sagakit.scenario import Side
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class StepContext:
     def results(self) -> Mapping[str, Any]:
         """What each succeeded step returned, by its name: read-only, and copies."""
         if self._results is None:
-            self._results = _Copies(self._run.state.results)
+            self._results = _Copies(self._run.state.results, self._run.redaction)
         return self._results
 
     @property
@@ -68,12 +70,14 @@ class StepContext:
     @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
         """A structlog logger with saga, execution, step and attempt bound; and ``trace_id`` and
-        ``span_id``, where the execution is traced."""
+        ``span_id``, where the execution is traced. What the saga declares sensitive does not
+        reach its output, whatever processors are configured."""
         import structlog
 
-        watch = self._run.watch
-        traced = {} if watch is None else watch.ids(self.step, self.side, self.attempt)
-        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(
+        run = self._run
+        traced = {} if run.watch is None else run.watch.ids(self.step, self.side, self.attempt)
+        plain = structlog.get_logger() if run.redaction is None else discreet_logger(run.redaction)
+        logger: structlog.typing.FilteringBoundLogger = plain.bind(
             saga=self._run.saga.name,
             execution=self.execution_id,
             step=self.step,
@@ -91,8 +95,9 @@ class _Copies(Mapping[str, Any]):
     """A read-only view that copies a value when it is first looked at: what an action does to it
     must not reach other steps, which would see it in a run and not after a crash."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], redaction: Redaction | None) -> None:
         self._values = values
+        self._redaction = redaction
         self._copies: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -107,7 +112,8 @@ class _Copies(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return repr(dict(self))
+        values = dict(self)
+        return repr(values if self._redaction is None else self._redaction.clean(values))
 
 
 class Attempt(msgspec.Struct, eq=False):

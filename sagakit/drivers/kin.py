@@ -116,9 +116,11 @@ class Kin:
         given = run.input_of(step) if nest.input is None else run.ask(nest.input, step)
         if nest.each:
             if not isinstance(given, list | tuple):
-                raise TypeError(f"step '{step}' is done for each of {given!r}; give a list")
+                shown = run.withheld(given)
+                raise TypeError(f"step '{step}' is done for each of {shown!r}; give a list")
             return codec.plain(given, f"saga '{run.saga.name}': step '{step}': its items")
-        return accept_input(run.saga.child(step), given)
+        sensitive = run.redaction.names if run.redaction is not None else frozenset[str]()
+        return accept_input(run.saga.child(step), given, sensitive)
 
     def _begin(self, step: str, input: Any, now: float) -> None:
         run = self.run
@@ -131,7 +133,10 @@ class Kin:
         span = attempt_id(trace, f"{run.state.execution_id}/{step}/action", attempt)
         sampled = is_sampled(started) if run.watch is None else run.watch.sampled
         within = trace_parent(trace, span, sampled)
-        child = run.begin(saga, input, id, now, run.seed, scenario, above, began, within)
+        around = run.redaction
+        child = run.begin(
+            saga, input, id, now, run.seed, scenario, above, began, within, around=around
+        )
         self.adopt(step, child)
 
     def adopt(self, step: str, run: Run) -> Kin:
@@ -139,6 +144,8 @@ class Kin:
         child = run.kinship
         child.parent = self
         self.children[step] = child
+        if self.run.redaction is not None:
+            run.confide(self.run.redaction)
         self.stirred.append(run)
         return child
 

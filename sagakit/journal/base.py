@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypedDict
 
 import msgspec
 
+from sagakit import redaction
 from sagakit.events import Event
 from sagakit.journal.summary import Summary
 
@@ -21,6 +22,8 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     event: str
     correlation: str
     since: float
+
+    __repr__ = redaction.repr_of
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -48,6 +51,8 @@ class Letter(msgspec.Struct, frozen=True):
     expires_at: float
     payload: Any = None
 
+    __repr__ = redaction.repr_of
+
 
 class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """What another process asks of the engine that has the journal open: to deliver a signal, or
@@ -62,6 +67,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     by: str = ""
     why: str = ""
+
+    __repr__ = redaction.repr_of
 
 
 class ExecutionRow(msgspec.Struct, frozen=True):

@@ -7,12 +7,14 @@ recovery see equal values of equal types.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sagakit.errors import CodecError
 from sagakit.events import AnyEvent, ErrorInfo, Event
+from sagakit.redaction import Shown
 
 if TYPE_CHECKING:
     from sagakit.plan import Call
@@ -57,7 +59,7 @@ def _unkept(value: Any, path: str) -> str:
         return "" if math.isfinite(value) else f"{path} is {value}, which JSON does not have"
     if kind is list or kind is tuple:
         parts = ((item, f"{path}[{place}]") for place, item in enumerate(value))
-    elif kind is dict:
+    elif kind is dict or kind is Shown:
         for key in value:
             if type(key) is not str:
                 return f"{path} has the key {key!r}; the keys of plain data are text"
@@ -75,8 +77,13 @@ def as_plain(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
-def through(value: Any, call: Call, place: str) -> Any:
+def through(
+    value: Any, call: Call, place: str, clean: Callable[[Any], Any] = lambda value: value
+) -> Any:
     """What a callable returned, as the journal will give it back.
+
+    Parameters:
+        clean: takes what is sensitive out of a value that an error is to show.
 
     Raises:
         CodecError: it would not come back equal; names ``place`` and the cure.
@@ -107,7 +114,8 @@ def through(value: Any, call: Call, place: str) -> Any:
         ) from None
     if kept != value:
         raise CodecError(
-            f"{place} returned {_short(value)}, but the journal would give back {_short(kept)}; "
+            f"{place} returned {_short(clean(value))}, but the journal would give back "
+            f"{_short(clean(kept))}; "
             "annotate its return type more exactly"
         )
     return kept

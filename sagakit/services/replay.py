@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
 from itertools import islice
@@ -14,6 +13,8 @@ import msgspec
 from sagakit.drivers.local import Engine
 from sagakit.errors import SagaError
 from sagakit.execution import Execution
+from sagakit.progress import Progress, Tick
+from sagakit.progress import progress as told
 from sagakit.services import northwind
 from sagakit.services.world import DATABASES, CheckoutWorld
 
@@ -44,7 +45,7 @@ def replay(
     *,
     concurrency: int = 1,
     limit: int | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress = None,
 ) -> ReplayReport:
     """Run the orders in the order of their numbers; order 10248 is execution ``order-10248``.
 
@@ -57,7 +58,8 @@ def replay(
             ``<journal>.services/``. ``None`` keeps everything in memory.
         concurrency: how many executions are in flight at once.
         limit: replay only so many of the first orders; the others' ids are not touched.
-        progress: called in this thread with 1 for every order finished.
+        progress: called in this thread with 1 for every order finished; or whether to draw a bar
+            (None: where somebody sees it, as ``sagakit.progress`` tells).
 
     Raises:
         ReplayError: the journal is there without its services, or they without it.
@@ -67,24 +69,26 @@ def replay(
     statuses: Counter[str] = Counter()
     stuck: set[str] = set()
 
-    def finish() -> None:
+    def finish(tick: Tick) -> None:
         execution = waiting.popleft().result()
         statuses[execution.status] += 1
         if execution.status == "stuck":
             stuck.add(execution.id)
-        if progress is not None:
-            progress(1)
+        tick(1)
 
     with closing(_world(journal)) as world:
-        with Engine(journal, concurrency=concurrency) as engine:
-            engine.recover(world.saga)
+        with (
+            Engine(journal, concurrency=concurrency) as engine,
+            told("replay", progress, total=lambda: _count(limit), unit="orders") as tick,
+        ):
+            engine.recover(world.saga, progress=False)
             for order in islice(northwind.orders(), limit):
                 name = f"order-{order['order_id']}"
                 waiting.append(engine.start(world.saga, order, id=name))
                 while waiting and waiting[0].done():
-                    finish()
+                    finish(tick)
             while waiting:
-                finish()
+                finish(tick)
         books = world.books(unfinished=stuck)
     return ReplayReport(
         completed=statuses["completed"],
@@ -95,6 +99,11 @@ def replay(
         balanced=books.balanced,
         problems=books.problems,
     )
+
+
+def _count(limit: int | None) -> int:
+    """How many orders there are to replay."""
+    return sum(1 for _ in islice(northwind.orders(), limit))
 
 
 def services_folder(journal: Path) -> Path:

@@ -41,9 +41,12 @@ from sagakit.errors import (
 from sagakit.events import Event, ExecutionResolved, Resolution
 from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
-from sagakit.journal.base import ExecutionRow, Journal, Letter, Post, Wanted, asked
+from sagakit.journal.base import ExecutionRow, Filter, Journal, Letter, Post, Wanted, asked
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
+from sagakit.progress import Progress, Tick
+from sagakit.progress import progress as told
+from sagakit.redaction import MASK
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE
@@ -284,9 +287,7 @@ class Engine:
         """Whether the loop has to turn though no task shows it."""
         return bool(self._core.live) or self._parking.busy
 
-    def recover(
-        self, *sagas: Saga, progress: Callable[[int], object] | None = None
-    ) -> builtins.list[Execution]:
+    def recover(self, *sagas: Saga, progress: Progress = None) -> builtins.list[Execution]:
         """Continue every unfinished execution of these sagas (or of all known ones) that has
         something to do, until it ends or waits for the world.
 
@@ -296,7 +297,8 @@ class Engine:
         an operator reaches it.
 
         Parameters:
-            progress: called with 1 for each execution that was continued.
+            progress: called with 1 for each execution that was continued; or whether to draw a
+                bar (None: where somebody sees it, as ``sagakit.progress`` tells).
 
         Returns:
             those that were continued, as they are then; ``list(status="waiting")`` tells the
@@ -324,15 +326,16 @@ class Engine:
         try:
             now = time.time()
             self._expect(self.journal.sleeping(wanted), now)
-            for id, events in self.journal.unfinished(wanted, now):
-                if id in self._core.live:
-                    continue
-                begin = functools.partial(self._resume, id, events, watch)
-                future = self._submit(begin, until_rest=True)
-                if progress is not None:
-                    future.add_done_callback(functools.partial(_tell, progress))
-                futures.append(future)
-            concurrent.futures.wait(futures)
+            running = functools.partial(self._running, newest)
+            with told("recover", progress, total=running, unit="executions") as tick:
+                for id, events in self.journal.unfinished(wanted, now):
+                    if id in self._core.live:
+                        continue
+                    begin = functools.partial(self._resume, id, events, watch)
+                    future = self._submit(begin, until_rest=True)
+                    future.add_done_callback(functools.partial(_tell, tick))
+                    futures.append(future)
+                concurrent.futures.wait(futures)
         finally:
             del self._core.watches[builtins.id(watch)]
         failures = [error for future in futures if (error := future.exception())]
@@ -341,6 +344,11 @@ class Engine:
             failures[0].add_note(f"{len(failures)} could not be recovered, {rest} were")
             raise failures[0]
         return [future.result() for future in futures]
+
+    def _running(self, names: Iterable[str]) -> int:
+        """How many executions of these sagas are running, as the journal has them."""
+        wanted = (Filter(status="running", saga=name) for name in names)
+        return sum(len(self.journal.find(one)) for one in wanted)
 
     def _expect(self, sleeping: builtins.list[tuple[str, float | None]], now: float) -> None:
         """Wake these when their time comes, those excepted whose time has come by now."""
@@ -691,8 +699,10 @@ class Engine:
             if to is None and keep is not None:
                 return None
             if to is None:
+                secretive = any(saga.sensitive for saga in self._sagas.copy().values())
+                whose = MASK if secretive else correlation  # nobody knows whose it would be
                 raise UnknownExecutionError(
-                    f"no execution here waits for the event '{event}' of '{correlation}'"
+                    f"no execution here waits for the event '{event}' of '{whose}'"
                 )
             if keep is not None:
                 return self._reach(to, lambda run: self._parking.hand_over(run, event, correlation))
@@ -919,5 +929,5 @@ def _given(execution: Execution) -> Future[Execution]:
     return answer
 
 
-def _tell(progress: Callable[[int], object], _: Future[Execution]) -> None:
-    progress(1)
+def _tell(tick: Tick, _: Future[Execution]) -> None:
+    tick(1)
