@@ -458,7 +458,7 @@ def _wait(step: Step, wait: Wait) -> list[str]:
     if wait.on_timeout not in typing.get_args(OnTimeout):
         found.append(f"{place}: on_timeout is {wait.on_timeout!r}; give 'fail' or 'continue'")
     elif wait.event is None and wait.on_timeout == "fail":
-        found.append(f"{place} waits only for a time; give on_timeout='continue'")
+        found.append(f"{place} waits only for a time; let its on_timeout be 'continue'")
     return found + _calls_nothing(step, "waits", "retry")
 
 
@@ -598,7 +598,7 @@ def _places(steps: Sequence[Step]) -> list[str]:
         elif number in behind and _may_expire(step):
             found.append(
                 f"step '{step.name}' stands after the pivot, where no step may fail; "
-                "give on_timeout='continue', or drop its timeout"
+                "let its on_timeout be 'continue', or drop its timeout"
             )
         elif sound and number not in behind and number not in before and number != pivots[0]:
             found.append(

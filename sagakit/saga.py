@@ -15,7 +15,7 @@ import msgspec
 
 from sagakit import redaction as _redaction
 from sagakit import spec as _spec
-from sagakit.difference import Difference, changed
+from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError
 from sagakit.plan import Kind, Plan, keys_of, owner, problems, service_problems
 from sagakit.quantities import is_seconds, number
@@ -26,6 +26,7 @@ from sagakit.steps import (
     Choose,
     ForEach,
     Nested,
+    OnTimeout,
     Special,
     Step,
     Wait,
@@ -302,16 +303,9 @@ class Saga:
         if isinstance(old, Saga) and old.name != new.name:
             found.append(f"its name was '{old.name}' and is '{new.name}'")
         if version != new.version:
-            found.append(f"its version was {_quoted(version)} and is {_quoted(new.version)}")
-        was, now = shape["steps"], new.shape["steps"]
-        if shape.get("for_each") != new.shape.get("for_each"):
-            found.append("what it does for each item is done otherwise")
-        found += [f"step '{name}' is gone" for name in was if name not in now]
-        found += [f"step '{name}' is new" for name in now if name not in was]
-        for name in now:
-            if name in was:
-                words = (change for _, change in changed(was[name], now[name]))
-                found += [f"step '{name}': {change}" for change in words]
+            was, now = version_words(version), version_words(new.version)
+            found.append(f"its version was {was} and is {now}")
+        found += between(shape, new.shape)
         return Difference(tuple(sorted(found)), shape, new)
 
     # -- pictures ---------------------------------------------------------------------------
@@ -511,10 +505,6 @@ class FanOut(Saga):
 
 def _unfolded(make: Callable[[], FanOut], count: int | None) -> FanOut:
     return make() if count is None else make()._unfold(count)
-
-
-def _quoted(version: str | None) -> str:
-    return "not given" if version is None else f"'{version}'"
 
 
 def _label(item: object) -> str:
@@ -720,6 +710,11 @@ def _read_text(path: Path) -> str:
         raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
 
 
+def _on_timeout(event: str | None) -> OnTimeout:
+    """What a wait does at its timeout if it does not say so."""
+    return "continue" if event is None else "fail"
+
+
 # What a step may do, one of these: it is an action unless said otherwise.
 _DOES = ("action", "wait", "choice", "saga", "for_each")
 _ITEMS = [1, 2, 3]  # that a simulated step works on
@@ -775,7 +770,7 @@ def _from_spec(
                 timeout=number(timeout)
                 if isinstance(timeout, int | float)
                 else resolve(timeout, "timeout", item.name, result=1.0),
-                on_timeout=item.wait.on_timeout,
+                on_timeout=item.wait.on_timeout or _on_timeout(item.wait.event),
             )
         return resolve(item.action or item.name, "action", item.name)
 
@@ -894,7 +889,9 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
             event=item.action.event,
             correlate=name(item.action.correlate),
             timeout=name(seconds, 1.0) if callable(seconds) else seconds,
-            on_timeout=item.action.on_timeout,
+            on_timeout=None
+            if item.action.on_timeout == _on_timeout(item.action.event)
+            else item.action.on_timeout,
         )
     else:
         action = name(item.action)

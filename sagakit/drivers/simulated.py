@@ -15,14 +15,20 @@ from typing import Any
 import msgspec
 
 from sagakit import telemetry
+from sagakit.coordinator import replay
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates, Ticket
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.run import Run
-from sagakit.errors import ServiceRefusedError, SimulationError
+from sagakit.errors import (
+    DefinitionChangedError,
+    IllegalEventError,
+    ServiceRefusedError,
+    SimulationError,
+)
 from sagakit.events import Event
-from sagakit.execution import Execution
+from sagakit.execution import Execution, first_event, pinned_to
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 from sagakit.transitions import ACTIVE
@@ -76,12 +82,35 @@ def resume(
         events: what the journal kept, from the beginning.
         at: when the recovery happens, in virtual seconds; by default when the last event did.
         children: what it kept of the executions that do steps, by their ids.
+
+    Raises:
+        DefinitionChangedError: the execution, or one that does a step of it, is pinned to another
+            definition.
     """
+    _check_pinned(saga, events)
     kept = children or {}
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
     now: float = max(event.at for event in last) if at is None else at
     run = Run.resume(saga, list(events), now, seed, scenario)
     return Simulation(run, now, kept).finish()
+
+
+def _check_pinned(saga: Saga, events: Sequence[Event]) -> None:
+    """Refuse to go on under another definition than the one the execution began with."""
+    pinned = pinned_to(events)
+    if pinned.fingerprint == saga.fingerprint:
+        return
+    try:
+        replay(saga.given(first_event(events).input).plan, events)
+        difference = "what differs has not begun yet"
+    except IllegalEventError as error:
+        difference = f"its events do not fit the new definition: {error}"
+    raise DefinitionChangedError(
+        f"saga '{saga.name}': execution '{first_event(events).execution_id}' is pinned to version "
+        f"{pinned.version or '(none)'} ({pinned.fingerprint}) and cannot continue with version "
+        f"{saga.version or '(none)'} ({saga.fingerprint}): {difference}. Resume it with the "
+        "definition it is pinned to"
+    )
 
 
 def _identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> str:
@@ -224,6 +253,7 @@ class Simulation:
             return None
         scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])
+        _check_pinned(saga, events)
         return Run.resume(saga, events, self.now, run.seed, scenario, began)
 
     def next_due(self) -> float | None:
