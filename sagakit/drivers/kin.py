@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sagakit.coordinator import action_failed, why_not_cancel
@@ -14,6 +15,7 @@ from sagakit.events import (
     CompensationRequested,
     CompensationSucceeded,
     ErrorInfo,
+    Event,
     StepFailed,
     StepStarted,
     StepSucceeded,
@@ -42,6 +44,7 @@ class Kin:
         "run",
         "scenario",
         "sought",
+        "step",
         "stirred",
         "turned",
     )
@@ -51,6 +54,7 @@ class Kin:
         self.began = began  # when the outermost execution did: a scenario counts from then
         self.scenario = scenario
         self.parent: Kin | None = None
+        self.step = ""  # that it does in its parent
         self.children: dict[str, Kin] = {}
         self.stirred: list[Run] = []
         self.sought: list[str] = []
@@ -83,6 +87,11 @@ class Kin:
         assert children is not None, "no saga has begun a step"
         return children[self.run.plan.index[step]]
 
+    def is_child(self, step: str, events: Sequence[Event]) -> bool:
+        """Whether these events are of an execution that does this step: somebody may have chosen
+        its id for another one."""
+        return first_event(events).parent == (self.run.state.execution_id, step)
+
     def scenario_of(self, step: str) -> tuple[Scenario | None, float]:
         """What of the scenario concerns the saga that does this step, and since when it runs."""
         return None if self.scenario is None else self.scenario.inside(step), self.began
@@ -98,7 +107,8 @@ class Kin:
             run.emit(StepStarted(step, attempt, now))
             run.emit(StepFailed(step, attempt, now, ErrorInfo.of(error)))
             return
-        id = f"{run.state.execution_id}/{step}" + (f"/{attempt}" if attempt > 1 else "")
+        # No name is empty or has a '/': what follows '//' is no step, here or further inside.
+        id = f"{run.state.execution_id}/{step}" + (f"//{attempt}" if attempt > 1 else "")
         run.emit(StepStarted(step, attempt, now, id))
         self._begin(step, input, now)
 
@@ -130,10 +140,29 @@ class Kin:
     def adopt(self, step: str, run: Run) -> Kin:
         """Take an execution for the one that does this step."""
         child = run.kinship
-        child.parent = self
+        child.parent, child.step = self, step
         self.children[step] = child
         self.stirred.append(run)
         return child
+
+    def disown(self, other: Sequence[Event], now: float) -> None:
+        """Its id belongs to another execution, which has these events: it never began, and the
+        step that it was to do fails."""
+        parent, first = self.parent, first_event(other)
+        assert parent is not None
+        above, step = parent.run.state.execution_id, self.step
+        del parent.children[step]
+        whose = "that somebody started"
+        if first.parent is not None:
+            whose = f"that does step '{first.parent[1]}' of execution '{first.parent[0]}'"
+        text = (
+            f"execution '{above}' cannot begin '{first.execution_id}' for its step '{step}': the "
+            f"id belongs to an execution of saga '{first.saga}' {whose}; choose another id for "
+            f"one of '{above}' and '{first.execution_id}'"
+        )
+        attempt = parent.run.state.attempts[parent.run.plan.index[step]]
+        error = ErrorInfo("ConflictError", text)
+        parent.run.emit(StepFailed(step, attempt, now, error, terminal=True))
 
     def attach(self, step: str, run: Run | None, now: float) -> None:
         """After a crash: go on with the execution that does this step, as the journal has it.
@@ -143,6 +172,8 @@ class Kin:
         """
         state = self.run.state
         number = self.run.plan.index[step]
+        if step in self.children:
+            return  # another attempt has begun since it was sought
         if run is None:
             if state.steps[number] is StepState.RUNNING:
                 self._begin_late(step, now)

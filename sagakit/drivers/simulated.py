@@ -213,7 +213,7 @@ class Simulation:
     def _kept_child(self, kin: Kin, name: str) -> Run | None:
         """The execution that does a step, as the journal has it."""
         run, id = kin.run, kin.child_id(name)
-        if id not in self.kept:
+        if id not in self.kept or not kin.is_child(name, self.kept[id]):
             return None
         scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])
