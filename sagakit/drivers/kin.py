@@ -34,9 +34,12 @@ class Kin:
 
     What one of them does may let others go on: a driver advances those in ``stirred`` as well, and
     finds those in ``sought`` (by the steps that they do) in its journal and attaches them.
+    ``under_way`` are the children that have not ended, ``awake`` those of them that do not rest:
+    ``weigh`` keeps them after each change, so that nobody has to ask ten thousand children.
     """
 
     __slots__ = (
+        "awake",
         "began",
         "children",
         "over",
@@ -47,6 +50,7 @@ class Kin:
         "step",
         "stirred",
         "turned",
+        "under_way",
     )
 
     def __init__(self, run: Run, began: float, scenario: Scenario | None) -> None:
@@ -56,6 +60,8 @@ class Kin:
         self.parent: Kin | None = None
         self.step = ""  # that it does in its parent
         self.children: dict[str, Kin] = {}
+        self.under_way: dict[str, Kin] = {}
+        self.awake: dict[str, Kin] = {}
         self.stirred: list[Run] = []
         self.sought: list[str] = []
         self.turned = False  # the children have been told that it turned back
@@ -66,20 +72,27 @@ class Kin:
         return self.run.state.phase in ACTIVE
 
     @property
-    def under_way(self) -> list[Kin]:
-        """The children that have not ended."""
-        return [child for child in self.children.values() if child.active]
-
-    @property
     def resting(self) -> bool:
         """It waits for the world, and so do all that do steps of it: nothing is under way."""
         state = self.run.state
-        under_way = self.under_way
         return (
-            state.rests(len(under_way))
-            and bool(under_way or state.waiting)
-            and all(child.resting for child in under_way)
+            not self.awake
+            and bool(self.under_way or state.waiting)
+            and state.rests(len(self.under_way))
         )
+
+    def weigh(self) -> None:
+        """Something has happened here: note with the parent whether this one is under way and
+        rests, and with those above whether that changes what they do."""
+        kin, parent = self, self.parent
+        while parent is not None and parent.children.get(kin.step) is kin:
+            active = kin.active
+            awake = active and not kin.resting
+            if active == (kin.step in parent.under_way) and awake == (kin.step in parent.awake):
+                return
+            _note(parent.under_way, kin, active)
+            _note(parent.awake, kin, awake)
+            kin, parent = parent, parent.parent
 
     def child_id(self, step: str) -> str:
         """The id of the execution that does this step, the last one if there were several."""
@@ -143,6 +156,7 @@ class Kin:
         child.parent, child.step = self, step
         self.children[step] = child
         self.stirred.append(run)
+        child.weigh()
         return child
 
     def disown(self, other: Sequence[Event], now: float) -> None:
@@ -151,7 +165,8 @@ class Kin:
         parent, first = self.parent, first_event(other)
         assert parent is not None
         above, step = parent.run.state.execution_id, self.step
-        del parent.children[step]
+        for known in (parent.children, parent.under_way, parent.awake):
+            known.pop(step, None)
         whose = "that somebody started"
         if first.parent is not None:
             whose = f"that does step '{first.parent[1]}' of execution '{first.parent[0]}'"
@@ -229,20 +244,23 @@ class Kin:
         if self.run.state.phase is Phase.COMPLETED:
             self.over = False
             self.run.emit(CompensationRequested(now))
+            self.weigh()
 
     def call_off(self, now: float) -> None:
         """The parent has turned back: so does this execution, unless it is too late."""
         if self.parent is not None and not why_not_cancel(self.run.state):
             by = f"execution '{self.parent.run.state.execution_id}'"
             self.run.emit(CancellationRequested(now, by, "it turned back"))
+            self.weigh()
 
     # -- upward -----------------------------------------------------------------------------
 
     def tell(self, now: float) -> None:
-        """Let the children know that it turned back, and the parent that it ended."""
+        """Let the children know that it turned back, and the parent that it rests or ended."""
+        self.weigh()
         if self.run.state.turned_back and not self.turned:
             self.turned = True
-            for child in self.under_way:
+            for child in list(self.under_way.values()):
                 child.call_off(now)
                 self.stirred.append(child.run)
         if self.parent is not None and not self.over and not self.active:
@@ -267,6 +285,7 @@ class Kin:
             run.emit(CompensationSucceeded(step, run.state.undo_attempts[number], now))
         elif current in (StepState.RUNNING, StepState.COMPENSATING):
             run.emit(ChildStuck(step, now))
+        self.weigh()
 
     def _child_failed(self, step: str, child: Run, now: float) -> None:
         execution = child.execution()
@@ -292,3 +311,10 @@ class Kin:
         plan, results = self.run.plan, self.run.state.results
         value = [results.get(name) for name in plan.names] if plan.each else results
         return codec.as_plain(value)
+
+
+def _note(among: dict[str, Kin], kin: Kin, holds: bool) -> None:
+    if holds:
+        among[kin.step] = kin
+    else:
+        among.pop(kin.step, None)

@@ -396,9 +396,9 @@ class Core:
             if above is not None:
                 self._rest(above)
         elif self._rests is None:
-            everybody = list(self.live.values())  # one execution and those that do steps of it
+            everybody = self.live.values()  # one execution and those that do steps of it
             if all(one.run.next_due() is None for one in everybody):
-                for one in everybody:
+                for one in list(everybody):
                     self._forget(one)
                 live.answer.set_result(run.execution())
 
