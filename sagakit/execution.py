@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _BEGINNINGS = (StepStarted, CompensationStarted)
 _ENDS = (ExecutionCompleted, ExecutionCompensated, ExecutionStuck)
+_Queue = list[tuple[float, int]]  # a heap: the time of an event, and whose it is
 _NOT_BEGUN = (StepState.PENDING, StepState.READY)
 
 
@@ -270,17 +272,28 @@ class Execution:
         """
         if not inside or not self.children:
             return [("", event) for event in self.events]
-        waiting = {name: _Told(name, child) for name, child in self.children.items()}
+        inside_of = {
+            name: _Told(name, child, number)
+            for number, (name, child) in enumerate(self.children.items())
+        }
+        order = list(inside_of.values())
+        # Since when who has something to tell: nobody else need be asked.
+        queue: _Queue = []
+        for told in order:
+            told.wait(queue)
         found: list[tuple[str, Event]] = []
         for event in self.events:
-            for told in waiting.values():
-                found += told.before(_at(event))
+            due: set[int] = set()
+            while queue and queue[0][0] < _at(event):
+                due.add(heapq.heappop(queue)[1])
+            for number in sorted(due):
+                found += order[number].before(_at(event), queue)
             step = getattr(event, "step", None)
-            if step in waiting and not isinstance(event, (*_BEGINNINGS, ChildResumed)):
-                found += waiting[step].to_its_end()
+            if step in inside_of and not isinstance(event, (*_BEGINNINGS, ChildResumed)):
+                found += inside_of[step].to_its_end(queue)
             found.append(("", event))
-        for told in waiting.values():
-            found += told.left
+        for told in order:
+            found += reversed(told.left)
         return found
 
     def log(self, *, clock: bool = True, inside: bool = False) -> str:
@@ -432,25 +445,41 @@ class Execution:
 
 
 class _Told:
-    """The events of an execution that does a step, told piece by piece."""
+    """The events of an execution that does a step, told piece by piece.
 
-    def __init__(self, name: str, execution: Execution) -> None:
+    Parameters:
+        number: of those beside it; at the same time, the first one is told first.
+    """
+
+    def __init__(self, name: str, execution: Execution, number: int) -> None:
         self.left = [(join(name, path), event) for path, event in execution.history()]
         self.left.reverse()  # the next one is popped from the end
         self._name = name
+        self._number = number
 
-    def before(self, at: float) -> Iterator[tuple[str, Event]]:
+    def before(self, at: float, queue: _Queue) -> list[tuple[str, Event]]:
         """Those before a time, in seconds."""
+        told = []
         while self.left and _at(self.left[-1][1]) < at:
-            yield self.left.pop()
+            told.append(self.left.pop())
+        self.wait(queue)
+        return told
 
-    def to_its_end(self) -> Iterator[tuple[str, Event]]:
+    def to_its_end(self, queue: _Queue) -> list[tuple[str, Event]]:
         """Those up to the next one with which the execution itself ends or gets stuck."""
+        told = []
         while self.left:
-            path, event = self.left.pop()
-            yield path, event
+            told.append(self.left.pop())
+            path, event = told[-1]
             if path == self._name and isinstance(event, _ENDS):
-                return
+                break
+        self.wait(queue)
+        return told
+
+    def wait(self, queue: _Queue) -> None:
+        """Stand in the queue of those who have something left, with the time of the next event."""
+        if self.left:
+            heapq.heappush(queue, (_at(self.left[-1][1]), self._number))
 
 
 def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[Event]:

@@ -18,10 +18,12 @@ from sagakit import (
     TerminalError,
     await_event,
     choice,
+    for_each,
     pivot,
     run,
     simulate,
     step,
+    sub_saga,
     timer,
 )
 from sagakit.errors import SimulationError
@@ -215,3 +217,64 @@ def test_waits_choices_and_signals_are_told_and_drawn() -> None:
     assert "ann calls it off#58; no need" in str(called_off.sequence())
     assert "called off" in called_off.timeline().svg
     assert "cancelled by ann" in called_off.timeline().svg
+
+
+# -- what happened inside -------------------------------------------------------------------
+
+
+def told_by_asking_everybody(execution: Execution) -> list[tuple[str, Any]]:
+    """What ``history`` gives, by asking every child before every event."""
+    left = {
+        name: [(f"{name}/{path}".rstrip("/"), event) for path, event in child.history()]
+        for name, child in execution.children.items()
+    }
+    found: list[tuple[str, Any]] = []
+    beginnings = ("StepStarted", "CompensationStarted", "ChildResumed")
+    ends = ("ExecutionCompleted", "ExecutionCompensated", "ExecutionStuck")
+    for event in execution.events:
+        for events in left.values():
+            while events and events[0][1].at < event.at:
+                found.append(events.pop(0))
+        name = getattr(event, "step", None)
+        if name in left and type(event).__name__ not in beginnings:
+            while left[name]:
+                path, inner = left[name].pop(0)
+                found.append((path, inner))
+                if path == name and type(inner).__name__ in ends:
+                    break
+        found.append(("", event))
+    return found + [told for events in left.values() for told in events]
+
+
+def _late(ctx: Any) -> float:
+    return float(ctx.input * 7 % 5)
+
+
+def _third_fails(ctx: Any) -> None:
+    if ctx.input == 3:
+        raise TerminalError("no")
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+@pytest.mark.parametrize("last", [charge, _third_fails])
+def test_the_history_of_a_family_is_told_in_one_order(limit: int, last: Any) -> None:
+    deep = Saga("deep", step(charge, refund), timer("t", _late))
+    core = Saga("core", sub_saga(deep), timer("u", _late), step(last, refund, name="last"))
+    saga = Saga("s", for_each("all", lambda: [0, 1, 2, 3, 4, 5], core, limit=limit))
+    execution = simulate(saga)
+    for one in (execution, execution.children["all"]):
+        assert one.history() == told_by_asking_everybody(one)
+    assert len(execution.history()) > 60
+
+
+def test_the_history_of_a_family_that_waits_ends_with_what_happened_last() -> None:
+    saga = Saga("s", sub_saga(Saga("core", step(charge, refund), await_event("ok"))))
+    told = [(path, type(event).__name__) for path, event in simulate(saga).history()]
+    assert told == [
+        ("", "ExecutionStarted"),
+        ("", "StepStarted"),
+        ("core", "ExecutionStarted"),
+        ("core", "StepStarted"),
+        ("core", "StepSucceeded"),
+        ("core", "WaitStarted"),
+    ]

@@ -241,7 +241,7 @@ class Simulation:
             if telemetry.observer is not None:
                 self._watch(other)
             if other.kin is not None and other.kin.parent is kin:
-                step = kin.step_of(other)
+                step = other.kin.step
                 _guard(run.saga, step, run.state.attempts[run.plan.index[step]])
         self.busy += reversed(kin.stirred)  # the first one comes out first
         kin.stirred.clear()
@@ -249,7 +249,7 @@ class Simulation:
     def _kept_child(self, kin: Kin, name: str) -> Run | None:
         """The execution that does a step, as the journal has it."""
         run, id = kin.run, kin.child_id(name)
-        if id not in self.kept:
+        if id not in self.kept or not kin.is_child(name, self.kept[id]):
             return None
         scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])

@@ -216,6 +216,11 @@ class Engine:
         except UnknownExecutionError:
             return None
         first = first_event(events)
+        if first.parent is not None:
+            raise ConflictError(
+                f"saga '{saga.name}': the id '{id}' belongs to the execution that does step "
+                f"'{first.parent[1]}' of execution '{first.parent[0]}'; choose another id"
+            )
         if first.saga != saga.name or first.input != input:
             what = "input" if first.saga == saga.name else f"saga, '{first.saga}'"
             raise ConflictError(
@@ -407,12 +412,19 @@ class Engine:
         id = kin.child_id(step)
         live = self._core.live.get(id)
         if live is not None:
-            return live.run
-        try:
-            events = self.journal.read(id)
-        except UnknownExecutionError:
+            return live.run if kin.is_child(step, live.run.events) else None
+        events = self._child_events(kin, step)
+        if events is None:
             return None
         return Run.resume(self._definition(id, events), events, time.time(), kin.run.seed)
+
+    def _child_events(self, kin: Kin, step: str) -> builtins.list[Event] | None:
+        """Those of the execution that does this step; None if the journal has none."""
+        with contextlib.suppress(UnknownExecutionError):
+            events = self.journal.read(kin.child_id(step))
+            if kin.is_child(step, events):
+                return events
+        return None
 
     def _changed(self, id: str, saga: Saga, fingerprint: str) -> DefinitionChangedError:
         """The error for an execution that is pinned to a definition which is not known here."""
@@ -491,7 +503,8 @@ class Engine:
         own, resumed = [], []
         for name in steps:
             id = (run.state.children or {}).get(run.plan.index[name])
-            status = "" if id is None else self._execution(self.journal.read(id)).status
+            events = None if id is None else self._child_events(run.kinship, name)
+            status = "" if events is None else self._execution(events).status
             child = None
             if status == "stuck":
                 what: Resolution = "retry" if resolution == "retry" else "abandon"
@@ -916,6 +929,8 @@ def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | 
     for step, id in children_of(events).items():
         with contextlib.suppress(UnknownExecutionError):  # a crash came before it began
             inner = journal.read(id)
+            if first_event(inner).parent != (first_event(events).execution_id, step):
+                continue  # somebody had chosen this id for another one, and so the step failed
             known = saga.child(step)
             pinned = known is not None and known.fingerprint == pinned_to(inner).fingerprint
             children[step] = read_execution(journal, inner, known if pinned else None)
