@@ -356,7 +356,14 @@ class Execution:
         from sagakit.views import flow_picture
 
         status, edges = self.status, self.saga.edges
-        return flow_picture(self.saga.name, self._flow_nodes(), edges, status, opened=opened)
+        return flow_picture(
+            self.saga.name,
+            self._flow_nodes(),
+            edges,
+            status,
+            opened=opened,
+            note=self.saga.flow_note,
+        )
 
     def _flow_nodes(self) -> list[FlowNode]:
         doubted = {event.step for event in self.events if isinstance(event, StepInDoubt)}
@@ -375,7 +382,13 @@ class Execution:
         if self.saga.plan.each:
             return fan_out(self.saga.name, nodes, self.status)
         edges = tuple(self.saga.edges)
-        return Flow(title=self.saga.name, nodes=tuple(nodes), edges=edges, status=self.status)
+        return Flow(
+            title=self.saga.name,
+            nodes=tuple(nodes),
+            edges=edges,
+            status=self.status,
+            note=self.saga.flow_note,
+        )
 
     def timeline(self, *, inside: bool = True) -> Picture:
         """When each attempt ran: actions above, compensations mirrored below, along the critical

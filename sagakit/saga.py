@@ -345,7 +345,8 @@ class Saga:
         for name, inner in self.children.items():
             if name not in inside and not self.plan.each:
                 nodes, edges = tuple(inner.flow_nodes()), tuple(inner.edges)
-                inside[name] = Flow(title=inner.name, nodes=nodes, edges=edges)
+                note = inner.flow_note
+                inside[name] = Flow(title=inner.name, nodes=nodes, edges=edges, note=note)
 
         return [
             FlowNode(
@@ -367,11 +368,16 @@ class Saga:
             )
         ]
 
+    @property
+    def flow_note(self) -> str:
+        """What a picture says of the whole saga: its deadline, if it has one."""
+        return "" if self.deadline is None else f"deadline {self.deadline:g} s"
+
     def to_graphviz(self) -> graphviz.Digraph:
         """The flow graph as a ``graphviz.Digraph`` (``.source`` is DOT text)."""
         from sagakit.views import flow_dot
 
-        return flow_dot(self.name, self.flow_nodes(), self.edges)
+        return flow_dot(self.name, self.flow_nodes(), self.edges, self.flow_note)
 
     def flow(self, engine: FlowEngine = "own", *, opened: int | None = 0) -> Picture:
         """The flow graph as a picture.
@@ -385,7 +391,8 @@ class Saga:
         from sagakit.views import flow_picture
 
         nodes, edges = self.flow_nodes(), self.edges
-        return flow_picture(self.name, nodes, edges, engine=engine, opened=opened)
+        note = self.flow_note
+        return flow_picture(self.name, nodes, edges, engine=engine, opened=opened, note=note)
 
     def __repr__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"

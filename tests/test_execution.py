@@ -27,6 +27,7 @@ from sagakit import (
     timer,
 )
 from sagakit.errors import SimulationError
+from sagakit.events import ExecutionMigrated
 from sagakit.steps import Nested, Wait
 
 
@@ -278,3 +279,54 @@ def test_the_history_of_a_family_that_waits_ends_with_what_happened_last() -> No
         ("core", "StepSucceeded"),
         ("core", "WaitStarted"),
     ]
+
+
+def test_a_deadline_is_shown_in_every_picture() -> None:
+    saga = Saga("s", step(ship, _undo), await_event("paid"), step(charge), deadline=60)
+    assert "deadline 60 s" in saga.flow().svg
+    assert "deadline 60 s" in saga.flow().alt
+    assert "deadline 60 s" in saga.to_graphviz().source
+    execution = simulate(saga)
+    assert execution.status == "compensated"
+    assert "deadline 60 s" in execution.flow().svg
+    assert "⊠ deadline" in execution.timeline().svg
+    assert "deadline passed" in execution.timeline().svg
+    assert "the deadline has passed" in str(execution.sequence())
+    outer = Saga("o", sub_saga(saga))
+    assert "deadline 60 s" in outer.flow().insides[0][1].svg
+    assert "deadline 60 s" in simulate(outer).flow().insides[0][1].svg
+    assert "deadline passed" in simulate(outer).timeline().svg
+
+
+def test_the_conversation_says_how_each_wait_ended() -> None:
+    saga = Saga(
+        "s",
+        await_event("paid", timeout=9, on_timeout="continue"),
+        timer("cool", 5),
+        await_event("late", timeout=9, on_timeout="continue", correlate=way),
+    )
+    never = str(simulate(saga).sequence())
+    assert "Note over p0: cool is over\n" in never
+    assert "Note over p0: paid goes on without #39;paid#39;\n" in never
+    sent = Scenario().signal("paid", at=2).signal("late", at=3, correlation="sea")
+    answered = str(simulate(saga, scenario=sent).sequence())
+    assert "goes on without #39;paid" not in answered
+    assert "goes on without #39;late" in answered, "the signal was for another wait"
+
+
+def test_the_conversation_tells_a_migration() -> None:
+    saga = Saga("s", await_event("paid"))
+    moved = ExecutionMigrated(3.0, "2", "abc", "ann", "a better one")
+    execution = Execution(saga, [*simulate(saga).events, moved])
+    assert "ann moves it to version 2 (abc)#58; a better one" in str(execution.sequence())
+
+
+def test_the_conversation_of_a_fan_out_numbers_what_is_undone() -> None:
+    saga = Saga("s", for_each("all", lambda: [1, 2], step(ship, _undo)), step(charge))
+    text = str(simulate(saga, scenario=Scenario().fail("charge")).sequence())
+    for number in "01":
+        assert f": ship {number}\n" in text
+        assert f": _undo {number}\n" in text
+
+
+def _undo() -> None: ...

@@ -278,7 +278,7 @@ class Kin:
     def child_over(self, child: Kin, now: float) -> None:
         """An execution that does (or undoes) a step has ended or is stuck: record what it means."""
         run = self.run
-        step = self.step_of(child.run)
+        step = child.step
         number = run.plan.index[step]
         current, ended = run.state.steps[number], child.run.state.phase
         if current is StepState.RUNNING and ended is Phase.COMPLETED:
