@@ -27,7 +27,7 @@ class SagaBuilder:
 
     Parameters:
         name: the saga's name.
-        options: ``version``, ``input_schema``, ``deadline``, ``description``, ``services``, as for
+        options: ``version``, ``input``, ``deadline``, ``description``, ``services``, as for
             ``Saga``.
     """
 

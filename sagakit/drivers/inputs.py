@@ -10,19 +10,21 @@ from sagakit.saga import Saga
 
 
 def accept_input(saga: Saga, input: Any) -> Any:
-    """The input as the journal keeps it, after the schema agreed.
+    """The input as the journal gives it back, after the saga's type or schema agreed.
 
     Raises:
-        InputError: it cannot be kept, or the schema refuses it. Nothing was started.
+        InputError: it cannot be kept, or the type or schema refuses it. Nothing was started.
         DefinitionError: what was given is no saga.
     """
     if not isinstance(saga, Saga):
         raise DefinitionError(repr(saga), ["is not a Saga; of a SagaBuilder give .build()"])
-    if input is None and saga.input_schema is None:
+    kind = saga.input_type
+    if input is None and kind is Any and saga.input_schema is None:
         return None
     try:
-        kept = codec.plain(input, f"saga '{saga.name}': its input")
+        kept = codec.given(input, kind, f"saga '{saga.name}': its input")
     except CodecError as error:
-        raise InputError(f"{error}; an input is plain data") from None
+        cure = "; an input is plain data, or of the type that Saga(input=…) declares"
+        raise InputError(f"{error}{cure if kind is Any else ''}") from None
     saga.check_input(kept)
     return kept

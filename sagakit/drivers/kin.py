@@ -110,7 +110,7 @@ class Kin:
         if nest.each:
             if not isinstance(given, list | tuple):
                 raise TypeError(f"step '{step}' is done for each of {given!r}; give a list")
-            return codec.plain(given, f"saga '{run.saga.name}': step '{step}': its items")
+            return codec.given(given, Any, f"saga '{run.saga.name}': step '{step}': its items")
         return accept_input(run.saga.child(step), given)
 
     def _begin(self, step: str, input: Any, now: float) -> None:

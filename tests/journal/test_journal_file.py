@@ -160,7 +160,7 @@ def test_a_damaged_wal_is_named_and_not_taken_for_empty(crashed, read_only):
     for damaged in (b"\xff" * len(whole), b"\0" * 32 + whole[32:], whole[:20] + b"x" + whole[21:]):
         wal.write_bytes(damaged)
         for name in (crashed, link):
-            with pytest.raises(JournalCorruptError, match="copy.db-wal', which holds what was"):
+            with pytest.raises(JournalCorruptError, match=r"copy\.db-wal', which holds what was"):
                 SqliteJournal(name, read_only=read_only)
         assert wal.read_bytes() == damaged
     wal.write_bytes(whole)
