@@ -28,8 +28,8 @@ class SagaBuilder:
 
     Parameters:
         name: the saga's name.
-        options: ``version``, ``input_schema``, ``deadline``, ``description``, ``services``,
-            ``redact``, as for ``Saga``.
+        options: ``version``, ``input``, ``deadline``, ``description``, ``services``, ``redact``, as
+            for ``Saga``.
     """
 
     def __init__(self, name: str = "saga", **options: Any) -> None:

@@ -498,13 +498,24 @@ class _Told:
 def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[Event]:
     """Give the results in a journal's events the types that the actions declare.
 
+    Also the input the type that the saga declares.
+
     Raises:
-        CodecError: a stored result does not fit the type declared now; if not ``strict``, it
-            stays plain data instead.
+        CodecError: a stored result or input does not fit the type declared now; if not
+            ``strict``, it stays plain data instead.
     """
     plan = saga.plan
     kept: list[Event] = []
     for event in events:
+        if type(event) is ExecutionStarted and saga.input_type is not Any:
+            raw = msgspec.to_builtins(event.input, str_keys=True)
+            try:
+                input = codec.given(raw, saga.input_type, f"saga '{saga.name}': its stored input")
+            except CodecError:
+                if strict:
+                    raise
+                input = event.input
+            event = msgspec.structs.replace(event, input=input)
         if type(event) is StepSucceeded and event.result is not None:
             number = plan.index.get(event.step)
             call = None if number is None else plan.actions[number]

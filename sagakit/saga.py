@@ -50,7 +50,9 @@ class Saga:
         name: the saga's name.
         steps: in reading order; a step without ``after`` comes after the one above it.
         version: pins executions to this definition.
-        input_schema: a JSON Schema that every input must satisfy.
+        input: what every input must be: a type (a dataclass, attrs or msgspec type, a TypedDict …),
+            which ``ctx.input`` then is, live and recovered alike; or a JSON Schema.
+        input_schema: the same JSON Schema under its longer name.
         deadline: seconds from the start until which the pivot must be tried (or, without one,
             the end reached); after it the saga is recovered backward.
         description: one sentence for people.
@@ -69,6 +71,7 @@ class Saga:
         "deadline",
         "description",
         "input_schema",
+        "input_type",
         "name",
         "redact",
         "services",
@@ -80,6 +83,7 @@ class Saga:
     steps: tuple[Step, ...]
     version: str | None
     input_schema: Mapping[str, Any] | None
+    input_type: Any  # ``Any``: plain data
     deadline: float | None
     description: str
     services: tuple[Service, ...]
@@ -90,6 +94,7 @@ class Saga:
         name: str,
         *steps: Step,
         version: str | int | None = None,
+        input: Any = None,
         input_schema: Mapping[str, Any] | None = None,
         deadline: float | None = None,
         description: str = "",
@@ -120,8 +125,14 @@ class Saga:
             found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
         if not _is_text(description):
             found.append(f"description is {description!r}; give text")
+        if input is not None and input_schema is not None:
+            found.append("has input and input_schema; give one of them")
+        if isinstance(input, Mapping):
+            input, input_schema = None, input
         if input_schema is not None:
             found += _schema_problems(input_schema)
+        if input is not None:
+            found += _type_problems(input)
         hidden: Any = redact if isinstance(redact, str) else _listed(redact)
         found += _redaction.problems(hidden)
         if found:
@@ -132,6 +143,7 @@ class Saga:
         put("version", None if version is None else str(version))
         # a copy: what the caller does with its own mapping later must not reach a frozen value
         put("input_schema", None if input_schema is None else copy.deepcopy(dict(input_schema)))
+        put("input_type", Any if input is None else input)
         put("deadline", deadline)
         put("description", description)
         put("services", guarded)
@@ -188,6 +200,7 @@ class Saga:
             (self.name, *self.steps),
             {
                 "version": self.version,
+                "input": None if self.input_type is Any else self.input_type,
                 "input_schema": self.input_schema,
                 "deadline": self.deadline,
                 "description": self.description,
@@ -197,7 +210,7 @@ class Saga:
         )
 
     def _key(self) -> tuple[object, ...]:
-        schema = self.input_schema
+        schema = self.input_schema, self.input_type
         head = (self.name, self.version, self.deadline, self.description, schema)
         return (*head, self.services, self.redact, self.steps)
 
@@ -224,7 +237,11 @@ class Saga:
 
     @classmethod
     def from_yaml(
-        cls, text_or_path: str | os.PathLike[str], actions: Iterable[Action] | None = None
+        cls,
+        text_or_path: str | os.PathLike[str],
+        actions: Iterable[Action] | None = None,
+        *,
+        input: Any = None,
     ) -> Saga:
         """Read the YAML form.
 
@@ -232,6 +249,7 @@ class Saga:
             text_or_path: the text, or the path of a file (one line that ends in .yaml or .yml).
             actions: the callables that the names in the text stand for. Left out, every action
                 is simulated. Nothing is ever imported or evaluated.
+            input: the type that the text's ``input``, a JSON Schema, was written from.
 
         Raises:
             DefinitionError: every problem, with its line where the text is at fault.
@@ -243,10 +261,12 @@ class Saga:
         if document is None:
             raise DefinitionError("the YAML text" if path is None else str(path), found)
         given = None if actions is None else _by_name(actions, found)
-        return _from_spec(document, given, found, "" if path is None else f" in {path}")
+        where = "" if path is None else f" in {path}"
+        return _from_spec(document, given, found, where, input)
 
     def to_yaml(self) -> str:
-        """Write the YAML form; with the same callables ``from_yaml`` gives an equal saga."""
+        """Write the YAML form; with the same callables (and the same type of its input, which is
+        written as a JSON Schema) ``from_yaml`` gives an equal saga."""
         return _spec.dump(self.to_spec())
 
     def to_spec(self) -> _spec.SagaSpec:
@@ -632,6 +652,19 @@ def _schema_problems(schema: Any) -> list[str]:
     return []
 
 
+def _type_problems(kind: Any) -> list[str]:
+    try:
+        msgspec.json.schema(kind)
+        msgspec.json.Decoder(kind)
+    except (TypeError, NameError, RuntimeError) as error:
+        why = str(error).splitlines()[0]
+        return [
+            f"input is {kind!r}, which the journal cannot keep ({why}); give a dataclass, an attrs "
+            "or msgspec type, a TypedDict or a JSON Schema"
+        ]
+    return []
+
+
 def _undo_label(item: Step) -> str | None:
     if item.compensation is None:
         return None
@@ -728,14 +761,24 @@ _ITEMS = [1, 2, 3]  # that a simulated step works on
 
 
 def _from_spec(
-    document: _spec.SagaSpec, given: Mapping[str, Action] | None, found: list[str], where: str
+    document: _spec.SagaSpec,
+    given: Mapping[str, Action] | None,
+    found: list[str],
+    where: str,
+    input: Any = None,
 ) -> Saga:
     """Build the saga of a document in whose text the problems in ``found`` stand already.
 
     Parameters:
         given: the callables by their names; None: all are simulated.
         where: for the errors, with a blank before it.
+        input: the type of the input.
     """
+    schema = document.input_schema
+    if input is not None and not isinstance(input, Mapping):
+        if not _type_problems(input) and msgspec.json.schema(input) != schema:
+            found.append("its input is not the schema of the type given; write it anew")
+        schema = None
 
     def resolve(value: Any, role: str, place: str, result: Any = None) -> Any:
         if value is None or isinstance(value, bool | Simulated):
@@ -808,7 +851,8 @@ def _from_spec(
             document.name,
             *steps,
             version=document.version,
-            input_schema=document.input_schema,
+            input=input,
+            input_schema=schema,
             deadline=document.deadline,
             description=document.description,
             services=document.services,
@@ -855,12 +899,18 @@ def _saga_spec(saga: Saga, mixed: bool) -> _spec.SagaSpec:
         name=saga.name,
         version=saga.version,
         description=saga.description,
-        input_schema=None if saga.input_schema is None else dict(saga.input_schema),
+        input_schema=_written_schema(saga),
         deadline=saga.deadline,
         services=saga.services,
         redact=saga.redact,
         steps=tuple(_step_spec(number, saga.steps, mixed) for number in range(len(saga.steps))),
     )
+
+
+def _written_schema(saga: Saga) -> dict[str, Any] | None:
+    if saga.input_type is not Any:
+        return msgspec.json.schema(saga.input_type)
+    return None if saga.input_schema is None else dict(saga.input_schema)
 
 
 def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpec:
@@ -880,6 +930,9 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
 
     action = wait = chooses = inner = given = each = None
     if isinstance(item.action, Nested):
+        if item.action.saga.input_type is not Any:
+            cure = "the input of its saga is a type, which the YAML form cannot hold; give a schema"
+            raise DefinitionError(f"step '{item.name}'", [cure])
         inner, given = _saga_spec(item.action.saga, mixed), name(item.action.input)
     elif isinstance(item.action, ForEach):
         body = msgspec.structs.replace(item.action.body, after=())

@@ -134,7 +134,7 @@ class Kin:
             if not isinstance(given, list | tuple):
                 shown = run.withheld(given)
                 raise TypeError(f"step '{step}' is done for each of {shown!r}; give a list")
-            return codec.plain(given, f"saga '{run.saga.name}': step '{step}': its items")
+            return codec.given(given, Any, f"saga '{run.saga.name}': step '{step}': its items")
         sensitive = run.redaction.names if run.redaction is not None else frozenset[str]()
         return accept_input(run.saga.child(step), given, sensitive)
 

@@ -51,13 +51,14 @@ def simulate(
     nobody sends.
 
     Parameters:
-        input: plain data, handed to every action as ``ctx.input``.
+        input: handed to every action as ``ctx.input``: of the type that ``Saga(input=…)``
+            declares, or plain data.
         scenario: faults to inject.
         seed: decides the identity of the execution and its jitter.
         id: the execution's id; derived from all of the above when left out.
 
     Raises:
-        InputError: the input is not plain data, or the saga's schema refuses it.
+        InputError: the input cannot be kept, or the saga's type or schema refuses it.
         ScenarioError: a fault names a step that the saga lacks.
         SimulationError: a step after the pivot failed 10,000 times; it would be retried for ever.
     """

@@ -6,6 +6,7 @@ recovery see equal values of equal types.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,49 @@ def plain(value: Any, place: str) -> Any:
     if found:
         raise CodecError(f"{place}{found}")
     return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def given(value: Any, kind: Any, place: str) -> Any:
+    """An input as the journal will give it back.
+
+    Parameters:
+        kind: its declared type, which plain data that fits becomes. ``Any``: it stays plain data,
+            and what JSON has no form for becomes its usual one (a Decimal, datetime, UUID or enum
+            its text or value; a dataclass, attrs or msgspec type a dict).
+
+    Raises:
+        CodecError: it does not fit, or would not come back equal; names ``place`` and why.
+    """
+    if kind is Any:
+        if _unkept(value, ""):
+            with contextlib.suppress(TypeError, ValueError, RecursionError):
+                value = msgspec.to_builtins(value, order="deterministic")
+        return plain(value, place)
+    try:
+        kept = msgspec.convert(msgspec.json.decode(msgspec.json.encode(value)), kind, str_keys=True)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        wanted = getattr(kind, "__name__", kind)
+        raise CodecError(f"{place} is not the declared {wanted}: {error}") from None
+    if type(kept) is type(value) and kept != value and _unkept(value, ""):
+        raise CodecError(
+            f"{place} is {_short(value)}, but the journal would give back {_short(kept)}"
+        )
+    return kept
+
+
+def same(kept: Any, new: Any, kind: Any) -> bool:
+    """Whether two inputs of a type (``given``; the kept one may still be plain data) are the same.
+    In plain data 1, 1.0 and True are three."""
+    if kind is Any:
+        return _canonical(kept) == _canonical(new)
+    # not by bytes: msgspec leaves defaults out of dataclasses that it has made itself
+    with contextlib.suppress(CodecError):
+        return bool(given(as_plain(kept), kind, "") == new)
+    return False
+
+
+def _canonical(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
 
 
 def _unkept(value: Any, path: str) -> str:

@@ -163,7 +163,8 @@ class Engine:
         """Start an execution; waits while ``concurrency`` others are in flight.
 
         Parameters:
-            input: plain data, handed to every action as ``ctx.input``.
+            input: handed to every action as ``ctx.input``: of the type that ``Saga(input=…)``
+                declares, or plain data.
             id: chosen by the caller, it makes the start idempotent: the same id and input again
                 give the first execution, whatever its state and version (one that a crash left
                 unfinished is continued under its own, if the engine knows that).
@@ -173,7 +174,7 @@ class Engine:
             A future of the ended (or stuck) execution. ``asyncio.wrap_future`` awaits it.
 
         Raises:
-            InputError: the input is not plain data, the schema refuses it, or the id is empty.
+            InputError: the input cannot be kept, the saga refuses it, or the id is empty.
             EngineClosedError: the engine is closed.
             ConflictError: through the future: the id belongs to another saga or input.
             DefinitionChangedError: through the future: the id's execution is unfinished, and its
@@ -221,7 +222,7 @@ class Engine:
                 f"saga '{saga.name}': the id '{id}' belongs to the execution that does step "
                 f"'{first.parent[1]}' of execution '{first.parent[0]}'; choose another id"
             )
-        if first.saga != saga.name or first.input != input:
+        if first.saga != saga.name or not codec.same(first.input, input, saga.input_type):
             what = "input" if first.saga == saga.name else f"saga, '{first.saga}'"
             raise ConflictError(
                 f"saga '{saga.name}': the id '{id}' belongs to an execution with another {what}; "
