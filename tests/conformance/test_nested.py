@@ -238,7 +238,7 @@ def test_a_skipped_inner_saga_has_no_execution(drive):
     assert world.calls == ["a"]
 
 
-@pytest.mark.parametrize("given", [lambda: 1 / 0, lambda: {1, 2}])
+@pytest.mark.parametrize("given", [lambda: 1 / 0, lambda: object()])
 def test_an_input_that_cannot_be_had_fails_the_step(drive, given):
     world = World()
     saga = Saga("outer", world.step("a"), sub_saga(inner(world), input=given))
