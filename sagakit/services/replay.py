@@ -25,9 +25,10 @@ class ReplayError(SagaError):
 class ReplayReport(msgspec.Struct, frozen=True):
     """How the replay ended.
 
-    ``completed``, ``compensated`` and ``stuck`` count the orders replayed; the rest is what the
-    services' books say: ``revenue`` is money kept in currency units (with cents), ``units_left``
-    the units on the shelf, ``problems`` every imbalance.
+    ``completed``, ``compensated`` and ``stuck`` count the orders in the journal, those of earlier
+    replays too; the rest is what the services' books say of them: ``revenue`` is money kept in
+    currency units (with cents), ``units_left`` the units on the shelf, ``problems`` every
+    imbalance.
     """
 
     completed: int
@@ -60,18 +61,14 @@ def replay(
         progress: called in this thread with 1 for every order finished.
 
     Raises:
-        ReplayError: the journal is there without its services, or they without it.
+        ReplayError: the journal is there without its services, or they without it; or its folder
+            is not there.
         NorthwindError: the data is missing or malformed.
     """
     waiting: deque[Future[Execution]] = deque()
-    statuses: Counter[str] = Counter()
-    stuck: set[str] = set()
 
     def finish() -> None:
-        execution = waiting.popleft().result()
-        statuses[execution.status] += 1
-        if execution.status == "stuck":
-            stuck.add(execution.id)
+        waiting.popleft().result()
         if progress is not None:
             progress(1)
 
@@ -85,6 +82,9 @@ def replay(
                     finish()
             while waiting:
                 finish()
+            rows = engine.list(outermost=True)  # the books are about all of them
+        statuses = Counter(row.status for row in rows)
+        stuck = {row.id for row in rows if row.status == "stuck"}
         books = world.books(unfinished=stuck)
     return ReplayReport(
         completed=statuses["completed"],
@@ -111,6 +111,10 @@ def _world(journal: Path | None) -> CheckoutWorld:
     """
     if journal is None:
         return CheckoutWorld()
+    if not journal.parent.is_dir():
+        raise ReplayError(
+            f"journal '{journal}': the folder '{journal.parent}' does not exist; make it"
+        )
     folder = services_folder(journal)
     has_journal = journal.exists() and journal.stat().st_size > 0
     missing = [name for name in DATABASES if not (folder / name).exists()]
