@@ -14,6 +14,7 @@ import typing
 from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from sagakit.journal import codec
 from sagakit.quantities import is_seconds
 from sagakit.resilience import Service
 from sagakit.spec import Retry, Simulated, nearest
@@ -425,6 +426,11 @@ def _options(step: Step) -> list[str]:
                 found.append(
                     f"{place}: the latency of its {role} is {function.latency!r}; "
                     "give seconds, 0 or more"
+                )
+            unkept = codec.unkept(function.result) if role == "action" else ""
+            if unkept:
+                found.append(
+                    f"{place}: the result of its simulated {role}{unkept}; give plain data"
                 )
         elif _takes_context(function) is None:
             label = getattr(function, "__name__", role)

@@ -870,6 +870,9 @@ def _by_name(
 ) -> dict[str, Action]:
     """The callables by their names; what cannot be looked up becomes a problem."""
     given: dict[str, Action] = {}
+    if isinstance(actions, Mapping):
+        found.append("actions is a mapping; give a list of the functions, which have their names")
+        return given
     for function in (actions,) if callable(actions) else actions:
         name = callable_name(function)
         if not callable(function):

@@ -159,8 +159,8 @@ seconds = st.floats(0.001, 1e9) | st.integers(1, 10**9)
 leaves = (
     st.none()
     | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | prose
     | st.dates()
     | st.datetimes()

@@ -60,8 +60,11 @@ def simulate(
     Raises:
         InputError: the input cannot be kept, or the saga's type or schema refuses it.
         ScenarioError: a fault names a step that the saga lacks.
-        SimulationError: a step after the pivot failed 10,000 times; it would be retried for ever.
+        SimulationError: a step after the pivot failed 10,000 times, or waits for what never comes:
+            it would go on for ever; or the seed is no whole number.
     """
+    if not isinstance(seed, int):
+        raise SimulationError(f"seed is {seed!r}; give a whole number")
     kept = accept_input(saga, input)
     if id is None:
         id = _identity(saga, kept, scenario, seed)

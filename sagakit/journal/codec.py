@@ -86,6 +86,13 @@ def _canonical(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
+def unkept(value: Any) -> str:
+    """Why a value has no plain form at all (a date has one, its text); empty when it has."""
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
+        value = msgspec.to_builtins(value)
+    return _unkept(value, "")
+
+
 def _unkept(value: Any, path: str) -> str:
     """Which part JSON cannot give back, and why; empty when all of it comes back the same."""
     kind = type(value)

@@ -26,9 +26,10 @@ class ReplayError(SagaError):
 class ReplayReport(msgspec.Struct, frozen=True):
     """How the replay ended.
 
-    ``completed``, ``compensated`` and ``stuck`` count the orders replayed; the rest is what the
-    services' books say: ``revenue`` is money kept in currency units (with cents), ``units_left``
-    the units on the shelf, ``problems`` every imbalance.
+    ``completed``, ``compensated`` and ``stuck`` count the orders in the journal, those of earlier
+    replays too; the rest is what the services' books say of them: ``revenue`` is money kept in
+    currency units (with cents), ``units_left`` the units on the shelf, ``problems`` every
+    imbalance.
     """
 
     completed: int
@@ -62,18 +63,14 @@ def replay(
             (None: where somebody sees it, as ``sagakit.progress`` tells).
 
     Raises:
-        ReplayError: the journal is there without its services, or they without it.
+        ReplayError: the journal is there without its services, or they without it; or its folder
+            is not there.
         NorthwindError: the data is missing or malformed.
     """
     waiting: deque[Future[Execution]] = deque()
-    statuses: Counter[str] = Counter()
-    stuck: set[str] = set()
 
     def finish(tick: Tick) -> None:
-        execution = waiting.popleft().result()
-        statuses[execution.status] += 1
-        if execution.status == "stuck":
-            stuck.add(execution.id)
+        waiting.popleft().result()
         tick(1)
 
     with closing(_world(journal)) as world:
@@ -89,6 +86,9 @@ def replay(
                     finish(tick)
             while waiting:
                 finish(tick)
+            rows = engine.list(outermost=True)  # the books are about all of them
+        statuses = Counter(row.status for row in rows)
+        stuck = {row.id for row in rows if row.status == "stuck"}
         books = world.books(unfinished=stuck)
     return ReplayReport(
         completed=statuses["completed"],
@@ -120,6 +120,10 @@ def _world(journal: Path | None) -> CheckoutWorld:
     """
     if journal is None:
         return CheckoutWorld()
+    if not journal.parent.is_dir():
+        raise ReplayError(
+            f"journal '{journal}': the folder '{journal.parent}' does not exist; make it"
+        )
     folder = services_folder(journal)
     has_journal = journal.exists() and journal.stat().st_size > 0
     missing = [name for name in DATABASES if not (folder / name).exists()]

@@ -82,8 +82,8 @@ class Engine:
         concurrency: int = 100,
         sagas: Iterable[Saga] = (),
     ) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency is {concurrency}; let at least 1 execution run")
+        if type(concurrency) is not int or concurrency < 1:
+            raise ValueError(f"concurrency is {concurrency!r}; give a whole number, 1 or more")
         self.journal: Journal
         if journal is None:
             self.journal = MemoryJournal()
