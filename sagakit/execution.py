@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,6 +73,11 @@ class Execution:
             self.saga = saga = saga.given(first_event(self.events).input)
             state = replay(saga.plan, self.events)
         self._state = state
+
+    def __await__(self) -> Generator[Any, None, Execution]:
+        """``await saga.execute()``, as many write it: it is there already."""
+        yield from ()
+        return self
 
     # -- questions --------------------------------------------------------------------------
 
