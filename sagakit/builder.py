@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -22,14 +23,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 class SagaBuilder:
     """Collects steps and builds a ``Saga`` of them.
 
-    Adding a step under a name that is taken replaces it in its place, so a notebook cell can be
-    run again; a choice is replaced with all that stands in its branches. (A lambda has no name:
-    give ``name=``, or each run of its cell adds a step.)
+        Adding a step under a name that is taken replaces it in its place, so a notebook cell can be
+    <<<<<<< HEAD
+        run again; a choice is replaced with all that stands in its branches. (A lambda has no name:
+        give ``name=``, or each run of its cell adds a step.)
+    =======
+        run again. (A lambda has no name: give ``name=``, or each run of its cell adds a step.) What
+        clearly is another callable of the same name, a closure over other data or a method of another
+        class, is numbered: ``create``, ``create_2``. In a script, where no cell is run again, the very
+        same function is refused the second time without a name of its own.
+    >>>>>>> 8947ed2ecfd25b9a7cf35c458d4dff74dfcce9a6
 
-    Parameters:
-        name: the saga's name.
-        options: ``version``, ``input``, ``deadline``, ``description``, ``services``, ``redact``, as
-            for ``Saga``.
+        Parameters:
+            name: the saga's name.
+            options: ``version``, ``input``, ``deadline``, ``description``, ``services``, ``redact``, as
+                for ``Saga``.
     """
 
     def __init__(self, name: str = "saga", **options: Any) -> None:
@@ -94,17 +102,31 @@ class SagaBuilder:
         return [] if chooser is None else _inside(chooser, self._steps.values())
 
     def _add(self, action: Action, compensation: Action | None, options: dict[str, Any]) -> Step:
-        given = options.get("name") or callable_name(action)
+        given = options.get("name") or self._free_name(action)
         number = len(self._steps) + 1
         while given is None and f"step_{number}" in self._steps:
             number += 1
         added = step(action, compensation, **{**options, "name": given or f"step_{number}"})
-        there = self._steps.get(added.name)
-        if not options.get("name") and there is not None and _are_two(there.action, action):
-            cure = f"two callables are named '{added.name}'; tell them apart with name="
-            raise DefinitionError(f"saga '{self.name}'", [cure])
         self._steps[added.name] = added
         return added
+
+    def _free_name(self, action: Action) -> str | None:
+        """The callable's name, with a number if another one has it already."""
+        own = name = callable_name(action)
+        count = 1
+        while name is not None and name in self._steps:
+            there = self._steps[name].action
+            if there == action and not _interactive():
+                cure = f"step '{name}' is there already; give the second one another name="
+                raise DefinitionError(f"saga '{self.name}'", [cure])
+            if there == action or not _are_two(there, action):
+                return name
+            if _are_alike(there, action):
+                cure = f"two callables are named '{name}'; tell them apart with name="
+                raise DefinitionError(f"saga '{self.name}'", [cure])
+            count += 1
+            name = f"{own}_{count}"
+        return name
 
     def step(self, action: F | None = None, **options: Any) -> Any:
         """Decorate an action to make it a step: ``@saga.step`` or ``@saga.step(after=…)``.
@@ -193,6 +215,22 @@ def _are_two(old: Any, new: Any) -> bool:
     (old, old_data), (new, new_data) = _unbound(old), _unbound(new)
     same = old is new or getattr(old, "__code__", None) is getattr(new, "__code__", 0)
     return same and bool(old_data != new_data)
+
+
+def _are_alike(old: Any, new: Any) -> bool:
+    """Whether two methods may be of one object, made anew by a cell run again, or of two."""
+    if not (inspect.ismethod(old) and inspect.ismethod(new)):
+        return False
+    if old.__func__.__qualname__ != new.__func__.__qualname__:
+        return False
+    state = getattr(old.__self__, "__dict__", None)
+    return bool(state == getattr(new.__self__, "__dict__", None))
+
+
+def _interactive() -> bool:
+    """Whether somebody runs cells or lines one by one, perhaps again."""
+    shell = sys.modules.get("IPython")
+    return hasattr(sys, "ps1") or (shell is not None and shell.get_ipython() is not None)
 
 
 def _unbound(item: Any) -> tuple[Any, list[Any]]:

@@ -826,10 +826,11 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], empty: str = ""
         click.echo(empty)
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*header, box=None, header_style="bold")
+    columns = (Column(name, overflow="fold") for name in header)  # what is long is never cut
+    table = Table(*columns, box=None, header_style="bold")
     for row in rows:
         table.add_row(*(Text(_flat(cell)) for cell in row))
     Console().print(table)

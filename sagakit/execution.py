@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -77,6 +77,11 @@ class Execution:
             self.saga = saga = saga.given(first_event(self.events).input)
             state = replay(saga.plan, self.events)
         self._state = state
+
+    def __await__(self) -> Generator[Any, None, Execution]:
+        """``await saga.execute()``, as many write it: it is there already."""
+        yield from ()
+        return self
 
     # -- questions --------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import subprocess
 import sys
@@ -212,12 +213,31 @@ def test_a_function_that_is_made_again_from_the_same_data_replaces_its_step() ->
     cell()
     saga.add_step(_make(1)).add_step(_make(1)).add_step(functools.partial(max, 1, 2))
     saga.add_step(functools.partial(max, 1, 2))
-    assert [s.name for s in saga.build().steps] == ["charge", "made", "max"]
+    saga.add_step(_make(2)).add_step(_make(2))
+    assert [s.name for s in saga.build().steps] == ["charge", "made", "max", "made_2"]
 
 
-def test_adding_the_very_same_function_again_replaces_its_step() -> None:
+def test_adding_the_very_same_function_again_replaces_its_step_in_a_notebook(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.ps1", ">>> ", raising=False)
     saga = SagaBuilder("s").add_step(a).add_step(b).add_step(a, undo)
     assert saga.build() == Saga("s", step(a, undo), step(b))
+
+
+def test_in_a_script_the_very_same_function_is_refused_the_second_time() -> None:
+    saga = SagaBuilder("s").add_step(a)
+    with pytest.raises(DefinitionError, match=r"saga 's': step 'a' is there already; .*name="):
+        saga.add_step(a)
+    saga.add_step(a, name="again")
+    assert len(saga.build().steps) == 2
+
+
+def test_an_execution_may_be_awaited_though_it_is_there() -> None:
+    async def main() -> str:
+        return (await SagaBuilder("s").add_step(a).execute()).status
+
+    assert asyncio.run(main()) == "completed"
 
 
 def _make(number: int) -> Callable[[], int]:
@@ -252,10 +272,18 @@ class Other(Service):
     ids=["closures", "builtin partials", "partials", "one method", "two classes"],
 )
 def test_two_callables_of_one_name_never_silently_replace_each_other(one: Any, other: Any) -> None:
-    saga = SagaBuilder("s").add_step(one)
+    saga = SagaBuilder("s").add_step(one).add_step(other)
+    first, second = saga.build().steps
+    assert second.name == f"{first.name}_2"
+    assert (first.action, second.action) == (one, other)
+
+
+def test_methods_of_two_objects_that_look_the_same_are_told_apart_by_a_name() -> None:
+    """A cell that is run again makes its object anew: nobody can know."""
+    saga = SagaBuilder("s").add_step(Service().execute)
     with pytest.raises(DefinitionError, match=r"saga 's': two callables are named .*name="):
-        saga.add_step(other)
-    saga.add_step(other, name="second")
+        saga.add_step(Service().execute)
+    saga.add_step(Service().execute, name="second")
     assert len(saga.build().steps) == 2
 
 

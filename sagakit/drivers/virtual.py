@@ -2,7 +2,7 @@
 
 Where a loop would sleep until its next timer, this one moves its clock there at once, so an
 unmodified ``await asyncio.sleep(3600)`` takes no time. Only what waits for a thread or a socket
-takes real time, and only while no timer is set.
+takes real time, and only while no timer is set. What waits for nothing of all these is refused.
 """
 
 from __future__ import annotations
@@ -12,23 +12,57 @@ import contextvars
 import functools
 import selectors
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.simulated import Simulation
-from sagakit.errors import InDoubtError
+from sagakit.errors import InDoubtError, SimulationError
 from sagakit.transitions import ACTIVE
+
+_THREAD = "sagakit-virtual-time"
+_PATIENCE = 10.0  # seconds for threads that were there before: most are no concern of ours
+_LOOK = 0.05  # seconds between two looks at which threads are left
+
+
+class _StalledError(Exception):
+    """Nothing is left that could wake the loop."""
 
 
 class _JumpingSelector(selectors.BaseSelector):
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._real = selectors.DefaultSelector()
+        self._before = set(threading.enumerate())
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = self._real.select(0 if timeout is not None else None)
-        if not ready and timeout is not None and timeout > 0:
+        if timeout is None:
+            return self._wait()
+        return self._jump(timeout)
+
+    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait without a timer: for a thread or a socket."""
+        until = time.monotonic() + _PATIENCE
+        while len(self._real.get_map()) <= 1:  # that one is the loop's own
+            me = threading.current_thread()
+            others = {thread for thread in threading.enumerate() if not self._idle(thread, me)}
+            strangers = others <= self._before and all(one.daemon for one in others)
+            ready = self._real.select(_LOOK if others else 0)
+            if ready:
+                return ready
+            if not others or (strangers and time.monotonic() >= until):
+                raise _StalledError
+        return self._real.select(None)
+
+    @staticmethod
+    def _idle(thread: threading.Thread, me: threading.Thread) -> bool:
+        """Whether a thread is this one, or waits for it."""
+        return thread is me or (me.name == _THREAD and thread is getattr(me, "started_by", None))
+
+    def _jump(self, timeout: float) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._real.select(0)
+        if not ready and timeout > 0:
             self._simulation.now += timeout
         return ready
 
@@ -70,7 +104,7 @@ class _OnLoop:
         self.root = simulation.run
         self.loop = VirtualLoop(simulation)
         self.over: asyncio.Future[None] = self.loop.create_future()
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: dict[asyncio.Task[Any], Attempt] = {}
         self.timer: asyncio.TimerHandle | None = None
 
     def finish(self) -> None:
@@ -81,6 +115,8 @@ class _OnLoop:
                 self._spawn(attempt)
             self._rest()
             loop.run_until_complete(self.over)
+        except _StalledError:
+            raise self._stalled() from None
         finally:
             for task in self.tasks:
                 task.cancel()
@@ -89,9 +125,17 @@ class _OnLoop:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
+    def _stalled(self) -> SimulationError:
+        names = sorted({attempt.command.step for attempt in self.tasks.values()})
+        steps = "step " + ", ".join(f"'{name}'" for name in names)
+        return SimulationError(
+            f"saga '{self.root.saga.name}': {steps} waits for what never comes: no timer, thread "
+            "or socket is under way; give the step a timeout, or let something wake it"
+        )
+
     def _spawn(self, attempt: Attempt) -> None:
         attempt.task = task = self.loop.create_task(_perform(attempt))
-        self.tasks.add(task)
+        self.tasks[task] = attempt
         task.add_done_callback(functools.partial(self._done, attempt))
         if attempt.timeout is not None:
             attempt.timer = self.loop.call_later(attempt.timeout, self._time_out, attempt)
@@ -99,7 +143,7 @@ class _OnLoop:
             attempt.ticket.begun(attempt, self.loop.call_later)
 
     def _done(self, attempt: Attempt, task: asyncio.Task[Any]) -> None:
-        self.tasks.discard(task)
+        self.tasks.pop(task, None)
         if task.cancelled():
             error: BaseException | None = InDoubtError("the action was cancelled while it ran")
         else:
@@ -177,7 +221,8 @@ def _away_from_running_loops(work: Callable[[], None]) -> None:
             failure.append(error)
 
     within = contextvars.copy_context().run
-    thread = threading.Thread(target=within, args=(guarded,), name="sagakit-virtual-time")
+    thread = threading.Thread(target=within, args=(guarded,), name=_THREAD)
+    thread.started_by = threading.current_thread()  # type: ignore[attr-defined]
     thread.daemon = True
     thread.start()
     thread.join()

@@ -258,3 +258,48 @@ def test_resuming_with_another_definition_of_a_saga_inside_is_refused():
     other = simulate(Saga("in", await_event("go"), version="2"), id=child.id)
     with pytest.raises(DefinitionChangedError, match=f"execution '{child.id}' is pinned to"):
         resume(outer, waiting.events, children={child.id: other.events})
+
+
+async def never():
+    await asyncio.Event().wait()
+
+
+NEVER = Saga("s", step(never))
+
+
+def test_what_waits_for_what_never_comes_is_refused_and_named(monkeypatch):
+    monkeypatch.setattr("sagakit.drivers.virtual._PATIENCE", 0.2)
+    with pytest.raises(SimulationError, match="saga 's': step 'never' waits for what never comes"):
+        simulate(NEVER)
+
+
+def test_in_a_running_loop_too(monkeypatch):
+    monkeypatch.setattr("sagakit.drivers.virtual._PATIENCE", 0.2)
+
+    async def cell():
+        simulate(NEVER)
+
+    with pytest.raises(SimulationError, match="step 'never' waits"):
+        asyncio.run(cell())
+
+
+def test_what_waits_for_a_thread_is_waited_for(monkeypatch):
+    monkeypatch.setattr("sagakit.drivers.virtual._PATIENCE", 0.0)
+
+    async def patient():
+        done = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def wake():
+            time.sleep(0.3)
+            loop.call_soon_threadsafe(done.set)
+
+        threading.Thread(target=wake, daemon=True).start()
+        await done.wait()
+        return await asyncio.to_thread(lambda: time.sleep(0.1) or "awake")
+
+    assert simulate(Saga("s", step(patient))).results == {"patient": "awake"}
+
+
+def test_a_timeout_ends_what_never_comes():
+    assert simulate(Saga("s", step(never, timeout=5))).status == "compensated"

@@ -329,3 +329,15 @@ def test_tracing_that_fails_is_logged_and_leaves_the_execution_alone(
         assert run(TRIP, id="trip-7").status == "completed"
     assert "execution 'trip-7' is traced no further" in caplog.text
     assert all(span.end is None for span in caught.spans)
+
+
+def test_an_error_is_told_alike_whether_it_is_traced_or_not() -> None:
+    def book() -> None:
+        raise ValueError("no rooms")
+
+    saga = Saga("trip", step(book))
+    plain = simulate(saga).error
+    with capture():
+        traced = simulate(saga).error
+    assert plain == traced
+    assert "sagakit" not in plain.traceback.replace("test_", "")
