@@ -36,6 +36,7 @@ from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import resume
 from sagakit.events import (
     CompensationStarted,
+    ExecutionResolved,
     ExecutionStarted,
     StepStarted,
     StepSucceeded,
@@ -411,3 +412,39 @@ def test_its_yaml_form_gives_an_equal_saga(world):
     saga, _ = built(world, books)
     actions = [books.act, books.refuse, books.fail, books.undo, books.cannot, never]
     assert Saga.from_yaml(saga.to_yaml(), actions=actions) == saga
+
+
+@settings(MANY, max_examples=max(10, settings.default.max_examples // 3))
+@given(plan=plans(), deep=st.booleans())
+def test_what_is_stuck_goes_on_when_the_operator_skips_it(order, plan, deep):
+    first: Any = ("step", None, "cannot", None, False)
+    first = ("saga", [("saga", [first], False)], False) if deep else first
+    plan = [("pivot", "refuse") if part[0] == "pivot" else part for part in plan]
+    last = [] if ("pivot", "refuse") in plan else [("step", "refuse", "undo", None, False)]
+    execution, _, saga, _ = ran(World([first, *plan, *last]), order)
+    assert execution.status == "stuck"
+    for _ in range(20):
+        if execution.status != "stuck":
+            break
+        events = {one.id: list(one.events) for one in family(execution)}
+        now = max(found[-1].at for found in events.values())
+        for one in family(execution):
+            steps = _own_stuck(one)
+            if steps:
+                events[one.id].append(ExecutionResolved(now, "skip", "ann", "by hand", steps))
+        execution = resume(saga, events.pop("root"), children=events)
+    assert execution.status == "compensated"
+
+
+def family(execution):
+    yield execution
+    for child in execution.children.values():
+        yield from family(child)
+
+
+def _own_stuck(execution):
+    """The steps that are stuck by themselves, and not because the saga inside them is."""
+    if execution.status != "stuck":
+        return ()
+    inside = {name for name, child in execution.children.items() if child.status == "stuck"}
+    return tuple(name for name in execution.stuck_steps if name not in inside)
