@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sagakit.resilience import BREAKER_TRANSITIONS, BreakerCause, BreakerState
+from sagakit.resilience import BREAKER_TRANSITIONS, POLICIES, BreakerCause, BreakerState
 from sagakit.transitions import PHASE_TRANSITIONS, STEP_TRANSITIONS, Key, Phase, StepState
 
 TARGET = Path(__file__).with_name("STATES.md")
 
 _HEAD = """\
-# The states of a step, of an execution and of a circuit breaker
+# The states of a step, of an execution and of what protects a service
 
-Drawn by `make diagrams` from the two tables in [`transitions.py`](transitions.py) and the one in
-[`resilience.py`](resilience.py); do not edit.
+Drawn by `make diagrams` from the two tables in [`transitions.py`](transitions.py), and from the
+table and the docstrings in [`resilience.py`](resilience.py); do not edit.
 An arrow is labelled with the event that causes it, or, in *(brackets)*, with what else does.
 """
 
@@ -45,9 +46,28 @@ def markdown() -> str:
         " stuck in.\n",
         _diagram(_edges(PHASE_TRANSITIONS, Phase), Phase.NEW),
         "## A circuit breaker\n",
+        _policy("breaker"),
         _diagram(_edges(BREAKER_TRANSITIONS, BreakerState), BreakerState.CLOSED),
     ]
+    for name in POLICIES:
+        if name != "breaker":
+            parts += [f"## {_TITLES[name]}\n", _policy(name)]
     return "\n".join(parts)
+
+
+_TITLES = {
+    "bulkhead": "A bulkhead",
+    "rate_limit": "A rate limit",
+    "retry_budget": "A retry budget",
+    "hedge": "A hedge",
+}
+
+
+def _policy(name: str) -> str:
+    """What a policy's docstring says of it: its rule or formula, and its source."""
+    text = inspect.getdoc(POLICIES[name]) or ""
+    rule = text.partition("\nParameters:")[0].strip()
+    return f"{rule.replace('``', '`')}\n"
 
 
 def _edges(

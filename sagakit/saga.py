@@ -119,7 +119,7 @@ class Saga:
             found += self._problems(placed)
         alone = isinstance(services, Service) or not isinstance(services, Iterable)
         guarded: tuple[Any, ...] = (services,) if alone else tuple(services)
-        found += service_problems(guarded, placed)
+        found += self._service_problems(guarded, placed)
         deadline = number(deadline)
         if deadline is not None and not (is_seconds(deadline) and deadline > 0):
             found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
@@ -159,6 +159,9 @@ class Saga:
 
     def _problems(self, steps: Sequence[Step]) -> list[str]:
         return problems(steps)
+
+    def _service_problems(self, services: Sequence[object], steps: Sequence[Step]) -> list[str]:
+        return service_problems(services, steps)
 
     def _compile(self) -> Plan:
         return Plan(self.steps, self.deadline, self.services)
@@ -503,6 +506,9 @@ class FanOut(Saga):
 
     def _problems(self, steps: Sequence[Step]) -> list[str]:
         return problems(steps, retriable=self.each["retriable"])
+
+    def _service_problems(self, services: Sequence[object], steps: Sequence[Step]) -> list[str]:  # noqa: ARG002
+        return []  # they are the outer saga's, whose reads may stand outside this step
 
     def _compile(self) -> Plan:
         return Plan(self.steps, None, self.services, retriable=self.each["retriable"])

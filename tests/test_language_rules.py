@@ -4,16 +4,23 @@ after any event changes nothing in the end. In virtual time, with real actions a
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sagakit import (
+    Bulkhead,
+    CircuitBreaker,
+    Hedge,
+    RateLimit,
     Retry,
+    RetryBudget,
     Saga,
     Scenario,
+    Service,
     Step,
     TerminalError,
     await_event,
@@ -29,11 +36,13 @@ from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import resume
 from sagakit.events import (
     CompensationStarted,
+    ExecutionResolved,
     ExecutionStarted,
     StepStarted,
     StepSucceeded,
 )
 from sagakit.spec import Simulated
+from sagakit.steps import ForEach
 
 MANY = settings(
     max_examples=settings.default.max_examples,
@@ -117,7 +126,8 @@ def _parts(draw: st.DrawFn, depth: int, behind: bool, inside: bool) -> Any:
     beside = draw(st.booleans())
     match kind:
         case "step":
-            return ("step", fails, undo, beside)
+            when = draw(st.sampled_from([None, None, None, True, False, "yes", "no"]))
+            return ("step", fails, undo, when, beside)
         case "timer":
             return ("timer", draw(st.sampled_from([0.5, 2_592_000.0])), beside)
         case "event":
@@ -136,12 +146,52 @@ def _parts(draw: st.DrawFn, depth: int, behind: bool, inside: bool) -> Any:
     raise AssertionError(kind)
 
 
+class World(NamedTuple):
+    """A plan, and what else happens around it.
+
+    At most one of these at a time: what a service's policies remember is lost in a crash, and by
+    it the times of what follows, which decide who comes first, the deadline or the end.
+    """
+
+    plan: list[Any]
+    deadline: float = 10_000_000.0
+    cancelled_at: float | None = None
+    guarded: tuple[Service, ...] = ()
+
+
+POLICIES: dict[str, Any] = {
+    "breaker": CircuitBreaker(failures=1, reset=3),
+    "bulkhead": Bulkhead(calls=1),
+    "rate_limit": RateLimit(calls=2, burst=1),
+    "retry_budget": RetryBudget(least=0.2),
+    "hedge": Hedge(after=0.1),
+}
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    plan = draw(plans())
+    match draw(st.sampled_from(["calm", "deadline", "cancelled", "guarded"])):
+        case "deadline":
+            return World(plan, deadline=draw(st.sampled_from([0.1, 0.6, 3.3])))
+        case "cancelled":
+            return World(plan, cancelled_at=draw(st.sampled_from([0.0, 0.6, 3.3])))
+        case "guarded":
+            chosen = draw(st.sets(st.sampled_from(sorted(POLICIES)), min_size=1))
+            policies = {name: POLICIES[name] for name in sorted(chosen)}
+            return World(plan, guarded=(Service("bank", **policies),))
+    return World(plan)
+
+
 class Builder:
     """Builds the saga of a plan, and the scenario that sends what it waits for."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, world: World) -> None:
         self.books = books
+        self.world = world
         self.scenario = Scenario()
+        if world.cancelled_at is not None:
+            self.scenario = self.scenario.cancel(at=world.cancelled_at)
 
     def saga(self, plan: list[Any], name: str = "root", path: tuple[str, ...] = ()) -> Saga:
         steps: list[Step] = []
@@ -161,7 +211,13 @@ class Builder:
                 above = (steps[-1].name,)
             for item in self.part(part, label, after, path):
                 steps.append(item)
-        return Saga(name, *self._placed(steps), deadline=10_000_000.0)
+        deadline = self.world.deadline if name == "root" else None
+        placed = self._placed(steps)
+        bodies = [i.action.body if isinstance(i.action, ForEach) else i for i in placed]
+        services = self.world.guarded if any(i.service for i in bodies) else ()
+        if not any(i.read for i in bodies):
+            services = tuple(replace(service, hedge=None) for service in services)
+        return Saga(name, *placed, deadline=deadline, services=services)
 
     def _placed(self, steps: list[Step]) -> list[Step]:
         """Every step comes after what it says, or the one above."""
@@ -182,13 +238,17 @@ class Builder:
             name=label,
             after=after,
             retry=Retry(2, wait=0.25) if fails in ("fail", "retry") else None,
+            service="bank",
+            read=undo is None,
         )
 
     def part(self, part: Any, label: str, after: Any, path: tuple[str, ...]) -> tuple[Step, ...]:
         inner = "/".join(path)
         match part:
-            case ("step", fails, undo, _):
-                return (self.simple(label, fails, undo, after),)
+            case ("step", fails, undo, when, _):
+                if isinstance(when, str):
+                    when = Simulated(when, result=when == "yes")
+                return (replace(self.simple(label, fails, undo, after), when=when),)
             case ("timer", seconds, _):
                 return (timer(label, seconds, after=after),)
             case ("event", never_comes, goes_on, undo, _):
@@ -220,26 +280,18 @@ class Builder:
                 body = self.simple("w", fails, undo, None)
                 return (for_each(label, items(count), body, limit=limit, after=after),)
             case ("each saga", count, plan, limit, _):
-                # a signal for one item would have to name it: the inner waits end by themselves
-                body = self.saga(_without_events(plan))
+                waiting = self.scenario
+                body = self.saga(plan, "in")
+                self.scenario = waiting
+                for number in range(count):  # a signal names the item
+                    self.saga(plan, "in", (*path, label, str(number)))
                 return (for_each(label, items(count), body, limit=limit, after=after),)
         raise AssertionError(part)
 
 
-def _without_events(plan: list[Any]) -> list[Any]:
-    found = []
-    for part in plan:
-        if part[0] == "event":
-            part = ("timer", 1.0, part[-1])
-        elif part[0] in ("saga", "each saga"):
-            part = tuple(_without_events(x) if isinstance(x, list) else x for x in part)
-        found.append(part)
-    return found
-
-
-def built(plan: list[Any], books: Books) -> tuple[Saga, Scenario]:
-    builder = Builder(books)
-    return builder.saga(plan), builder.scenario
+def built(world: World, books: Books) -> tuple[Saga, Scenario]:
+    builder = Builder(books, world)
+    return builder.saga(world.plan), builder.scenario
 
 
 @pytest.fixture
@@ -256,21 +308,21 @@ def order(monkeypatch):
     return found
 
 
-def ran(plan, order):
+def ran(world, order):
     order.clear()
     books = Books()
-    saga, scenario = built(plan, books)
+    saga, scenario = built(world, books)
     execution = simulate(saga, scenario=scenario, id="root")
     return execution, books, saga, list(order)
 
 
 @MANY
-@given(plan=plans())
-def test_it_ends_and_what_was_done_stays_or_is_undone(order, plan):
-    execution, books, _, _ = ran(plan, order)
+@given(world=worlds())
+def test_it_ends_and_what_was_done_stays_or_is_undone(order, world):
+    execution, books, _, _ = ran(world, order)
     assert execution.status in ("completed", "compensated", "stuck")
-    pivots = [number for number, part in enumerate(plan) if part[0] == "pivot"]
-    if execution.status == "compensated" and '"cannot"' not in repr(plan).replace("'", '"'):
+    pivots = [number for number, part in enumerate(world.plan) if part[0] == "pivot"]
+    if execution.status == "compensated" and '"cannot"' not in repr(world.plan).replace("'", '"'):
         undoable = {key for key in books.left if not _kept_on_purpose(key, execution)}
         assert not undoable
         assert not pivots or execution.states[f"s{pivots[0]}"] != "succeeded"
@@ -285,9 +337,9 @@ def _kept_on_purpose(key, execution):
 
 
 @MANY
-@given(plan=plans())
-def test_every_execution_in_it_keeps_the_order_of_its_steps(order, plan):
-    _, _, saga, events = ran(plan, order)
+@given(world=worlds())
+def test_every_execution_in_it_keeps_the_order_of_its_steps(order, world):
+    _, _, saga, events = ran(world, order)
     of_each = defaultdict(list)
     for id, event in events:
         of_each[id].append(event)
@@ -314,18 +366,18 @@ def test_every_execution_in_it_keeps_the_order_of_its_steps(order, plan):
 
 
 @MANY
-@given(plan=plans())
-def test_a_second_run_gives_the_same_events(order, plan):
-    assert ran(plan, order)[3] == ran(plan, order)[3]
+@given(world=worlds())
+def test_a_second_run_gives_the_same_events(order, world):
+    assert ran(world, order)[3] == ran(world, order)[3]
 
 
 @settings(MANY, max_examples=max(10, settings.default.max_examples // 3))
-@given(plan=plans())
-def test_a_crash_after_any_event_leads_to_the_same_end(order, plan):
-    execution, books, _, events = ran(plan, order)
+@given(world=worlds())
+def test_a_crash_after_any_event_leads_to_the_same_end(order, world):
+    execution, books, _, events = ran(world, order)
     for cut in range(1, len(events)):
         after_crash = Books()
-        saga, scenario = built(plan, after_crash)
+        saga, scenario = built(world, after_crash)
         kept: dict[str, list[Any]] = defaultdict(list)
         for id, event in events[:cut]:
             kept[id].append(event)
@@ -354,9 +406,45 @@ def _play(books, id, event, events):
 
 
 @MANY
-@given(plan=plans())
-def test_its_yaml_form_gives_an_equal_saga(plan):
+@given(world=worlds())
+def test_its_yaml_form_gives_an_equal_saga(world):
     books = Books()
-    saga, _ = built(plan, books)
+    saga, _ = built(world, books)
     actions = [books.act, books.refuse, books.fail, books.undo, books.cannot, never]
     assert Saga.from_yaml(saga.to_yaml(), actions=actions) == saga
+
+
+@settings(MANY, max_examples=max(10, settings.default.max_examples // 3))
+@given(plan=plans(), deep=st.booleans())
+def test_what_is_stuck_goes_on_when_the_operator_skips_it(order, plan, deep):
+    first: Any = ("step", None, "cannot", None, False)
+    first = ("saga", [("saga", [first], False)], False) if deep else first
+    plan = [("pivot", "refuse") if part[0] == "pivot" else part for part in plan]
+    last = [] if ("pivot", "refuse") in plan else [("step", "refuse", "undo", None, False)]
+    execution, _, saga, _ = ran(World([first, *plan, *last]), order)
+    assert execution.status == "stuck"
+    for _ in range(20):
+        if execution.status != "stuck":
+            break
+        events = {one.id: list(one.events) for one in family(execution)}
+        now = max(found[-1].at for found in events.values())
+        for one in family(execution):
+            steps = _own_stuck(one)
+            if steps:
+                events[one.id].append(ExecutionResolved(now, "skip", "ann", "by hand", steps))
+        execution = resume(saga, events.pop("root"), children=events)
+    assert execution.status == "compensated"
+
+
+def family(execution):
+    yield execution
+    for child in execution.children.values():
+        yield from family(child)
+
+
+def _own_stuck(execution):
+    """The steps that are stuck by themselves, and not because the saga inside them is."""
+    if execution.status != "stuck":
+        return ()
+    inside = {name for name, child in execution.children.items() if child.status == "stuck"}
+    return tuple(name for name in execution.stuck_steps if name not in inside)

@@ -17,9 +17,12 @@ from sagakit import (
     SagaBuilder,
     Service,
     await_event,
+    for_each,
     simulate,
     step,
+    sub_saga,
 )
+from sagakit.events import HedgeStarted
 from sagakit.story import read_bars
 
 FULL = Service(
@@ -286,3 +289,29 @@ def test_a_picture_shows_all_five_policies_of_one_service():
     svg = saga.flow().svg
     for words in ("reads only", "breaker", "25 at once", "1/s", "retries at most", "hedge 1 s"):
         assert words in svg
+
+
+def test_a_fan_out_may_write_where_the_hedged_read_stands_outside_it():
+    bank = Service("bank", hedge=Hedge(after=1))
+    write = step(act, undo, service="bank")
+    saga = Saga(
+        "s", step(ask, service="bank", read=True), for_each("all", list, write), services=[bank]
+    )
+    assert simulate(saga).status == "completed"
+
+
+def test_a_saga_that_only_writes_shares_the_service_with_one_that_reads_with_a_hedge():
+    write = Saga(
+        "in", step(act, undo, service="bank"), services=[Service("bank", bulkhead=Bulkhead())]
+    )
+    read = step(slowly, service="bank", read=True)
+    hedged = Service("bank", bulkhead=Bulkhead(), hedge=Hedge(after=1))
+    execution = simulate(Saga("s", sub_saga(write), read, services=[hedged]))
+    assert execution.status == "completed"
+    assert [event.step for event in execution.events if isinstance(event, HedgeStarted)] == [
+        "slowly"
+    ]
+
+
+async def slowly():
+    await asyncio.sleep(3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from sagakit import diagrams
+from sagakit.resilience import POLICIES
 from sagakit.coordinator import APPLY
 from sagakit.events import AnyEvent
 from sagakit.resilience import BREAKER_TRANSITIONS, BreakerCause, BreakerState
@@ -58,3 +59,12 @@ def test_every_change_of_a_breaker_is_drawn():
     assert 'state "half-open" as half_open' in drawn
     for cause in BreakerCause:
         assert drawn.count(f": ({cause})") == 1
+
+
+def test_every_policy_of_a_service_is_stated_with_its_source():
+    *_, text = diagrams.markdown().partition("## A circuit breaker")
+    parts = text.split("\n## ")
+    assert len(parts) == len(POLICIES)
+    assert all("\nSource: " in part for part in parts)
+    assert "`retries + 1 <= least * window + ratio * first attempts`" in text
+    assert "Parameters" not in text

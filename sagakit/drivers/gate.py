@@ -14,6 +14,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from sagakit.drivers.run import IN_DOUBT_ERRORS
 from sagakit.errors import DefinitionError, ServiceRefusedError, TerminalError
 from sagakit.events import (
@@ -25,7 +27,7 @@ from sagakit.events import (
     HedgeStarted,
     RunAction,
 )
-from sagakit.resilience import Admitted, Guard, Held, Outcome, Refused, Service, Transition
+from sagakit.resilience import Admitted, Guard, Hedge, Held, Outcome, Refused, Service, Transition
 
 if TYPE_CHECKING:
     from sagakit.drivers.attempt import Attempt
@@ -65,13 +67,17 @@ class Gates:
     def agree(self, saga: Saga) -> None:
         """Learn a saga's services. Any thread may call it.
 
+        The hedge is each saga's own: it says how this caller reads, and one that only writes to
+        the service has none.
+
         Raises:
             DefinitionError: a service has other policies here than in a saga known before.
         """
         found = []
         for service in saga.services:
-            known, other = self._agreed.get(service.name, (service, ""))
-            if known != service:
+            shared = msgspec.structs.replace(service, hedge=None)
+            known, other = self._agreed.get(service.name, (shared, ""))
+            if known != shared:
                 found.append(
                     f"service '{service.name}' has other policies here than in saga '{other}', "
                     "and all that call it share one guard; give both the same Service, or run "
@@ -80,7 +86,8 @@ class Gates:
         if found:
             raise DefinitionError(f"saga '{saga.name}'", found)
         for service in saga.services:
-            self._agreed.setdefault(service.name, (service, saga.name))
+            shared = msgspec.structs.replace(service, hedge=None)
+            self._agreed.setdefault(service.name, (shared, saga.name))
 
     def admits(self, attempt: Attempt, now: float, host: Any = None) -> bool:
         """Whether the attempt's call may be made now. If not, it is held or turned away, and the
@@ -191,7 +198,17 @@ class Gate:
 class Ticket:
     """An attempt's way through a gate: it waits, is under way in one call or several, has ended."""
 
-    __slots__ = ("_chances", "_gate", "_held", "_later", "_timer", "attempt", "calls", "host")
+    __slots__ = (
+        "_chances",
+        "_gate",
+        "_held",
+        "_later",
+        "_policy",
+        "_timer",
+        "attempt",
+        "calls",
+        "host",
+    )
 
     def __init__(self, gate: Gate, attempt: Attempt, host: Any) -> None:
         self._gate = gate
@@ -201,13 +218,16 @@ class Ticket:
         self._held: Held | None = None
         self._later: Callable[..., Any] | None = None
         self._timer: Any = None  # of the next hedge
-        hedge = gate.guard.service.hedge
-        hedged = hedge is not None and self._is_read()
-        self._chances = hedge.most - 1 if hedge is not None and hedged else 0
+        self._policy = self._own_hedge()
+        self._chances = self._policy.most - 1 if self._policy is not None else 0
 
-    def _is_read(self) -> bool:
+    def _own_hedge(self) -> Hedge | None:
+        """What its saga says of asking twice; None: it is not a read."""
         command, plan = self.attempt.command, self.attempt.run.plan
-        return isinstance(command, RunAction) and plan.reads[plan.index[command.step]]
+        number = plan.index[command.step]
+        service = plan.guards[number] if plan.guards is not None else None
+        reads = isinstance(command, RunAction) and plan.reads[number]
+        return service.hedge if service is not None and reads else None
 
     @property
     def side(self) -> Calling:
@@ -312,9 +332,8 @@ class Ticket:
             self._timer = later(self._after(), self._hedge)
 
     def _after(self) -> float:
-        hedge = self._gate.guard.service.hedge
-        assert hedge is not None
-        return hedge.after
+        assert self._policy is not None
+        return self._policy.after
 
     def _hedge(self) -> None:
         """No answer yet: ask once more, if that is allowed now and nobody waits."""
