@@ -24,15 +24,11 @@ class SagaBuilder:
     """Collects steps and builds a ``Saga`` of them.
 
         Adding a step under a name that is taken replaces it in its place, so a notebook cell can be
-    <<<<<<< HEAD
-        run again; a choice is replaced with all that stands in its branches. (A lambda has no name:
-        give ``name=``, or each run of its cell adds a step.)
-    =======
-        run again. (A lambda has no name: give ``name=``, or each run of its cell adds a step.) What
-        clearly is another callable of the same name, a closure over other data or a method of another
-        class, is numbered: ``create``, ``create_2``. In a script, where no cell is run again, the very
-        same function is refused the second time without a name of its own.
-    >>>>>>> 8947ed2ecfd25b9a7cf35c458d4dff74dfcce9a6
+    run again; a choice is replaced with all that stands in its branches. (A lambda has no name:
+    give ``name=``, or each run of its cell adds a step.) What clearly is another callable of the
+    same name, a closure over other data or a method of another class, is numbered: ``create``,
+    ``create_2``. In a script, where no cell is run again, the very same function is refused the
+    second time without a name of its own.
 
         Parameters:
             name: the saga's name.
