@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from sagakit.errors import DefinitionError
 from sagakit.execution import Execution
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
-from sagakit.steps import Action, Step, callable_name, step
+from sagakit.steps import Action, Choose, Step, callable_name, step
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,12 +23,13 @@ class SagaBuilder:
     """Collects steps and builds a ``Saga`` of them.
 
     Adding a step under a name that is taken replaces it in its place, so a notebook cell can be
-    run again. (A lambda has no name: give ``name=``, or each run of its cell adds a step.)
+    run again; a choice is replaced with all that stands in its branches. (A lambda has no name:
+    give ``name=``, or each run of its cell adds a step.)
 
     Parameters:
         name: the saga's name.
-        options: ``version``, ``input_schema``, ``deadline``, ``description``, ``services``, as for
-            ``Saga``.
+        options: ``version``, ``input``, ``deadline``, ``description``, ``services``, ``redact``, as
+            for ``Saga``.
     """
 
     def __init__(self, name: str = "saga", **options: Any) -> None:
@@ -37,18 +38,60 @@ class SagaBuilder:
         self._steps: dict[str, Step] = {}
 
     def add_step(
-        self, action: Action | Step, compensation: Action | None = None, **options: Any
+        self,
+        action: Action | Step | tuple[Step, ...],
+        compensation: Action | None = None,
+        **options: Any,
     ) -> SagaBuilder:
-        """Add a step: an action with options as for ``sagakit.step``, or a step that is declared
-        already (``await_event(…)`` for instance). Returns the builder, to go on from."""
-        if not isinstance(action, Step):
+        """Add a step: an action with options as for ``sagakit.step``, or what is declared already:
+        ``await_event(…)``, ``timer(…)``, ``sub_saga(…)``, ``for_each(…)``, or ``choice(…)`` with
+        the steps of its branches. Returns the builder, to go on from.
+
+        Raises:
+            DefinitionError: options for what is declared already, or several steps that are not
+                one choice.
+        """
+        if not isinstance(action, Step | tuple | list):
             self._add(action, compensation, options)
-        elif compensation is not None or options:
-            cure = f"step '{action.name}' is declared already; give its options there"
+            return self
+        steps = (action,) if isinstance(action, Step) else self._of_choice(action)
+        if compensation is not None or options:
+            cure = f"step '{steps[0].name}' is declared already; give its options there"
             raise DefinitionError(f"saga '{self.name}'", [cure])
-        else:
+        if isinstance(action, Step):
             self._steps[action.name] = action
+        else:
+            self._put_choice(steps)
         return self
+
+    def _of_choice(self, given: Sequence[Any]) -> tuple[Step, ...]:
+        """Refuse several steps that no ``choice`` made: which of them to replace would be a
+        guess."""
+        steps = tuple(item for item in given if isinstance(item, Step))
+        chooses = len(steps) == len(given) > 0 and isinstance(steps[0].action, Choose)
+        if not chooses or len(_inside(steps[0], steps)) != len(steps) - 1:
+            cure = "add_step takes one step, or what choice(…) gives; add the others one by one"
+            raise DefinitionError(f"saga '{self.name}'", [cure])
+        names = [item.name for item in steps]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            cure = f"choice '{names[0]}' has two steps named '{twice}'; tell them apart with name="
+            raise DefinitionError(f"saga '{self.name}'", [cure])
+        return steps
+
+    def _put_choice(self, steps: tuple[Step, ...]) -> None:
+        """In the place of the choice of this name, whose branches may have had other steps."""
+        first = steps[0].name
+        old = self._steps.get(first)
+        gone = {item.name for item in (*steps, *self._branches(old))} - {first}
+        kept = [item for item in self._steps.values() if item.name not in gone]
+        if old is None:
+            kept.append(steps[0])
+        found = [other for item in kept for other in (steps if item.name == first else (item,))]
+        self._steps = {item.name: item for item in found}
+
+    def _branches(self, chooser: Step | None) -> list[Step]:
+        return [] if chooser is None else _inside(chooser, self._steps.values())
 
     def _add(self, action: Action, compensation: Action | None, options: dict[str, Any]) -> Step:
         given = options.get("name") or callable_name(action)
@@ -90,8 +133,10 @@ class SagaBuilder:
         return action
 
     def remove(self, name: str) -> SagaBuilder:
-        """Take a step out again; KeyError if there is none of this name."""
-        del self._steps[name]
+        """Take a step out again, a choice with its branches; KeyError if there is none of this
+        name."""
+        for item in [self._steps[name], *self._branches(self._steps[name])]:
+            del self._steps[item.name]
         return self
 
     def build(self) -> Saga:
@@ -120,6 +165,18 @@ class SagaBuilder:
             return self.build()._repr_html_()
         except DefinitionError:
             return None  # the text says why
+
+
+def _inside(chooser: Step, steps: Iterable[Step]) -> list[Step]:
+    """The steps in the branches of a choice, and in those of the choices within them."""
+    choosers = {chooser.name} if isinstance(chooser.action, Choose) else set()
+    found = []
+    for item in steps:
+        if item.branch is not None and item.branch[0] in choosers:
+            found.append(item)
+            if isinstance(item.action, Choose):
+                choosers.add(item.name)
+    return found
 
 
 def _are_two(old: Any, new: Any) -> bool:

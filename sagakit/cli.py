@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +24,7 @@ import click
 
 from sagakit.audit_cli import audit_commands
 from sagakit.errors import SagaError
+from sagakit.redaction import MASK
 from sagakit.trace_cli import trace_command
 
 if TYPE_CHECKING:
@@ -300,8 +301,7 @@ def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
     definitions = [load_saga(saga) for saga in sagas]
     _must_exist(journal)
     with Engine(journal) as engine:
-        with _progress(len(engine.list(status="running")), "recovering") as advance:
-            executions = engine.recover(*definitions, progress=advance)
+        executions = engine.recover(*definitions)
         names = {saga.name for saga in definitions}
         rows = [*engine.list(status="running"), *engine.list(status="waiting")]
         left = sum(row.saga not in names for row in rows)
@@ -549,11 +549,7 @@ def demo(journal: Path | None, concurrency: int, limit: int | None, as_json: boo
     Run again on the same journal after any kill: it continues where it stopped.
     """
     replay_module = _optional("sagakit.services.replay", "services")
-    total = sum(1 for _ in _optional("sagakit.services.northwind", "services").orders())
-    with _progress(total if limit is None else min(limit, total), "orders") as advance:
-        report = replay_module.replay(
-            journal, concurrency=concurrency, limit=limit, progress=advance
-        )
+    report = replay_module.replay(journal, concurrency=concurrency, limit=limit)
     if as_json:
         names = ("completed", "compensated", "stuck", "revenue", "units_left", "balanced")
         _print_json({name: getattr(report, name) for name in names}, indent=None)
@@ -727,15 +723,18 @@ def _scenario(
             raise SagaError(f"--fail {item}: '{attempt}' is not an attempt's number")
         scenario = scenario.fail(step, int(attempt) if at else None)
     for item in signals:
-        event, _, payload = item.partition("=")
+        event, equals, payload = item.partition("=")
         at = "0"
+        if saga.sensitive and payload:
+            item = f"{event}{equals}{MASK}"  # an error must not show it
         if found := re.fullmatch(r"(.*)@(\d+(?:\.\d+)?)", payload or event, re.DOTALL):
             rest, at = found.groups()
             event, payload = (event, rest) if payload else (rest, "")
         try:
             value = json.loads(payload) if payload else None
         except json.JSONDecodeError as error:
-            raise SagaError(f"--signal {item}: '{payload}' is not JSON: {error}") from None
+            text = MASK if saga.sensitive else payload
+            raise SagaError(f"--signal {item}: '{text}' is not JSON: {error}") from None
         to = ""
         if "/" in event and event not in {wait.event for wait in saga.plan.waits.values()}:
             to, _, event = event.rpartition("/")
@@ -866,17 +865,22 @@ def _print_execution(execution: Execution, as_json: bool) -> None:
 def _as_json(execution: Execution) -> dict[str, Any]:
     import msgspec
 
+    from sagakit.events import shown
     from sagakit.journal.codec import encode_event
 
+    redaction = execution.redaction
+    results = execution.results
     found = {
         "id": execution.id,
         "saga": execution.saga.name,
         "version": execution.saga.version,
         "status": execution.status,
-        "results": execution.results,
+        "results": results if redaction is None else redaction.clean(results),
         "states": execution.states,
         "stuck": execution.stuck_steps,
-        "events": [msgspec.Raw(encode_event(event)) for event in execution.events],
+        "events": [
+            msgspec.Raw(encode_event(shown(event, redaction))) for event in execution.events
+        ],
     }
     if execution.children:
         children = execution.children.items()
@@ -886,21 +890,6 @@ def _as_json(execution: Execution) -> dict[str, Any]:
 
 def _time(at: float) -> str:
     return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-class _progress:  # noqa: N801  used as a function
-    """A progress bar on a terminal, nothing when piped; gives the function that advances it."""
-
-    def __init__(self, total: int, unit: str) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=total, desc=unit, disable=not sys.stderr.isatty(), leave=False)
-
-    def __enter__(self) -> Callable[[int], object]:
-        return self.bar.update
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
 
 
 cli.add_command(trace_command(_table, _print_json))

@@ -114,6 +114,7 @@ class State:
         "slots",
         "steps",
         "stuck",
+        "timed",
         "timers",
         "turned_back",
         "undo_attempts",
@@ -142,6 +143,7 @@ class State:
         self.enabled: list[int] = []  # in the order in which they became ready
         self.running = 0
         self.waiting: dict[int, WaitStarted] = {}
+        self.timed = 0  # how many of those are in `due`
         self.mail: tuple[SignalReceived, ...] = ()  # what nobody has taken yet, in order
         self.signals: set[str] | None = None  # the ids of all that came
         self.remaining = size
@@ -166,12 +168,7 @@ class State:
 
     def rests(self, children: int) -> bool:
         """Nothing is under way or due, but for waits and so many steps that sagas do."""
-        waiting = self.waiting
-        return (
-            self.running == children
-            and not self.ready
-            and all(number in waiting for number in self.due)
-        )
+        return self.running == children and not self.ready and len(self.due) == self.timed
 
     def copy(self) -> State:
         """An independent copy: O(steps)."""
@@ -688,6 +685,7 @@ def _wait_started(state: State, event: WaitStarted) -> None:
     del state.ready[number]
     if event.expires_at is not None:
         _start_timer(state, number, event.expires_at)
+        state.timed += 1
     state.ready |= dict.fromkeys(letters(state))
 
 
@@ -720,6 +718,7 @@ def _stop_waiting(state: State, number: int) -> None:
     """The wait is over; what follows counts it among those that run until it is settled."""
     del state.waiting[number]
     state.ready.pop(number, None)
+    state.timed -= number in state.due
     _stop_timer(state, number)
     state.running += 1
 
@@ -761,6 +760,7 @@ def _turn_back(state: State, phase: Phase) -> None:
             _cause(state, number, Cause.HALTED_IN_DOUBT if in_doubt else Cause.HALTED)
             state.ready.pop(number, None)
     state.waiting.clear()
+    state.timed = 0
     state.due.clear()
     state.timers.clear()
     if state.line is not None:

@@ -6,7 +6,7 @@ the order among such steps. What has not begun may be changed, added and removed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -82,15 +82,79 @@ class Difference(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         if not self.changes:
             return f"<Difference of '{self.new.name}': none>"
-        word = "compatible" if self.compatible else "incompatible"
+        word = "compatible"
+        if not self.compatible:
+            word = "changes the steps, so each execution is judged by allows(execution)"
         return f"<Difference of '{self.new.name}': {word}: {'; '.join(self.changes)}>"
 
 
 def changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What differs in two shapes of a step: (key, words)."""
     for key in sorted(was.keys() | now.keys()):
-        if was.get(key) != now.get(key):
-            yield key, f"{key} was {was.get(key)!r} and is {now.get(key)!r}"
+        old, new = was.get(key), now.get(key)
+        if old != new:
+            inside = _INSIDE.get(key)
+            if inside is None:
+                words = f"was {old!r} and is {new!r}"
+            elif old is None or new is None:
+                words = f"was {_named(key, old)} and is {_named(key, new)}"
+            else:
+                words = f"has changed: {'; '.join(inside(old, new))}"
+            yield key, f"{key} {words}"
+
+
+def between(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs in two shapes of a saga, in words."""
+    old, new = was["steps"], now["steps"]
+    found = []
+    if was.get("for_each") != now.get("for_each"):
+        found.append("what it does for each item is done otherwise")
+    found += [f"step '{name}' is gone" for name in old if name not in new]
+    found += [f"step '{name}' is new" for name in new if name not in old]
+    for name in new:
+        if name in old:
+            found += [f"step '{name}': {change}" for _, change in changed(old[name], new[name])]
+    return sorted(found)
+
+
+def version_words(version: str | None) -> str:
+    """A version as messages name it."""
+    return "none" if version is None else f"'{version}'"
+
+
+def _of_inner(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs in the saga that does a step."""
+    found = []
+    if was["name"] != now["name"]:
+        found.append(f"its name was '{was['name']}' and is '{now['name']}'")
+    if was["version"] != now["version"]:
+        old, new = version_words(was["version"]), version_words(now["version"])
+        found.append(f"its version was {old} and is {new}")
+    return [*found, *between(was["shape"], now["shape"])]
+
+
+def _of_items(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs in what is done for each item."""
+    found = []
+    if was["limit"] != now["limit"]:
+        found.append(f"its limit was {was['limit']} and is {now['limit']}")
+    (old, before), (new, after) = was["body"], now["body"]
+    if old != new:
+        found.append(f"its step was '{old}' and is '{new}'")
+    return [*found, *(f"step '{new}': {change}" for _, change in changed(before, after))]
+
+
+# The keys of a step's shape that hold shapes of other steps.
+_INSIDE: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]] = {
+    "saga": _of_inner,
+    "for_each": _of_items,
+}
+
+
+def _named(key: str, inside: Mapping[str, Any] | None) -> str:
+    if inside is None:
+        return "None"
+    return repr(inside["name"] if key == "saga" else inside["body"][0])
 
 
 def _above(steps: Mapping[str, Any], name: str) -> set[str]:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import os
 import re
 import traceback as _traceback
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 import msgspec
+
+from sagakit import redaction as _redaction
+from sagakit.redaction import MASK, Redaction
 
 # A kernel's temporary folder holds its process id; without it a notebook's tracebacks are stable.
 _KERNEL_FOLDER = re.compile(r"ipykernel_\d+")
@@ -71,6 +75,11 @@ class ErrorInfo:
             info._traceback = _clean(_KERNEL_FOLDER.sub("ipykernel", "".join(lines)))
         return info
 
+    def without(self, redaction: Redaction) -> ErrorInfo:
+        """The same without any value known to be sensitive; notes and causes are in the text."""
+        message = redaction.scrub(self.message)
+        return ErrorInfo(self.type, message, redaction.scrub(self.traceback))
+
     @property
     def name(self) -> str:
         """The exception's class without its module."""
@@ -102,7 +111,14 @@ class ErrorInfo:
 
 
 class Event(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, gc=False):
-    """A fact about one execution. It holds plain data and so can be part of no cycle."""
+    """A fact about one execution. It holds plain data and so can be part of no cycle.
+
+    ``sensitive``, where an event has it, says that its payload (its correlation) holds a value
+    that the saga declares sensitive, under a name that does not tell.
+    """
+
+    def __repr__(self) -> str:
+        return msgspec.Struct.__repr__(shown(self))
 
 
 class ExecutionStarted(Event, frozen=True, gc=False):
@@ -114,6 +130,12 @@ class ExecutionStarted(Event, frozen=True, gc=False):
     at: float
     parent: tuple[str, str] | None = None  # the execution and the step that it is part of
     trace: str | None = None  # the W3C traceparent of the span within which it was begun
+    redact: tuple[str, ...] = ()  # the names of sensitive payload fields, casefolded
+    sensitive: bool = False
+
+    def __post_init__(self) -> None:
+        if self.redact:  # also of one that another process wrote
+            _redaction.declare(self.redact)
 
 
 class StepStarted(Event, frozen=True, gc=False):
@@ -137,6 +159,7 @@ class StepSucceeded(Event, frozen=True, gc=False):
     attempt: int
     at: float
     result: Any = None
+    sensitive: bool = False
 
 
 class StepAttemptFailed(Event, frozen=True, gc=False):
@@ -184,6 +207,7 @@ class WaitStarted(Event, frozen=True, gc=False):
     event: str | None = None  # None: only for the time
     correlation: str | None = None
     expires_at: float | None = None
+    sensitive: bool = False
 
 
 class SignalReceived(Event, frozen=True, gc=False):
@@ -194,6 +218,7 @@ class SignalReceived(Event, frozen=True, gc=False):
     id: str  # a signal delivered again has the same
     payload: Any = None
     correlation: str | None = None  # only a wait with the same one takes it; None: any
+    sensitive: bool = False
 
 
 class CancellationRequested(Event, frozen=True, gc=False):
@@ -386,6 +411,86 @@ AnyEvent = (
     | ExecutionResolved
     | ExecutionMigrated
 )
+
+
+# -- what may be shown of an event -----------------------------------------------------------
+
+_WORDS = ("by", "why")  # what people wrote
+_VALUES = ("input", "result", "payload", "correlation")
+_PAYLOADS = (ExecutionStarted, StepSucceeded, SignalReceived, WaitStarted)
+
+
+def seal(event: Event, redaction: Redaction) -> Event:
+    """The event as the journal is to have it, in an execution with sensitive fields: what people
+    and exceptions said does not hold a sensitive value, and a payload that does is marked."""
+    if isinstance(event, _PAYLOADS):
+        learn(event, redaction)
+        values = [getattr(event, name, None) for name in _VALUES]
+        unnamed = any(value is not None and redaction.holds(value) for value in values)
+        return msgspec.structs.replace(event, sensitive=True) if unnamed else event
+    changes: dict[str, Any] = {}
+    error = getattr(event, "error", None)
+    if error is not None:
+        changes["error"] = error.without(redaction)
+    for name in _WORDS:
+        words = getattr(event, name, None)
+        if words is not None:
+            changes[name] = redaction.scrub(words)
+    return msgspec.structs.replace(event, **changes) if changes else event
+
+
+def learn(event: Event, redaction: Redaction) -> None:
+    """Remember the sensitive values in an event's payload."""
+    match event:
+        case ExecutionStarted(input=input, sensitive=sensitive):
+            redaction.learn(input, whole=sensitive)  # an item without a name, for instance
+        case StepSucceeded(step=name, result=value) | SignalReceived(event=name, payload=value):
+            unnamed = event.sensitive and not redaction.holds(value)
+            redaction.learn(value, whole=unnamed or name.casefold() in redaction.names)
+
+
+def shown(event: Event, redaction: Redaction | None = None) -> Event:
+    """The event as people may see it: without the values of sensitive fields.
+
+    Parameters:
+        redaction: what is known of its execution; without it, the names hide that any saga of
+            this process (or any execution read here) declared.
+    """
+    if not isinstance(event, _PAYLOADS):
+        return event
+    names = _redaction.DECLARED if redaction is None else redaction.names
+    if not (names or event.sensitive):
+        return event
+    changes: dict[str, Any] = {}
+    payload = _payload(event)
+    if payload:
+        changes[payload] = _without(event, getattr(event, payload), redaction, names)
+    correlation = getattr(event, "correlation", None)
+    if correlation is not None and event.sensitive:
+        changes["correlation"] = MASK
+    return msgspec.structs.replace(event, **changes)
+
+
+def _without(event: Event, value: Any, redaction: Redaction | None, names: AbstractSet[str]) -> Any:
+    """An event's payload without what is sensitive in it."""
+    name = getattr(event, "step", getattr(event, "event", ""))
+    if name.casefold() in names:
+        return MASK
+    if redaction is not None:
+        return redaction.clean(value)
+    return MASK if event.sensitive else _redaction.mask(value, names)  # type: ignore[attr-defined]
+
+
+def _payload(event: Event) -> str:
+    """The name of the field that holds what user code gave."""
+    match event:
+        case ExecutionStarted():
+            return "input"
+        case StepSucceeded():
+            return "result"
+        case SignalReceived():
+            return "payload"
+    return ""
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):

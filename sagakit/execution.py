@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,8 +31,10 @@ from sagakit.events import (
     StepStarted,
     StepSucceeded,
     WaitStarted,
+    learn,
 )
 from sagakit.journal import codec
+from sagakit.redaction import Redaction, Shown
 from sagakit.saga import Saga
 from sagakit.story import Part, join, read_bars, read_messages, rows, tell
 from sagakit.transitions import ACTIVE, StepState
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 _BEGINNINGS = (StepStarted, CompensationStarted)
 _ENDS = (ExecutionCompleted, ExecutionCompensated, ExecutionStuck)
+_Queue = list[tuple[float, int]]  # a heap: the time of an event, and whose it is
 _NOT_BEGUN = (StepState.PENDING, StepState.READY)
 
 
@@ -100,13 +104,40 @@ class Execution:
         return first_event(self.events).parent
 
     @property
+    def redaction(self) -> Redaction | None:
+        """What must not be shown of it and of those that do steps of it: ``clean(value)`` and
+        ``scrub(text)`` take it out; None if its saga declares nothing sensitive.
+
+        Whoever shows data of an execution asks this. ``input``, ``results`` and ``events`` hold
+        the values themselves; only their reprs do not show them.
+        """
+        names = self.saga.sensitive.union(first_event(self.events).redact)
+        inside = [child.redaction for child in self.children.values()]
+        if not names and not any(inside):
+            return None
+        redaction = Redaction(names)
+        for event in self.events:
+            learn(event, redaction)
+        for inner in inside:
+            if inner is not None:
+                redaction.names |= inner.names
+                inner.within(redaction)
+        return redaction
+
+    def _shown(self, value: Any) -> Any:
+        """The value; of a dict, one whose repr shows nothing sensitive."""
+        redaction = self.redaction if isinstance(value, dict) else None
+        return value if redaction is None else Shown(value, redaction)
+
+    @property
     def input(self) -> Any:
-        return self._state.input
+        return self._shown(self._state.input)
 
     @property
     def results(self) -> Mapping[str, Any]:
         """What each step's action returned, by the step's name."""
-        return dict(self._state.results)
+        results: Mapping[str, Any] = self._shown(dict(self._state.results))
+        return results
 
     @property
     def states(self) -> Mapping[str, str]:
@@ -241,17 +272,28 @@ class Execution:
         """
         if not inside or not self.children:
             return [("", event) for event in self.events]
-        waiting = {name: _Told(name, child) for name, child in self.children.items()}
+        inside_of = {
+            name: _Told(name, child, number)
+            for number, (name, child) in enumerate(self.children.items())
+        }
+        order = list(inside_of.values())
+        # Since when who has something to tell: nobody else need be asked.
+        queue: _Queue = []
+        for told in order:
+            told.wait(queue)
         found: list[tuple[str, Event]] = []
         for event in self.events:
-            for told in waiting.values():
-                found += told.before(_at(event))
+            due: set[int] = set()
+            while queue and queue[0][0] < _at(event):
+                due.add(heapq.heappop(queue)[1])
+            for number in sorted(due):
+                found += order[number].before(_at(event), queue)
             step = getattr(event, "step", None)
-            if step in waiting and not isinstance(event, (*_BEGINNINGS, ChildResumed)):
-                found += waiting[step].to_its_end()
+            if step in inside_of and not isinstance(event, (*_BEGINNINGS, ChildResumed)):
+                found += inside_of[step].to_its_end(queue)
             found.append(("", event))
-        for told in waiting.values():
-            found += told.left
+        for told in order:
+            found += reversed(told.left)
         return found
 
     def log(self, *, clock: bool = True, inside: bool = False) -> str:
@@ -314,7 +356,14 @@ class Execution:
         from sagakit.views import flow_picture
 
         status, edges = self.status, self.saga.edges
-        return flow_picture(self.saga.name, self._flow_nodes(), edges, status, opened=opened)
+        return flow_picture(
+            self.saga.name,
+            self._flow_nodes(),
+            edges,
+            status,
+            opened=opened,
+            note=self.saga.flow_note,
+        )
 
     def _flow_nodes(self) -> list[FlowNode]:
         doubted = {event.step for event in self.events if isinstance(event, StepInDoubt)}
@@ -333,7 +382,13 @@ class Execution:
         if self.saga.plan.each:
             return fan_out(self.saga.name, nodes, self.status)
         edges = tuple(self.saga.edges)
-        return Flow(title=self.saga.name, nodes=tuple(nodes), edges=edges, status=self.status)
+        return Flow(
+            title=self.saga.name,
+            nodes=tuple(nodes),
+            edges=edges,
+            status=self.status,
+            note=self.saga.flow_note,
+        )
 
     def timeline(self, *, inside: bool = True) -> Picture:
         """When each attempt ran: actions above, compensations mirrored below, along the critical
@@ -403,37 +458,64 @@ class Execution:
 
 
 class _Told:
-    """The events of an execution that does a step, told piece by piece."""
+    """The events of an execution that does a step, told piece by piece.
 
-    def __init__(self, name: str, execution: Execution) -> None:
+    Parameters:
+        number: of those beside it; at the same time, the first one is told first.
+    """
+
+    def __init__(self, name: str, execution: Execution, number: int) -> None:
         self.left = [(join(name, path), event) for path, event in execution.history()]
         self.left.reverse()  # the next one is popped from the end
         self._name = name
+        self._number = number
 
-    def before(self, at: float) -> Iterator[tuple[str, Event]]:
+    def before(self, at: float, queue: _Queue) -> list[tuple[str, Event]]:
         """Those before a time, in seconds."""
+        told = []
         while self.left and _at(self.left[-1][1]) < at:
-            yield self.left.pop()
+            told.append(self.left.pop())
+        self.wait(queue)
+        return told
 
-    def to_its_end(self) -> Iterator[tuple[str, Event]]:
+    def to_its_end(self, queue: _Queue) -> list[tuple[str, Event]]:
         """Those up to the next one with which the execution itself ends or gets stuck."""
+        told = []
         while self.left:
-            path, event = self.left.pop()
-            yield path, event
+            told.append(self.left.pop())
+            path, event = told[-1]
             if path == self._name and isinstance(event, _ENDS):
-                return
+                break
+        self.wait(queue)
+        return told
+
+    def wait(self, queue: _Queue) -> None:
+        """Stand in the queue of those who have something left, with the time of the next event."""
+        if self.left:
+            heapq.heappush(queue, (_at(self.left[-1][1]), self._number))
 
 
 def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[Event]:
     """Give the results in a journal's events the types that the actions declare.
 
+    Also the input the type that the saga declares.
+
     Raises:
-        CodecError: a stored result does not fit the type declared now; if not ``strict``, it
-            stays plain data instead.
+        CodecError: a stored result or input does not fit the type declared now; if not
+            ``strict``, it stays plain data instead.
     """
     plan = saga.plan
     kept: list[Event] = []
     for event in events:
+        if type(event) is ExecutionStarted and saga.input_type is not Any:
+            raw = msgspec.to_builtins(event.input, str_keys=True)
+            try:
+                input = codec.given(raw, saga.input_type, f"saga '{saga.name}': its stored input")
+            except CodecError:
+                if strict:
+                    raise
+                input = event.input
+            event = msgspec.structs.replace(event, input=input)
         if type(event) is StepSucceeded and event.result is not None:
             number = plan.index.get(event.step)
             call = None if number is None else plan.actions[number]
@@ -444,9 +526,12 @@ def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[E
                     result = codec.restore(raw, call)
                 except msgspec.ValidationError as error:
                     if strict:
+                        known = Redaction(saga.sensitive)
+                        learn(event, known)
+                        why = known.scrub(str(error))
                         raise CodecError(
                             f"saga '{saga.name}': step '{event.step}' stored a result that is not "
-                            f"what its action declares now: {error}; declare the old type as well"
+                            f"what its action declares now: {why}; declare the old type as well"
                         ) from None
                     result = event.result
                 event = msgspec.structs.replace(event, result=result)

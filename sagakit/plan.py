@@ -14,6 +14,7 @@ import typing
 from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from sagakit.journal import codec
 from sagakit.quantities import is_seconds
 from sagakit.resilience import Service
 from sagakit.spec import Retry, Simulated, nearest
@@ -436,6 +437,11 @@ def _options(step: Step) -> list[str]:
                     f"{place}: the latency of its {role} is {function.latency!r}; "
                     "give seconds, 0 or more"
                 )
+            unkept = codec.unkept(function.result) if role == "action" else ""
+            if unkept:
+                found.append(
+                    f"{place}: the result of its simulated {role}{unkept}; give plain data"
+                )
         elif _takes_context(function) is None:
             label = getattr(function, "__name__", role)
             found.append(
@@ -468,7 +474,7 @@ def _wait(step: Step, wait: Wait) -> list[str]:
     if wait.on_timeout not in typing.get_args(OnTimeout):
         found.append(f"{place}: on_timeout is {wait.on_timeout!r}; give 'fail' or 'continue'")
     elif wait.event is None and wait.on_timeout == "fail":
-        found.append(f"{place} waits only for a time; give on_timeout='continue'")
+        found.append(f"{place} waits only for a time; let its on_timeout be 'continue'")
     return found + _calls_nothing(step, "waits", "retry")
 
 
@@ -608,7 +614,7 @@ def _places(steps: Sequence[Step]) -> list[str]:
         elif number in behind and _may_expire(step):
             found.append(
                 f"step '{step.name}' stands after the pivot, where no step may fail; "
-                "give on_timeout='continue', or drop its timeout"
+                "let its on_timeout be 'continue', or drop its timeout"
             )
         elif sound and number not in behind and number not in before and number != pivots[0]:
             found.append(

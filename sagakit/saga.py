@@ -7,13 +7,15 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sagakit import redaction as _redaction
 from sagakit import spec as _spec
-from sagakit.difference import Difference, changed
+from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError
 from sagakit.plan import Kind, Plan, keys_of, owner, problems, service_problems
 from sagakit.quantities import is_seconds, number
@@ -24,6 +26,7 @@ from sagakit.steps import (
     Choose,
     ForEach,
     Nested,
+    OnTimeout,
     Special,
     Step,
     Wait,
@@ -34,6 +37,7 @@ from sagakit.steps import (
 
 if TYPE_CHECKING:
     import graphviz
+    import jsonschema
     import networkx
 
     from sagakit.views import Flow, FlowEngine, FlowNode, Picture
@@ -46,12 +50,17 @@ class Saga:
         name: the saga's name.
         steps: in reading order; a step without ``after`` comes after the one above it.
         version: pins executions to this definition.
-        input_schema: a JSON Schema that every input must satisfy.
+        input: what every input must be: a type (a dataclass, attrs or msgspec type, a TypedDict …),
+            which ``ctx.input`` then is, live and recovered alike; or a JSON Schema.
+        input_schema: the same JSON Schema under its longer name.
         deadline: seconds from the start until which the pivot must be tried (or, without one,
             the end reached); after it the saga is recovered backward.
         description: one sentence for people.
         services: what protects the services that steps name by their ``service``; one that has
             none here is called as often as the steps say.
+        redact: names of payload fields, in the input, in results and in what signals bring, whose
+            values are sensitive: nothing that people read shows them. Upper and lower case are
+            alike. They hold in the sagas that do steps of it as well. The journal keeps the values.
 
     Raises:
         DefinitionError: lists every problem found, each with its cure.
@@ -62,7 +71,9 @@ class Saga:
         "deadline",
         "description",
         "input_schema",
+        "input_type",
         "name",
+        "redact",
         "services",
         "steps",
         "version",
@@ -72,19 +83,23 @@ class Saga:
     steps: tuple[Step, ...]
     version: str | None
     input_schema: Mapping[str, Any] | None
+    input_type: Any  # ``Any``: plain data
     deadline: float | None
     description: str
     services: tuple[Service, ...]
+    redact: tuple[str, ...]
 
     def __init__(
         self,
         name: str,
         *steps: Step,
         version: str | int | None = None,
+        input: Any = None,
         input_schema: Mapping[str, Any] | None = None,
         deadline: float | None = None,
         description: str = "",
         services: Iterable[Service] = (),
+        redact: Iterable[str] = (),
     ) -> None:
         found = []
         subject = f"saga '{name}'"
@@ -110,8 +125,16 @@ class Saga:
             found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
         if not _is_text(description):
             found.append(f"description is {description!r}; give text")
+        if input is not None and input_schema is not None:
+            found.append("has input and input_schema; give one of them")
+        if isinstance(input, Mapping):
+            input, input_schema = None, input
         if input_schema is not None:
             found += _schema_problems(input_schema)
+        if input is not None:
+            found += _type_problems(input)
+        hidden: Any = redact if isinstance(redact, str) else _listed(redact)
+        found += _redaction.problems(hidden)
         if found:
             raise DefinitionError(subject, found)
         put = functools.partial(object.__setattr__, self)
@@ -120,13 +143,18 @@ class Saga:
         put("version", None if version is None else str(version))
         # a copy: what the caller does with its own mapping later must not reach a frozen value
         put("input_schema", None if input_schema is None else copy.deepcopy(dict(input_schema)))
+        put("input_type", Any if input is None else input)
         put("deadline", deadline)
         put("description", description)
         put("services", guarded)
+        put("redact", tuple(dict.fromkeys(hidden)))
         put("plan", self._compile())
         put("children", {item.name: inside for item in placed if (inside := self._inside(item))})
+        inner = (child.sensitive for child in self.children.values())
+        put("sensitive", _redaction.declare(self.redact).union(*inner))
 
     plan: Plan
+    sensitive: frozenset[str]  # its `redact` and that of the sagas that do steps, casefolded
     children: Mapping[str, Saga]  # the sagas that do steps, by the steps' names
 
     def _problems(self, steps: Sequence[Step]) -> list[str]:
@@ -172,17 +200,19 @@ class Saga:
             (self.name, *self.steps),
             {
                 "version": self.version,
+                "input": None if self.input_type is Any else self.input_type,
                 "input_schema": self.input_schema,
                 "deadline": self.deadline,
                 "description": self.description,
                 "services": self.services,
+                "redact": self.redact,
             },
         )
 
     def _key(self) -> tuple[object, ...]:
-        schema = self.input_schema
+        schema = self.input_schema, self.input_type
         head = (self.name, self.version, self.deadline, self.description, schema)
-        return (*head, self.services, self.steps)
+        return (*head, self.services, self.redact, self.steps)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Saga) else NotImplemented
@@ -207,7 +237,11 @@ class Saga:
 
     @classmethod
     def from_yaml(
-        cls, text_or_path: str | os.PathLike[str], actions: Iterable[Action] | None = None
+        cls,
+        text_or_path: str | os.PathLike[str],
+        actions: Iterable[Action] | None = None,
+        *,
+        input: Any = None,
     ) -> Saga:
         """Read the YAML form.
 
@@ -215,6 +249,7 @@ class Saga:
             text_or_path: the text, or the path of a file (one line that ends in .yaml or .yml).
             actions: the callables that the names in the text stand for. Left out, every action
                 is simulated. Nothing is ever imported or evaluated.
+            input: the type that the text's ``input``, a JSON Schema, was written from.
 
         Raises:
             DefinitionError: every problem, with its line where the text is at fault.
@@ -226,10 +261,12 @@ class Saga:
         if document is None:
             raise DefinitionError("the YAML text" if path is None else str(path), found)
         given = None if actions is None else _by_name(actions, found)
-        return _from_spec(document, given, found, "" if path is None else f" in {path}")
+        where = "" if path is None else f" in {path}"
+        return _from_spec(document, given, found, where, input)
 
     def to_yaml(self) -> str:
-        """Write the YAML form; with the same callables ``from_yaml`` gives an equal saga."""
+        """Write the YAML form; with the same callables (and the same type of its input, which is
+        written as a JSON Schema) ``from_yaml`` gives an equal saga."""
         return _spec.dump(self.to_spec())
 
     def to_spec(self) -> _spec.SagaSpec:
@@ -286,16 +323,9 @@ class Saga:
         if isinstance(old, Saga) and old.name != new.name:
             found.append(f"its name was '{old.name}' and is '{new.name}'")
         if version != new.version:
-            found.append(f"its version was {_quoted(version)} and is {_quoted(new.version)}")
-        was, now = shape["steps"], new.shape["steps"]
-        if shape.get("for_each") != new.shape.get("for_each"):
-            found.append("what it does for each item is done otherwise")
-        found += [f"step '{name}' is gone" for name in was if name not in now]
-        found += [f"step '{name}' is new" for name in now if name not in was]
-        for name in now:
-            if name in was:
-                words = (change for _, change in changed(was[name], now[name]))
-                found += [f"step '{name}': {change}" for change in words]
+            was, now = version_words(version), version_words(new.version)
+            found.append(f"its version was {was} and is {now}")
+        found += between(shape, new.shape)
         return Difference(tuple(sorted(found)), shape, new)
 
     # -- pictures ---------------------------------------------------------------------------
@@ -335,7 +365,8 @@ class Saga:
         for name, inner in self.children.items():
             if name not in inside and not self.plan.each:
                 nodes, edges = tuple(inner.flow_nodes()), tuple(inner.edges)
-                inside[name] = Flow(title=inner.name, nodes=nodes, edges=edges)
+                note = inner.flow_note
+                inside[name] = Flow(title=inner.name, nodes=nodes, edges=edges, note=note)
 
         return [
             FlowNode(
@@ -357,11 +388,16 @@ class Saga:
             )
         ]
 
+    @property
+    def flow_note(self) -> str:
+        """What a picture says of the whole saga: its deadline, if it has one."""
+        return "" if self.deadline is None else f"deadline {self.deadline:g} s"
+
     def to_graphviz(self) -> graphviz.Digraph:
         """The flow graph as a ``graphviz.Digraph`` (``.source`` is DOT text)."""
         from sagakit.views import flow_dot
 
-        return flow_dot(self.name, self.flow_nodes(), self.edges)
+        return flow_dot(self.name, self.flow_nodes(), self.edges, self.flow_note)
 
     def flow(self, engine: FlowEngine = "own", *, opened: int | None = 0) -> Picture:
         """The flow graph as a picture.
@@ -375,7 +411,8 @@ class Saga:
         from sagakit.views import flow_picture
 
         nodes, edges = self.flow_nodes(), self.edges
-        return flow_picture(self.name, nodes, edges, engine=engine, opened=opened)
+        note = self.flow_note
+        return flow_picture(self.name, nodes, edges, engine=engine, opened=opened, note=note)
 
     def __repr__(self) -> str:
         version = "" if self.version is None else f" version {self.version}"
@@ -387,8 +424,12 @@ class Saga:
 
     # -- input ------------------------------------------------------------------------------
 
-    def check_input(self, value: Any) -> None:
-        """Raise InputError when ``input_schema`` refuses the value; all problems at once."""
+    def check_input(self, value: Any, sensitive: AbstractSet[str] = frozenset()) -> None:
+        """Raise InputError when ``input_schema`` refuses the value; all problems at once.
+
+        Parameters:
+            sensitive: more names of fields whose values the error must not show, casefolded.
+        """
         if self.input_schema is None:
             return
         import jsonschema
@@ -407,9 +448,22 @@ class Saga:
             cure = "input_schema or the input is nested without end; write it flatter"
             raise DefinitionError(f"saga '{self.name}'", [cure]) from None
         if found:
-            text = "; ".join(f"{error.json_path}: {error.message}" for error in found)
+            names = self.sensitive | sensitive
+            text = "; ".join(f"{e.json_path}: {_refusal(e, value, names)}" for e in found)
             none = " (none was given)" if value is None else ""
             raise InputError(f"saga '{self.name}': its input{none} does not fit the schema: {text}")
+
+
+def _refusal(error: jsonschema.ValidationError, value: Any, names: AbstractSet[str]) -> str:
+    """What a schema says of an input, without the values of sensitive fields."""
+    if not names:
+        return error.message
+    if any(str(part).casefold() in names for part in error.absolute_path):
+        return f"{_redaction.MASK} does not fit '{error.validator}'"
+    known = _redaction.Redaction(names)
+    known.learn(value)
+    whole, shown = repr(error.instance), repr(known.clean(error.instance))
+    return known.scrub(error.message.replace(whole, shown))
 
 
 class FanOut(Saga):
@@ -480,12 +534,14 @@ def _unfolded(make: Callable[[], FanOut], count: int | None) -> FanOut:
     return make() if count is None else make()._unfold(count)
 
 
-def _quoted(version: str | None) -> str:
-    return "not given" if version is None else f"'{version}'"
-
-
 def _label(item: object) -> str:
     return str(getattr(item, "__name__", "…"))
+
+
+def _listed(value: Any) -> Any:
+    """What can be walked as a tuple; anything else as it is."""
+    walkable = isinstance(value, Iterable) and not isinstance(value, Mapping | bytes)
+    return tuple(value) if walkable else value
 
 
 def _is_text(value: object) -> bool:
@@ -596,6 +652,19 @@ def _schema_problems(schema: Any) -> list[str]:
     return []
 
 
+def _type_problems(kind: Any) -> list[str]:
+    try:
+        msgspec.json.schema(kind)
+        msgspec.json.Decoder(kind)
+    except (TypeError, NameError, RuntimeError) as error:
+        why = str(error).splitlines()[0]
+        return [
+            f"input is {kind!r}, which the journal cannot keep ({why}); give a dataclass, an attrs "
+            "or msgspec type, a TypedDict or a JSON Schema"
+        ]
+    return []
+
+
 def _undo_label(item: Step) -> str | None:
     if item.compensation is None:
         return None
@@ -681,20 +750,35 @@ def _read_text(path: Path) -> str:
         raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
 
 
+def _on_timeout(event: str | None) -> OnTimeout:
+    """What a wait does at its timeout if it does not say so."""
+    return "continue" if event is None else "fail"
+
+
 # What a step may do, one of these: it is an action unless said otherwise.
 _DOES = ("action", "wait", "choice", "saga", "for_each")
 _ITEMS = [1, 2, 3]  # that a simulated step works on
 
 
 def _from_spec(
-    document: _spec.SagaSpec, given: Mapping[str, Action] | None, found: list[str], where: str
+    document: _spec.SagaSpec,
+    given: Mapping[str, Action] | None,
+    found: list[str],
+    where: str,
+    input: Any = None,
 ) -> Saga:
     """Build the saga of a document in whose text the problems in ``found`` stand already.
 
     Parameters:
         given: the callables by their names; None: all are simulated.
         where: for the errors, with a blank before it.
+        input: the type of the input.
     """
+    schema = document.input_schema
+    if input is not None and not isinstance(input, Mapping):
+        if not _type_problems(input) and msgspec.json.schema(input) != schema:
+            found.append("its input is not the schema of the type given; write it anew")
+        schema = None
 
     def resolve(value: Any, role: str, place: str, result: Any = None) -> Any:
         if value is None or isinstance(value, bool | Simulated):
@@ -736,7 +820,7 @@ def _from_spec(
                 timeout=number(timeout)
                 if isinstance(timeout, int | float)
                 else resolve(timeout, "timeout", item.name, result=1.0),
-                on_timeout=item.wait.on_timeout,
+                on_timeout=item.wait.on_timeout or _on_timeout(item.wait.event),
             )
         return resolve(item.action or item.name, "action", item.name)
 
@@ -767,10 +851,12 @@ def _from_spec(
             document.name,
             *steps,
             version=document.version,
-            input_schema=document.input_schema,
+            input=input,
+            input_schema=schema,
             deadline=document.deadline,
             description=document.description,
             services=document.services,
+            redact=document.redact,
         )
     except DefinitionError as error:
         raise DefinitionError(error.subject + where, [*found, *error.problems]) from None
@@ -784,6 +870,9 @@ def _by_name(
 ) -> dict[str, Action]:
     """The callables by their names; what cannot be looked up becomes a problem."""
     given: dict[str, Action] = {}
+    if isinstance(actions, Mapping):
+        found.append("actions is a mapping; give a list of the functions, which have their names")
+        return given
     for function in (actions,) if callable(actions) else actions:
         name = callable_name(function)
         if not callable(function):
@@ -813,11 +902,18 @@ def _saga_spec(saga: Saga, mixed: bool) -> _spec.SagaSpec:
         name=saga.name,
         version=saga.version,
         description=saga.description,
-        input_schema=None if saga.input_schema is None else dict(saga.input_schema),
+        input_schema=_written_schema(saga),
         deadline=saga.deadline,
         services=saga.services,
+        redact=saga.redact,
         steps=tuple(_step_spec(number, saga.steps, mixed) for number in range(len(saga.steps))),
     )
+
+
+def _written_schema(saga: Saga) -> dict[str, Any] | None:
+    if saga.input_type is not Any:
+        return msgspec.json.schema(saga.input_type)
+    return None if saga.input_schema is None else dict(saga.input_schema)
 
 
 def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpec:
@@ -837,6 +933,9 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
 
     action = wait = chooses = inner = given = each = None
     if isinstance(item.action, Nested):
+        if item.action.saga.input_type is not Any:
+            cure = "the input of its saga is a type, which the YAML form cannot hold; give a schema"
+            raise DefinitionError(f"step '{item.name}'", [cure])
         inner, given = _saga_spec(item.action.saga, mixed), name(item.action.input)
     elif isinstance(item.action, ForEach):
         body = msgspec.structs.replace(item.action.body, after=())
@@ -853,7 +952,9 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
             event=item.action.event,
             correlate=name(item.action.correlate),
             timeout=name(seconds, 1.0) if callable(seconds) else seconds,
-            on_timeout=item.action.on_timeout,
+            on_timeout=None
+            if item.action.on_timeout == _on_timeout(item.action.event)
+            else item.action.on_timeout,
         )
     else:
         action = name(item.action)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from sagakit import redaction
 from sagakit.errors import InDoubtError, SagaError, ScenarioError, TerminalError
 from sagakit.journal import codec
 from sagakit.plan import Call
@@ -77,8 +78,10 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
     correlation: str | None = None
     to: str = ""
 
+    __repr__ = redaction.repr_of
+
     def __str__(self) -> str:
-        whom = f" for {self.correlation}" if self.correlation is not None else ""
+        whom = "" if self.correlation is None else f" for {redaction.named(self.correlation)}"
         where = f" to {self.to}" if self.to else ""
         return f"signal {self.event}{whom}{where} at {self.at:g} s"
 

@@ -116,7 +116,8 @@ class WaitSpec(
     event: str | None = None
     correlate: str | Simulated | None = None
     timeout: float | str | Simulated | None = None
-    on_timeout: Literal["fail", "continue"] = "fail"
+    # left out: "fail" with an event; without one there is nothing to fail for the want of
+    on_timeout: Literal["fail", "continue"] | None = None
 
 
 class StepSpec(
@@ -178,6 +179,7 @@ class SagaSpec(
     input_schema: dict[str, Any] | None = None
     deadline: float | None = None
     services: tuple[Service, ...] = ()
+    redact: tuple[str, ...] = ()
     steps: tuple[StepSpec, ...] = ()
 
 

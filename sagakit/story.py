@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
@@ -17,6 +18,7 @@ from sagakit.events import (
     CompensationFailed,
     CompensationStarted,
     CompensationSucceeded,
+    DeadlinePassed,
     ErrorInfo,
     Event,
     ExecutionMigrated,
@@ -32,6 +34,7 @@ from sagakit.events import (
     StepStarted,
     StepSucceeded,
     WaitStarted,
+    shown,
 )
 from sagakit.saga import Saga
 from sagakit.scenario import INJECTED, FaultKind
@@ -68,6 +71,7 @@ def tell(event: Event, path: str = "") -> tuple[str, str, str]:
     Parameters:
         path: of the step that the event's execution does; it stands before the step's name.
     """
+    event = shown(event)
     what = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
     details = []
     if getattr(event, "attempt", 1) > 1:
@@ -210,6 +214,8 @@ class _Bars:
                 self._mark(path, f"signal {name}", "signal")
             case CancellationRequested(by=by) if not path:
                 self._mark(path, f"cancelled by {by}", "cancelled")
+            case DeadlinePassed():
+                self._mark(path, "deadline passed", "deadline")
             case ExecutionMigrated(by=by):
                 self._mark(path, f"migrated by {by}", "migrated")
             case ExecutionResolved(resolution=resolution, by=by):
@@ -300,6 +306,8 @@ class _Talk:
         self.undo: dict[tuple[str, str], str] = {}
         self.calls: set[tuple[str, str]] = set()
         self.choices: set[tuple[str, str]] = set()
+        self.waits: dict[tuple[str, str], WaitStarted] = {}
+        self.letters: dict[str, list[SignalReceived]] = defaultdict(list)  # not taken yet, by path
         self.within: dict[str, str] = {}  # by path
         self.asked: dict[tuple[str, str], Message] = {}  # what each step's service was asked last
         for path, (saga, _) in parts.items():
@@ -316,7 +324,8 @@ class _Talk:
             self.who[key] = item.service or label
             self.what[key] = f"{label} {item.name}" if saga.plan.each else label
             if item.compensation is not None:
-                self.undo[key] = callable_name(item.compensation) or f"undo {label}"
+                undo = callable_name(item.compensation) or f"undo {label}"
+                self.undo[key] = f"{undo} {item.name}" if saga.plan.each else undo
             if saga.plan.actions[number] is not None:
                 self.calls.add(key)
         self.choices |= {(path, names[number]) for number in saga.plan.choices}
@@ -349,15 +358,21 @@ class _Talk:
         self._say(path, "coordinator", "coordinator", text, "note")
 
     def take(self, path: str, event: Event) -> None:
+        event = shown(event)
         step = getattr(event, "step", None)
         if step is not None and (path, step) not in self.calls:
             self._take_special(path, step, event)
             return
         match event:
             case SignalReceived(event=name):
+                self.letters[path].append(event)
                 self._say(path, "world", "coordinator", name, "request")
             case CancellationRequested(by=by, why=why) if not path:
                 self._note(path, f"{by} calls it off: {why}")
+            case DeadlinePassed():
+                self._note(path, "the deadline has passed: back")
+            case ExecutionMigrated(by=by, why=why):
+                self._note(path, f"{by} moves it to {_version(event)}: {why}")
             case ExecutionResolved(resolution=resolution, by=by, steps=steps):
                 self._note(path, f"{by}: {resolution} {', '.join(steps)}")
             case StepSkipped():
@@ -402,6 +417,17 @@ class _Talk:
             case CompensationFailed(step=step, error=error):
                 self._answer(path, step, f"gave up, {_error_label(error)}", "error")
 
+    def _end_wait(self, path: str, step: str, at: float) -> None:
+        """Say that a time is over; a signal that ended the wait has been told already."""
+        wait = self.waits.pop((path, step))
+        letters = self.letters[path]
+        taken = next((one for one in letters if _answers(one, wait)), None)
+        if taken is not None:
+            letters.remove(taken)
+        elif wait.expires_at is not None and at >= wait.expires_at:
+            nothing = "is over" if wait.event is None else f"goes on without '{wait.event}'"
+            self._note(path, f"{step} {nothing}")
+
     def _take_special(self, path: str, step: str, event: Event) -> None:
         """Of a step that calls nobody itself: it waits, chooses, or a saga does it."""
         match event:
@@ -411,7 +437,10 @@ class _Talk:
                 self._note(path, f"{step}: {_error_label(error)}")
             case StepSkipped():
                 self._note(path, f"{step} is skipped")
+            case StepSucceeded(at=at) if (path, step) in self.waits:
+                self._end_wait(path, step, at)
             case WaitStarted():
+                self.waits[path, step] = event
                 self._note(path, f"{step} waits {_wait_words(event)}")
             case ChildStuck():
                 self._note(path, f"{step} is stuck inside")
@@ -421,3 +450,7 @@ class _Talk:
                 self._take_undo(path, event)
             case CompensationAttemptFailed() | CompensationFailed():
                 self._take_undo(path, event)
+
+
+def _answers(letter: SignalReceived, wait: WaitStarted) -> bool:
+    return letter.event == wait.event and letter.correlation in (None, wait.correlation)

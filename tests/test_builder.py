@@ -10,7 +10,22 @@ from typing import Any
 
 import pytest
 
-from sagakit import DefinitionError, Execution, Retry, Saga, SagaBuilder, Scenario, pivot, step
+from sagakit import (
+    DefinitionError,
+    Execution,
+    Retry,
+    Saga,
+    SagaBuilder,
+    Scenario,
+    Step,
+    await_event,
+    choice,
+    for_each,
+    pivot,
+    step,
+    sub_saga,
+    timer,
+)
 
 
 def a() -> None: ...
@@ -303,3 +318,96 @@ def test_a_builder_says_what_keeps_it_from_being_built() -> None:
     assert builder._repr_html_() is None
     builder.remove("step_1").add_step(print, name="book")
     assert repr(builder) == "<SagaBuilder 'trip': 1 step>"
+
+
+# -- the whole language ---------------------------------------------------------------------
+
+
+def by() -> str:
+    return "left"
+
+
+def left_or_right(**branches: Any) -> tuple[Step, ...]:
+    return choice("way", by, branches or {"left": step(a), "right": step(b)})
+
+
+def names(builder: SagaBuilder) -> list[str]:
+    return [item.name for item in builder.build().steps]
+
+
+def every_construct(limit: int = 2) -> list[Any]:
+    return [
+        await_event("paid", timeout=0.001, on_timeout="continue"),
+        timer("cool", 0.001),
+        sub_saga(Saga("inner", step(c, undo))),
+        for_each("lines", list, step(c, undo), limit=limit),
+        left_or_right(),
+    ]
+
+
+def test_every_construct_can_be_added_and_runs() -> None:
+    saga = SagaBuilder("s")
+    for one in every_construct():
+        saga.add_step(one)
+    *single, chosen = every_construct()
+    assert saga.build() == Saga("s", *single, *chosen)
+    assert saga.execute().results["way"] == "left"
+
+
+@pytest.mark.parametrize("place", range(5), ids=["event", "timer", "saga", "each", "choice"])
+def test_running_the_cell_of_any_construct_again_replaces_it(place: int) -> None:
+    saga = SagaBuilder("s").add_step(step(undo, name="begin"))
+    saga.add_step(every_construct()[place]).add_step(step(undo, name="end"))
+    before = saga.build()
+    assert saga.add_step(every_construct(limit=3)[place]).build().edges == before.edges
+    assert (saga.build() != before) == (place == 3)  # only the fan-out has changed
+
+
+def test_a_choice_run_again_takes_its_place_with_the_steps_its_branches_have_now() -> None:
+    saga = SagaBuilder("s").add_step(c).add_step(left_or_right()).add_step(undo)
+    more = left_or_right(left=[step(a), step(print)], right=step(b))
+    assert names(saga.add_step(more)) == ["c", "way", "a", "print", "b", "undo"]
+    assert saga.build().edges == Saga("s", step(c), *more, step(undo)).edges
+    assert names(saga.add_step(left_or_right(right=step(b)))) == ["c", "way", "b", "undo"]
+    assert names(saga.add_step(left_or_right())) == ["c", "way", "a", "b", "undo"]
+
+
+def test_a_choice_run_again_takes_the_choices_within_its_branches_with_it() -> None:
+    inner = choice("how", by, {"left": step(a), "right": step(print)})
+    saga = SagaBuilder("s").add_step(left_or_right(left=inner, right=step(b))).add_step(c)
+    assert names(saga) == ["way", "how", "a", "print", "b", "c"]
+    assert names(saga.add_step(left_or_right())) == ["way", "a", "b", "c"]
+
+
+def test_a_step_that_moves_into_a_branch_stands_there_alone() -> None:
+    saga = SagaBuilder("s").add_step(a).add_step(c).add_step(left_or_right())
+    assert names(saga) == ["c", "way", "a", "b"]
+
+
+def test_a_choice_is_removed_with_its_branches() -> None:
+    saga = SagaBuilder("s").add_step(c).add_step(left_or_right())
+    assert names(saga.remove("way")) == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("given", "cure"),
+    [
+        ((step(a), step(b)), "saga 's': add_step takes one step, or what choice"),
+        ((), "or what choice"),
+        ([a, b], "or what choice"),
+        ((*left_or_right(), step(c)), "or what choice"),
+        (left_or_right(left=step(a), right=step(b, name="a")), "'way' has two steps named 'a'"),
+    ],
+    ids=["two steps", "nothing", "functions", "one too many", "one name twice"],
+)
+def test_several_steps_that_are_no_choice_are_refused(given: Any, cure: str) -> None:
+    saga = SagaBuilder("s")
+    with pytest.raises(DefinitionError, match=cure) as caught:
+        saga.add_step(given)
+    assert len(str(caught.value)) < 150
+    assert repr(saga) == "<SagaBuilder 's': 0 steps>"
+
+
+def test_a_choice_is_declared_already() -> None:
+    with pytest.raises(DefinitionError, match="step 'way' is declared already"):
+        SagaBuilder("s").add_step(left_or_right(), timeout=2)

@@ -22,9 +22,11 @@ from sagakit import (
     TerminalError,
     await_event,
     choice,
+    for_each,
     pivot,
     simulate,
     step,
+    sub_saga,
     timer,
 )
 from sagakit.coordinator import evolve, replay
@@ -81,7 +83,9 @@ def test_a_difference_names_every_change() -> None:
         "step 'r' is gone",
     )
     assert not difference.compatible
-    assert "incompatible: its name was 's'" in repr(difference)
+    assert "changes the steps, so each execution is judged by allows(execution): its" in repr(
+        difference
+    )
 
 
 def test_what_the_journal_remembers_is_enough_for_the_old_one() -> None:
@@ -107,6 +111,34 @@ def test_what_the_journal_remembers_is_enough_for_the_old_one() -> None:
 )
 def test_every_kind_of_step_may_become_another(was: Any, now: Any, change: str) -> None:
     assert f"step 'x': {change}" in Saga.diff(Saga("s", was), Saga("s", now)).changes
+
+
+def test_a_change_inside_a_saga_or_a_fan_out_is_told_like_any_other() -> None:
+    def outer(inner: Saga, limit: int, body: Step) -> Saga:
+        return Saga("o", sub_saga(inner, name="in"), for_each("all", list, body, limit=limit))
+
+    deep = [sub_saga(Saga("deep", *steps)) for steps in ([link("x")], [link("x"), link("y")])]
+    was = outer(Saga("inner", deep[0]), 1, link("w"))
+    now = outer(Saga("inner", deep[1], version="2"), 2, step(act, name="w"))
+    assert Saga.diff(was, now).changes == (
+        "step 'all': for_each has changed: its limit was 1 and is 2; "
+        "step 'w': compensation was True and is False",
+        "step 'in': saga has changed: its version was none and is '2'; "
+        "step 'deep': saga has changed: step 'y' is new",
+    )
+    other = Saga("o", link("in"), for_each("all", list, link("v"), limit=1))
+    assert Saga.diff(was, other).changes == (
+        "step 'all': for_each has changed: its step was 'w' and is 'v'",
+        "step 'in': compensation was False and is True",
+        "step 'in': saga was 'inner' and is None",
+    )
+
+
+def test_a_refused_migration_of_a_begun_saga_says_what_changed_inside_it() -> None:
+    inner = [Saga("in", await_event("go"), *more) for more in ([], [link("new")])]
+    was, now = (Saga("o", sub_saga(one)) for one in inner)
+    (why,) = Saga.diff(was, now).allows(simulate(was))
+    assert why == "step 'in' has begun (running), and its saga has changed: step 'new' is new"
 
 
 def test_numbers_words_and_the_version_leave_definitions_compatible() -> None:

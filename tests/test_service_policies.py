@@ -271,3 +271,18 @@ def test_what_is_told_of_a_call_changes_no_state_and_needs_an_execution_that_goe
             evolve(State(saga.plan), event)
     with pytest.raises(IllegalEventError, match="HedgeStarted is illegal: the step 'x' is not"):
         evolve(replay(saga.plan, ended.events[:2]), HedgeStarted("x", 1.0))
+
+
+def test_a_picture_shows_all_five_policies_of_one_service():
+    service = Service(
+        "bank",
+        breaker=CircuitBreaker(),
+        bulkhead=Bulkhead(),
+        rate_limit=RateLimit(calls=1),
+        retry_budget=RetryBudget(),
+        hedge=Hedge(after=1),
+    )
+    saga = Saga("s", step(act, service="bank", read=True, timeout=2), services=[service])
+    svg = saga.flow().svg
+    for words in ("reads only", "breaker", "25 at once", "1/s", "retries at most", "hedge 1 s"):
+        assert words in svg

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sagakit import DefinitionError, Retry, Saga, Simulated, Step, pivot, simulate, step
+from sagakit import DefinitionError, Retry, Saga, Simulated, Step, pivot, simulate, step, timer
 from sagakit.spec import json_schema
 
 # -- the three forms ------------------------------------------------------------------------
@@ -159,8 +159,8 @@ seconds = st.floats(0.001, 1e9) | st.integers(1, 10**9)
 leaves = (
     st.none()
     | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | prose
     | st.dates()
     | st.datetimes()
@@ -602,3 +602,19 @@ def test_any_mapping_gives_a_saga_or_a_definition_error(document: dict[str, Any]
         assert error.problems  # noqa: PT017
     else:
         assert Saga.from_yaml(saga.to_yaml()) == saga
+
+
+# -- waits ----------------------------------------------------------------------------------
+
+
+def test_a_wait_without_an_event_goes_on_when_its_time_is_over() -> None:
+    saga = Saga.from_yaml("saga: s\nsteps: [{step: cool, wait: {timeout: 2}}]")
+    assert saga == Saga("s", timer("cool", 2))
+    assert "on_timeout" not in saga.to_yaml()
+    assert Saga.from_yaml(saga.to_yaml()) == saga
+
+
+def test_a_wait_for_a_time_cannot_fail_and_the_cure_is_in_the_words_of_both_forms() -> None:
+    text = "saga: s\nsteps: [{step: cool, wait: {timeout: 2, on_timeout: fail}}]"
+    with pytest.raises(DefinitionError, match="let its on_timeout be 'continue'"):
+        Saga.from_yaml(text)

@@ -65,7 +65,10 @@ def test_what_a_wait_takes_is_drawn():
     [
         (await_event(""), "waits for the event ''; give printable text"),
         (step(Wait(), name="x"), "waits for nothing; give an event or a timeout"),
-        (step(Wait(timeout=1.0), name="x"), "waits only for a time; give on_timeout='continue'"),
+        (
+            step(Wait(timeout=1.0), name="x"),
+            "waits only for a time; let its on_timeout be 'continue'",
+        ),
         (timer("x", 0), "timeout is 0.0; give seconds above 0, or a function"),
         (timer("x", float("nan")), "timeout is nan"),
         (await_event("x", on_timeout="stop"), "on_timeout is 'stop'; give 'fail' or 'continue'"),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import functools
+import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import msgspec
 
+from sagakit.discretion import discreet_logger
 from sagakit.plan import Call
+from sagakit.redaction import Redaction
 from sagakit.scenario import Side
 
 if TYPE_CHECKING:
@@ -18,8 +21,20 @@ if TYPE_CHECKING:
     from sagakit.drivers.run import Run
 
 
-class StepContext:
-    """What an action or compensation is told about its execution."""
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Input = TypeVar("Input", default=Any)
+else:
+    Input = typing.TypeVar("Input")
+
+
+class StepContext(Generic[Input]):
+    """What an action or compensation is told about its execution.
+
+    ``ctx: StepContext[Order]`` tells a type checker what ``ctx.input`` is; that it is one, the
+    saga declares: ``Saga(input=Order)``.
+    """
 
     __slots__ = ("_input", "_results", "_run", "attempt", "side", "step")
 
@@ -32,18 +47,19 @@ class StepContext:
         self.attempt = attempt
 
     @property
-    def input(self) -> Any:
+    def input(self) -> Input:
         """The execution's input, or this step's item where it is done for each: a copy, so that
         what an action does to it stays its own."""
         if self._input is None:
             self._input = copy.deepcopy(self._run.input_of(self.step))
-        return self._input
+        input: Input = self._input
+        return input
 
     @property
     def results(self) -> Mapping[str, Any]:
         """What each succeeded step returned, by its name: read-only, and copies."""
         if self._results is None:
-            self._results = _Copies(self._run.state.results)
+            self._results = _Copies(self._run.state.results, self._run.redaction)
         return self._results
 
     @property
@@ -68,12 +84,14 @@ class StepContext:
     @property
     def logger(self) -> structlog.typing.FilteringBoundLogger:
         """A structlog logger with saga, execution, step and attempt bound; and ``trace_id`` and
-        ``span_id``, where the execution is traced."""
+        ``span_id``, where the execution is traced. What the saga declares sensitive does not
+        reach its output, whatever processors are configured."""
         import structlog
 
-        watch = self._run.watch
-        traced = {} if watch is None else watch.ids(self.step, self.side, self.attempt)
-        logger: structlog.typing.FilteringBoundLogger = structlog.get_logger().bind(
+        run = self._run
+        traced = {} if run.watch is None else run.watch.ids(self.step, self.side, self.attempt)
+        plain = structlog.get_logger() if run.redaction is None else discreet_logger(run.redaction)
+        logger: structlog.typing.FilteringBoundLogger = plain.bind(
             saga=self._run.saga.name,
             execution=self.execution_id,
             step=self.step,
@@ -91,8 +109,9 @@ class _Copies(Mapping[str, Any]):
     """A read-only view that copies a value when it is first looked at: what an action does to it
     must not reach other steps, which would see it in a run and not after a crash."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], redaction: Redaction | None) -> None:
         self._values = values
+        self._redaction = redaction
         self._copies: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -107,7 +126,8 @@ class _Copies(Mapping[str, Any]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return repr(dict(self))
+        values = dict(self)
+        return repr(values if self._redaction is None else self._redaction.clean(values))
 
 
 class Attempt(msgspec.Struct, eq=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sagakit.coordinator import action_failed, why_not_cancel
@@ -14,6 +15,7 @@ from sagakit.events import (
     CompensationRequested,
     CompensationSucceeded,
     ErrorInfo,
+    Event,
     StepFailed,
     StepStarted,
     StepSucceeded,
@@ -32,9 +34,12 @@ class Kin:
 
     What one of them does may let others go on: a driver advances those in ``stirred`` as well, and
     finds those in ``sought`` (by the steps that they do) in its journal and attaches them.
+    ``under_way`` are the children that have not ended, ``awake`` those of them that do not rest:
+    ``weigh`` keeps them after each change, so that nobody has to ask ten thousand children.
     """
 
     __slots__ = (
+        "awake",
         "began",
         "children",
         "over",
@@ -42,8 +47,10 @@ class Kin:
         "run",
         "scenario",
         "sought",
+        "step",
         "stirred",
         "turned",
+        "under_way",
     )
 
     def __init__(self, run: Run, began: float, scenario: Scenario | None) -> None:
@@ -51,7 +58,10 @@ class Kin:
         self.began = began  # when the outermost execution did: a scenario counts from then
         self.scenario = scenario
         self.parent: Kin | None = None
+        self.step = ""  # that it does in its parent
         self.children: dict[str, Kin] = {}
+        self.under_way: dict[str, Kin] = {}
+        self.awake: dict[str, Kin] = {}
         self.stirred: list[Run] = []
         self.sought: list[str] = []
         self.turned = False  # the children have been told that it turned back
@@ -62,26 +72,38 @@ class Kin:
         return self.run.state.phase in ACTIVE
 
     @property
-    def under_way(self) -> list[Kin]:
-        """The children that have not ended."""
-        return [child for child in self.children.values() if child.active]
-
-    @property
     def resting(self) -> bool:
         """It waits for the world, and so do all that do steps of it: nothing is under way."""
         state = self.run.state
-        under_way = self.under_way
         return (
-            state.rests(len(under_way))
-            and bool(under_way or state.waiting)
-            and all(child.resting for child in under_way)
+            not self.awake
+            and bool(self.under_way or state.waiting)
+            and state.rests(len(self.under_way))
         )
+
+    def weigh(self) -> None:
+        """Something has happened here: note with the parent whether this one is under way and
+        rests, and with those above whether that changes what they do."""
+        kin, parent = self, self.parent
+        while parent is not None and parent.children.get(kin.step) is kin:
+            active = kin.active
+            awake = active and not kin.resting
+            if active == (kin.step in parent.under_way) and awake == (kin.step in parent.awake):
+                return
+            _note(parent.under_way, kin, active)
+            _note(parent.awake, kin, awake)
+            kin, parent = parent, parent.parent
 
     def child_id(self, step: str) -> str:
         """The id of the execution that does this step, the last one if there were several."""
         children = self.run.state.children
         assert children is not None, "no saga has begun a step"
         return children[self.run.plan.index[step]]
+
+    def is_child(self, step: str, events: Sequence[Event]) -> bool:
+        """Whether these events are of an execution that does this step: somebody may have chosen
+        its id for another one."""
+        return first_event(events).parent == (self.run.state.execution_id, step)
 
     def scenario_of(self, step: str) -> tuple[Scenario | None, float]:
         """What of the scenario concerns the saga that does this step, and since when it runs."""
@@ -98,7 +120,8 @@ class Kin:
             run.emit(StepStarted(step, attempt, now))
             run.emit(StepFailed(step, attempt, now, ErrorInfo.of(error)))
             return
-        id = f"{run.state.execution_id}/{step}" + (f"/{attempt}" if attempt > 1 else "")
+        # No name is empty or has a '/': what follows '//' is no step, here or further inside.
+        id = f"{run.state.execution_id}/{step}" + (f"//{attempt}" if attempt > 1 else "")
         run.emit(StepStarted(step, attempt, now, id))
         self._begin(step, input, now)
 
@@ -109,9 +132,11 @@ class Kin:
         given = run.input_of(step) if nest.input is None else run.ask(nest.input, step)
         if nest.each:
             if not isinstance(given, list | tuple):
-                raise TypeError(f"step '{step}' is done for each of {given!r}; give a list")
-            return codec.plain(given, f"saga '{run.saga.name}': step '{step}': its items")
-        return accept_input(run.saga.child(step), given)
+                shown = run.withheld(given)
+                raise TypeError(f"step '{step}' is done for each of {shown!r}; give a list")
+            return codec.given(given, Any, f"saga '{run.saga.name}': step '{step}': its items")
+        sensitive = run.redaction.names if run.redaction is not None else frozenset[str]()
+        return accept_input(run.saga.child(step), given, sensitive)
 
     def _begin(self, step: str, input: Any, now: float) -> None:
         run = self.run
@@ -124,16 +149,42 @@ class Kin:
         span = attempt_id(trace, f"{run.state.execution_id}/{step}/action", attempt)
         sampled = is_sampled(started) if run.watch is None else run.watch.sampled
         within = trace_parent(trace, span, sampled)
-        child = run.begin(saga, input, id, now, run.seed, scenario, above, began, within)
+        around = run.redaction
+        child = run.begin(
+            saga, input, id, now, run.seed, scenario, above, began, within, around=around
+        )
         self.adopt(step, child)
 
     def adopt(self, step: str, run: Run) -> Kin:
         """Take an execution for the one that does this step."""
         child = run.kinship
-        child.parent = self
+        child.parent, child.step = self, step
         self.children[step] = child
+        if self.run.redaction is not None:
+            run.confide(self.run.redaction)
         self.stirred.append(run)
+        child.weigh()
         return child
+
+    def disown(self, other: Sequence[Event], now: float) -> None:
+        """Its id belongs to another execution, which has these events: it never began, and the
+        step that it was to do fails."""
+        parent, first = self.parent, first_event(other)
+        assert parent is not None
+        above, step = parent.run.state.execution_id, self.step
+        for known in (parent.children, parent.under_way, parent.awake):
+            known.pop(step, None)
+        whose = "that somebody started"
+        if first.parent is not None:
+            whose = f"that does step '{first.parent[1]}' of execution '{first.parent[0]}'"
+        text = (
+            f"execution '{above}' cannot begin '{first.execution_id}' for its step '{step}': the "
+            f"id belongs to an execution of saga '{first.saga}' {whose}; choose another id for "
+            f"one of '{above}' and '{first.execution_id}'"
+        )
+        attempt = parent.run.state.attempts[parent.run.plan.index[step]]
+        error = ErrorInfo("ConflictError", text)
+        parent.run.emit(StepFailed(step, attempt, now, error, terminal=True))
 
     def attach(self, step: str, run: Run | None, now: float) -> None:
         """After a crash: go on with the execution that does this step, as the journal has it.
@@ -143,6 +194,8 @@ class Kin:
         """
         state = self.run.state
         number = self.run.plan.index[step]
+        if step in self.children:
+            return  # another attempt has begun since it was sought
         if run is None:
             if state.steps[number] is StepState.RUNNING:
                 self._begin_late(step, now)
@@ -198,20 +251,23 @@ class Kin:
         if self.run.state.phase is Phase.COMPLETED:
             self.over = False
             self.run.emit(CompensationRequested(now))
+            self.weigh()
 
     def call_off(self, now: float) -> None:
         """The parent has turned back: so does this execution, unless it is too late."""
         if self.parent is not None and not why_not_cancel(self.run.state):
             by = f"execution '{self.parent.run.state.execution_id}'"
             self.run.emit(CancellationRequested(now, by, "it turned back"))
+            self.weigh()
 
     # -- upward -----------------------------------------------------------------------------
 
     def tell(self, now: float) -> None:
-        """Let the children know that it turned back, and the parent that it ended."""
+        """Let the children know that it turned back, and the parent that it rests or ended."""
+        self.weigh()
         if self.run.state.turned_back and not self.turned:
             self.turned = True
-            for child in self.under_way:
+            for child in list(self.under_way.values()):
                 child.call_off(now)
                 self.stirred.append(child.run)
         if self.parent is not None and not self.over and not self.active:
@@ -222,9 +278,7 @@ class Kin:
     def child_over(self, child: Kin, now: float) -> None:
         """An execution that does (or undoes) a step has ended or is stuck: record what it means."""
         run = self.run
-        above = first_event(child.run.events).parent
-        assert above is not None
-        step = above[1]
+        step = child.step
         number = run.plan.index[step]
         current, ended = run.state.steps[number], child.run.state.phase
         if current is StepState.RUNNING and ended is Phase.COMPLETED:
@@ -236,6 +290,7 @@ class Kin:
             run.emit(CompensationSucceeded(step, run.state.undo_attempts[number], now))
         elif current in (StepState.RUNNING, StepState.COMPENSATING):
             run.emit(ChildStuck(step, now))
+        self.weigh()
 
     def _child_failed(self, step: str, child: Run, now: float) -> None:
         execution = child.execution()
@@ -261,3 +316,10 @@ class Kin:
         plan, results = self.run.plan, self.run.state.results
         value = [results.get(name) for name in plan.names] if plan.each else results
         return codec.as_plain(value)
+
+
+def _note(among: dict[str, Kin], kin: Kin, holds: bool) -> None:
+    if holds:
+        among[kin.step] = kin
+    else:
+        among.pop(kin.step, None)

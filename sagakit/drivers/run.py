@@ -64,10 +64,13 @@ from sagakit.events import (
     StepStarted,
     StepSucceeded,
     WaitStarted,
+    learn,
+    seal,
 )
 from sagakit.execution import Execution, first_event, typed
 from sagakit.journal import codec
 from sagakit.plan import Call, ChooseCall, Chosen, WaitCall
+from sagakit.redaction import Redaction
 from sagakit.resilience import Part
 from sagakit.saga import Saga
 from sagakit.scenario import Cancellation, Scenario, Signal, followed, inject
@@ -100,6 +103,7 @@ class Run:
         "late",
         "meanwhile",
         "plan",
+        "redaction",
         "saga",
         "scenario",
         "seed",
@@ -124,6 +128,7 @@ class Run:
         self.scenario: Scenario | None = None
         self.events: list[Event] = []
         self.written = 0  # how many events the journal has
+        self.redaction: Redaction | None = None  # most sagas have no sensitive fields
         self.watch: Watch | None = None  # the driver asks for it
         self.alarm: float | None = None  # of the driver, when it will ask again
         self.held: dict[Any, None] | None = None  # tickets of actions that a gate holds
@@ -155,6 +160,7 @@ class Run:
         parent: tuple[str, str] | None = None,
         began: float | None = None,
         trace: str | None = None,
+        around: Redaction | None = None,
     ) -> Self:
         """Start an execution. ``input`` has been through ``accept_input``.
 
@@ -163,6 +169,7 @@ class Run:
             began: when the outermost execution did; now, unless there is a parent.
             trace: the W3C traceparent of the span within which it begins; that of the current
                 one when left out, where executions are traced.
+            around: what is sensitive in the execution whose step this one does.
         """
         if scenario is not None and parent is None:
             scenario.check(saga)
@@ -173,9 +180,21 @@ class Run:
             trace = observer.parent()
         run = cls(saga, State(saga.plan), seed, scenario, began, parent is not None)
         version, fingerprint = saga.version, saga.fingerprint
+        redact: tuple[str, ...] = ()
+        if saga.sensitive or around is not None:
+            run.redaction = Redaction(saga.sensitive, around)
+            redact = tuple(sorted(run.redaction.names))
         run.emit(
             ExecutionStarted(
-                saga.name, version, fingerprint, execution_id, input, now, parent, trace
+                saga.name,
+                version,
+                fingerprint,
+                execution_id,
+                input,
+                now,
+                parent,
+                trace,
+                redact,
             )
         )
         return run
@@ -201,6 +220,10 @@ class Run:
         run = cls(saga, state, seed, scenario, began, first.parent is not None)
         run.events = events
         run.written = len(events)
+        if first.redact or saga.sensitive:
+            run.redaction = Redaction(saga.sensitive.union(first.redact))
+            for event in events:
+                learn(event, run.redaction)
         for name in state.in_flight():
             run.emit(AttemptLost(name, now))
         if run.kin is not None:
@@ -209,8 +232,19 @@ class Run:
 
     def emit(self, event: Event) -> None:
         """Apply a fact and keep it."""
+        if self.redaction is not None:
+            event = seal(event, self.redaction)
         APPLY[type(event)](self.state, event)  # `evolve`, one call shorter
         self.events.append(event)
+
+    def confide(self, around: Redaction) -> None:
+        """Let it know what is sensitive in the execution whose step it does."""
+        if self.redaction is not None and self.redaction.names >= around.names:
+            self.redaction.within(around)
+            return
+        self.redaction = Redaction(self.saga.sensitive, around)
+        for event in self.events:
+            learn(event, self.redaction)
 
     def execution(self) -> Execution:
         """What has happened, once nothing more will."""
@@ -370,7 +404,8 @@ class Run:
             branch = self.ask(choose.by, name)
             if branch not in choose.branches:
                 known = ", ".join(map(repr, choose.branches))
-                raise ValueError(f"step '{name}' chose {branch!r}; its branches are {known}")
+                chosen = self.withheld(branch)
+                raise ValueError(f"step '{name}' chose {chosen!r}; its branches are {known}")
         except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
             self.emit(StepFailed(name, attempt, now, ErrorInfo.of(error)))
         else:
@@ -527,7 +562,18 @@ class Run:
             attempt.ticket.returned(attempt, now)
 
     def _keep(self, call: Call, value: Any, name: str) -> Any:
-        return codec.through(value, call, f"saga '{self.saga.name}': step '{name}'")
+        place = f"saga '{self.saga.name}': step '{name}'"
+        if self.redaction is None:
+            return codec.through(value, call, place)
+        self.redaction.learn(value)  # an error may show it
+        return codec.through(value, call, place, self.redaction.clean)
+
+    def withheld(self, value: Any) -> Any:
+        """A value that is to stand in an error's text, without what is sensitive in it."""
+        if self.redaction is None:
+            return value
+        self.redaction.learn(value)
+        return self.redaction.clean(value)
 
     def raised(self, attempt: Attempt, error: BaseException, now: float) -> None:
         """The call raised: record whether another attempt follows, and whether it is in doubt."""
@@ -594,7 +640,9 @@ class Run:
             return
         try:
             if answer is not True and not isinstance(answer, Happened):
-                raise TypeError(f"{place} returned {answer!r}; return True, False or Happened(…)")
+                raise TypeError(
+                    f"{place} returned {self.withheld(answer)!r}; return True, False or Happened(…)"
+                )
             value = answer.result if isinstance(answer, Happened) else None
             call = self.plan.actions[number]
             assert call is not None  # a wait cannot be reconciled

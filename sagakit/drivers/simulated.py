@@ -15,16 +15,23 @@ from typing import Any
 import msgspec
 
 from sagakit import telemetry
+from sagakit.coordinator import replay
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates, Ticket
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.run import Run
-from sagakit.errors import ServiceRefusedError, SimulationError
+from sagakit.errors import (
+    DefinitionChangedError,
+    IllegalEventError,
+    ServiceRefusedError,
+    SimulationError,
+)
 from sagakit.events import Event
-from sagakit.execution import Execution
+from sagakit.execution import Execution, first_event, pinned_to
 from sagakit.saga import Saga
 from sagakit.scenario import Crash, Scenario
+from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE
 
 MAX_ATTEMPTS = 10_000  # of one step: beyond it the simulation would never end
@@ -45,22 +52,35 @@ def simulate(
     nobody sends.
 
     Parameters:
-        input: plain data, handed to every action as ``ctx.input``.
+        input: handed to every action as ``ctx.input``: of the type that ``Saga(input=…)``
+            declares, or plain data.
         scenario: faults to inject.
         seed: decides the identity of the execution and its jitter.
         id: the execution's id; derived from all of the above when left out.
 
     Raises:
-        InputError: the input is not plain data, or the saga's schema refuses it.
+        InputError: the input cannot be kept, or the saga's type or schema refuses it.
         ScenarioError: a fault names a step that the saga lacks.
-        SimulationError: a step after the pivot failed 10,000 times; it would be retried for ever.
+        SimulationError: a step after the pivot failed 10,000 times, or waits for what never comes:
+            it would go on for ever; or the seed is no whole number.
     """
+    if not isinstance(seed, int):
+        raise SimulationError(f"seed is {seed!r}; give a whole number")
     kept = accept_input(saga, input)
     if id is None:
         id = _identity(saga, kept, scenario, seed)
+    return watched(saga, kept, id, seed, scenario, None)
+
+
+def watched(
+    saga: Saga, kept: Any, id: str, seed: int, scenario: Scenario | None, watch: Watch | None
+) -> Execution:
+    """Run an accepted input; somebody may watch every call that the execution makes."""
     if scenario is not None and scenario.crashes:
-        return _through_crashes(saga, kept, id, seed, scenario)
-    return Simulation(Run.begin(saga, kept, id, 0.0, seed, scenario), 0.0, {}).finish()
+        return _through_crashes(saga, kept, id, seed, scenario, watch)
+    run = Run.begin(saga, kept, id, 0.0, seed, scenario)
+    run.watch = watch
+    return Simulation(run, 0.0, {}).finish()
 
 
 class _Crashed(BaseException):
@@ -86,13 +106,15 @@ class _Mortal(Run):
         raise _Crashed
 
 
-def _through_crashes(saga: Saga, input: Any, id: str, seed: int, scenario: Scenario) -> Execution:
+def _through_crashes(
+    saga: Saga, input: Any, id: str, seed: int, scenario: Scenario, watch: Watch | None
+) -> Execution:
     """Run, die, recover from what the journal has, as often as the scenario says."""
     others = msgspec.structs.replace(scenario, crashes=())
     run, now = _Mortal.begin(saga, input, id, 0.0, seed, others), 0.0
     kept: dict[str, list[Event]] = {}
     for crash in sorted(scenario.crashes, key=lambda crash: crash.event):
-        run.crash = crash
+        run.crash, run.watch = crash, watch
         simulation = Simulation(run, now, kept)
         try:
             return simulation.finish()
@@ -100,6 +122,7 @@ def _through_crashes(saga: Saga, input: Any, id: str, seed: int, scenario: Scena
             now, kept = simulation.now, _written(run)
             late, run = run.late, _Mortal.resume(saga, run.events, now, seed, others)
             run.late = late
+    run.watch = watch
     return Simulation(run, now, kept).finish()
 
 
@@ -127,12 +150,35 @@ def resume(
         events: what the journal kept, from the beginning.
         at: when the recovery happens, in virtual seconds; by default when the last event did.
         children: what it kept of the executions that do steps, by their ids.
+
+    Raises:
+        DefinitionChangedError: the execution, or one that does a step of it, is pinned to another
+            definition.
     """
+    _check_pinned(saga, events)
     kept = children or {}
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
     now: float = max(event.at for event in last) if at is None else at
     run = Run.resume(saga, list(events), now, seed, scenario)
     return Simulation(run, now, kept).finish()
+
+
+def _check_pinned(saga: Saga, events: Sequence[Event]) -> None:
+    """Refuse to go on under another definition than the one the execution began with."""
+    pinned = pinned_to(events)
+    if pinned.fingerprint == saga.fingerprint:
+        return
+    try:
+        replay(saga.given(first_event(events).input).plan, events)
+        difference = "what differs has not begun yet"
+    except IllegalEventError as error:
+        difference = f"its events do not fit the new definition: {error}"
+    raise DefinitionChangedError(
+        f"saga '{saga.name}': execution '{first_event(events).execution_id}' is pinned to version "
+        f"{pinned.version or '(none)'} ({pinned.fingerprint}) and cannot continue with version "
+        f"{saga.version or '(none)'} ({saga.fingerprint}): {difference}. Resume it with the "
+        "definition it is pinned to"
+    )
 
 
 def _identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> str:
@@ -259,19 +305,23 @@ class Simulation:
             for name in sought:
                 kin.attach(name, self._kept_child(kin, name), self.now)
             self.busy.append(run)
-        if telemetry.observer is not None:
-            for other in kin.stirred:
+        for other in kin.stirred:
+            if telemetry.observer is not None:
                 self._watch(other)
+            if other.kin is not None and other.kin.parent is kin:
+                step = other.kin.step
+                _guard(run.saga, step, run.state.attempts[run.plan.index[step]])
         self.busy += reversed(kin.stirred)  # the first one comes out first
         kin.stirred.clear()
 
     def _kept_child(self, kin: Kin, name: str) -> Run | None:
         """The execution that does a step, as the journal has it."""
         run, id = kin.run, kin.child_id(name)
-        if id not in self.kept:
+        if id not in self.kept or not kin.is_child(name, self.kept[id]):
             return None
         scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])
+        _check_pinned(saga, events)
         return Run.resume(saga, events, self.now, run.seed, scenario, began)
 
     def next_due(self) -> float | None:
@@ -301,12 +351,7 @@ class Simulation:
 
     def guard(self, attempt: Attempt) -> None:
         """Refuse to simulate for ever."""
-        if attempt.attempt >= MAX_ATTEMPTS:
-            raise SimulationError(
-                f"saga '{attempt.run.saga.name}': step '{attempt.command.step}' failed "
-                f"{MAX_ATTEMPTS:,} times and would be retried for ever; let it succeed, or raise "
-                "TerminalError"
-            )
+        _guard(attempt.run.saga, attempt.command.step, attempt.attempt)
 
     def _ask_and_make(self, attempt: Attempt) -> None:
         """Make the attempt's call if its service's gate lets it in."""
@@ -314,6 +359,14 @@ class Simulation:
             self.gates = Gates(_Entrance(self))
         if self.gates.admits(attempt, self.now):
             self._make(attempt)
+
+
+def _guard(saga: Saga, step: str, attempt: int) -> None:
+    if attempt >= MAX_ATTEMPTS:
+        raise SimulationError(
+            f"saga '{saga.name}': step '{step}' failed {MAX_ATTEMPTS:,} times and would be retried "
+            "for ever; let it succeed, or raise TerminalError"
+        )
 
 
 def _leave(run: Run) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypedDict
 
 import msgspec
 
+from sagakit import redaction
+from sagakit.errors import SagaError
 from sagakit.events import Event
 from sagakit.journal.summary import Summary
 
@@ -21,6 +23,8 @@ class Wait(msgspec.Struct, frozen=True, gc=False):
     event: str
     correlation: str
     since: float
+
+    __repr__ = redaction.repr_of
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -48,6 +52,8 @@ class Letter(msgspec.Struct, frozen=True):
     expires_at: float
     payload: Any = None
 
+    __repr__ = redaction.repr_of
+
 
 class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """What another process asks of the engine that has the journal open: to deliver a signal, or
@@ -62,6 +68,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     by: str = ""
     why: str = ""
+
+    __repr__ = redaction.repr_of
 
 
 class ExecutionRow(msgspec.Struct, frozen=True):
@@ -101,6 +109,7 @@ class ExecutionRow(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, **said)
 
 
+STATUSES = ("running", "waiting", "completed", "compensated", "stuck", "abandoned")
 _COUNTED = ("failed_step", "error", "attempts", "retries", "compensated")
 
 
@@ -123,6 +132,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     outermost: bool = False
     newest: bool = False
     limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.status is not None and self.status not in STATUSES:
+            known = ", ".join(STATUSES)
+            raise SagaError(f"there is no status '{self.status}'; known are {known}")
+        most = self.limit
+        if most is not None and (type(most) is not int or most < 0):
+            raise SagaError(f"limit is {most!r}; give a number of executions, 0 or more")
 
     def sql(self) -> tuple[str, dict[str, Any]]:
         """The clauses for the table of executions, and their values. What it says of running ones

@@ -6,13 +6,16 @@ recovery see equal values of equal types.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sagakit.errors import CodecError
 from sagakit.events import AnyEvent, ErrorInfo, Event
+from sagakit.redaction import Shown
 
 if TYPE_CHECKING:
     from sagakit.plan import Call
@@ -40,6 +43,56 @@ def plain(value: Any, place: str) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
+def given(value: Any, kind: Any, place: str) -> Any:
+    """An input as the journal will give it back.
+
+    Parameters:
+        kind: its declared type, which plain data that fits becomes. ``Any``: it stays plain data,
+            and what JSON has no form for becomes its usual one (a Decimal, datetime, UUID or enum
+            its text or value; a dataclass, attrs or msgspec type a dict).
+
+    Raises:
+        CodecError: it does not fit, or would not come back equal; names ``place`` and why.
+    """
+    if kind is Any:
+        if _unkept(value, ""):
+            with contextlib.suppress(TypeError, ValueError, RecursionError):
+                value = msgspec.to_builtins(value, order="deterministic")
+        return plain(value, place)
+    try:
+        kept = msgspec.convert(msgspec.json.decode(msgspec.json.encode(value)), kind, str_keys=True)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        wanted = getattr(kind, "__name__", kind)
+        raise CodecError(f"{place} is not the declared {wanted}: {error}") from None
+    if type(kept) is type(value) and kept != value and _unkept(value, ""):
+        raise CodecError(
+            f"{place} is {_short(value)}, but the journal would give back {_short(kept)}"
+        )
+    return kept
+
+
+def same(kept: Any, new: Any, kind: Any) -> bool:
+    """Whether two inputs of a type (``given``; the kept one may still be plain data) are the same.
+    In plain data 1, 1.0 and True are three."""
+    if kind is Any:
+        return _canonical(kept) == _canonical(new)
+    # not by bytes: msgspec leaves defaults out of dataclasses that it has made itself
+    with contextlib.suppress(CodecError):
+        return bool(given(as_plain(kept), kind, "") == new)
+    return False
+
+
+def _canonical(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
+
+
+def unkept(value: Any) -> str:
+    """Why a value has no plain form at all (a date has one, its text); empty when it has."""
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
+        value = msgspec.to_builtins(value)
+    return _unkept(value, "")
+
+
 def _unkept(value: Any, path: str) -> str:
     """Which part JSON cannot give back, and why; empty when all of it comes back the same."""
     kind = type(value)
@@ -57,7 +110,7 @@ def _unkept(value: Any, path: str) -> str:
         return "" if math.isfinite(value) else f"{path} is {value}, which JSON does not have"
     if kind is list or kind is tuple:
         parts = ((item, f"{path}[{place}]") for place, item in enumerate(value))
-    elif kind is dict:
+    elif kind is dict or kind is Shown:
         for key in value:
             if type(key) is not str:
                 return f"{path} has the key {key!r}; the keys of plain data are text"
@@ -75,8 +128,13 @@ def as_plain(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
-def through(value: Any, call: Call, place: str) -> Any:
+def through(
+    value: Any, call: Call, place: str, clean: Callable[[Any], Any] = lambda value: value
+) -> Any:
     """What a callable returned, as the journal will give it back.
+
+    Parameters:
+        clean: takes what is sensitive out of a value that an error is to show.
 
     Raises:
         CodecError: it would not come back equal; names ``place`` and the cure.
@@ -107,7 +165,8 @@ def through(value: Any, call: Call, place: str) -> Any:
         ) from None
     if kept != value:
         raise CodecError(
-            f"{place} returned {_short(value)}, but the journal would give back {_short(kept)}; "
+            f"{place} returned {_short(clean(value))}, but the journal would give back "
+            f"{_short(clean(kept))}; "
             "annotate its return type more exactly"
         )
     return kept

@@ -1,9 +1,8 @@
 """The journal on disk: one SQLite file, WAL, synchronous=FULL.
 
 ``append`` writes the events of any number of executions in one transaction, so the cost of the
-disk's flush is shared by all of them (group commit). One process at a time may write to a file:
-a lock beside it (``FILE.lock``) is held as long as the journal is open and vanishes with the
-process, however it dies. Readers need no lock.
+disk's flush is shared by all of them (group commit). One process at a time may write to a file
+(``file.py``); readers need no lock.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -35,11 +34,9 @@ from sagakit.journal import mail
 from sagakit.journal.base import ALL, Batch, ExecutionRow, Filter, Letter, Post, Rest
 from sagakit.journal.chain import START, VARIABLE, key_id, secret
 from sagakit.journal.codec import decode_event
+from sagakit.journal.file import Hold
 from sagakit.journal.rows import INSERT_EXECUTION, SEQ_BITS, UPDATE_EXECUTION, Ledger, Rows
 from sagakit.journal.summary import Summary, summarise
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 _CHUNK = 500  # executions read at once
 _ROWS = 32  # inserted at once: each statement gives up the interpreter's lock once
@@ -98,14 +95,13 @@ class SqliteJournal:
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.path = Path(path)
-        self._name = str(self.path)
         if self.path.name == ":memory:":
             raise JournalError("':memory:' is no file; for a journal in memory, leave it out")
         self.read_only = read_only
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._seen = -1  # which version of the file was looked at for requests
-        self._file_lock = None if read_only else _acquire(self.path)
+        self._hold = Hold(self.path, read_only=read_only)
         self._ledger: Ledger | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -116,13 +112,7 @@ class SqliteJournal:
             raise
 
     def _open(self) -> None:
-        if self.path.is_dir():
-            raise JournalError(f"journal '{self.path}' is a folder; name a file")
-        exists = self.path.exists() and self.path.stat().st_size > 0
-        if exists:
-            _check_header(self.path)
-        elif self.read_only:
-            raise JournalError(f"journal '{self.path}' does not exist")
+        exists = self._hold.exists
         if not self.read_only:
             if exists and not os.access(self.path, os.W_OK):
                 raise JournalReadOnlyError(
@@ -131,8 +121,6 @@ class SqliteJournal:
             with self._errors():
                 self._writer = _connect(self.path)
                 self._prepare(self._writer, exists)
-            there = os.stat(self.path)
-            self._place = (there.st_ino, there.st_dev)
         with self._errors():
             self._reader = _connect(self.path, read_only=True)
             self._check_version(self._reader)
@@ -241,14 +229,12 @@ class SqliteJournal:
         return self._writer
 
     def _check_place(self) -> None:
-        """Refuse to begin an execution in a file that nobody will find again."""
-        try:
-            there = os.stat(self._name)
-        except OSError:
-            there = None
-        if there is None or (there.st_ino, there.st_dev) != self._place:
+        """Refuse to begin an execution in a file that nobody will find again, or that another
+        engine may have by now."""
+        if self._hold.lost():
             raise JournalError(
-                f"journal '{self.path}' was moved or deleted while it was open; put it back"
+                f"journal '{self.path}' or its lock was moved or deleted while it was open; put it "
+                "back, or open the journal anew"
             )
 
     # -- reading ----------------------------------------------------------------------------
@@ -462,9 +448,7 @@ class SqliteJournal:
                 self._seal(self._writer)
                 self._writer.close()
                 self._writer = None
-            if self._file_lock is not None:
-                self._file_lock.release()
-                self._file_lock = None
+            self._hold.release()
 
     def _seal(self, writer: sqlite3.Connection) -> None:
         """Note how far the log goes, so that a log that is cut off later shows it."""
@@ -524,24 +508,6 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(where, uri=True, check_same_thread=False, isolation_level=None)
 
 
-def _acquire(path: Path) -> BaseFileLock:
-    import filelock
-
-    if not path.parent.is_dir():
-        raise JournalError(f"journal '{path}': the folder '{path.parent}' does not exist; make it")
-    lock = filelock.FileLock(f"{path.resolve()}.lock", thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise JournalBusyError(
-            f"journal '{path}' is open in another engine; close that one first. To read it "
-            "meanwhile: SqliteJournal(…, read_only=True), or 'sagakit list' and 'sagakit inspect'"
-        ) from None
-    except OSError as error:
-        raise JournalReadOnlyError(f"journal '{path}': cannot lock it: {error}") from error
-    return lock
-
-
 def _other_key(path: Path, known: str, key: bytes) -> str:
     if not known:
         return (
@@ -551,29 +517,6 @@ def _other_key(path: Path, known: str, key: bytes) -> str:
     if not key:
         return f"journal '{path}' was begun with a key; set {VARIABLE} to it"
     return f"journal '{path}' was begun with another key than the one in {VARIABLE}"
-
-
-def _check_header(path: Path) -> None:
-    """Tell a foreign or cut-off file before SQLite touches it."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except PermissionError:
-        raise JournalReadOnlyError(f"journal '{path}' cannot be read; see its rights") from None
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        raise JournalCorruptError(
-            f"'{path}' is not a sagakit journal (it is not an SQLite file); name another file"
-        )
-    page_size = int.from_bytes(header[16:18], "big")
-    page_size = 65536 if page_size == 1 else page_size
-    pages = int.from_bytes(header[28:32], "big")
-    wal = Path(f"{path}-wal")
-    size = path.stat().st_size
-    if size < pages * page_size and not (wal.exists() and wal.stat().st_size):
-        raise JournalCorruptError(
-            f"journal '{path}' is truncated: {size} bytes of {pages * page_size}; restore it from "
-            "a copy (nothing was written to it)"
-        )
 
 
 def _explain(path: Path, error: sqlite3.Error) -> JournalError:

@@ -9,17 +9,41 @@ from typing import Any
 
 import msgspec
 
-from sagakit.drivers.simulated import simulate
+from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.simulated import watched
 from sagakit.events import ErrorInfo, Event
 from sagakit.execution import Execution
-from sagakit.lab.faults import more_faults
+from sagakit.lab.faults import Step, more_faults
 from sagakit.lab.invariants import OF_EFFECTS, PLAIN, Invariant
 from sagakit.lab.report import Report, Violation
 from sagakit.saga import Saga
-from sagakit.scenario import Scenario
+from sagakit.scenario import Fault, Scenario
 
 ID = "explored"  # of every execution: what depends on it is the same in all of them
 SAME = "goes on as another one does"
+
+
+class _Probe:
+    """Looks at the world before every call."""
+
+    sampled = False
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.seen: list[bytes] = []
+
+    def call(self, calling: Any, side: str, attempt: int, function: Callable[[], Any]) -> Any:  # noqa: ARG002
+        self.seen.append(_digest(self.world))
+        return function()
+
+    def follow(self, run: Any, upto: int, committed: float | None = None) -> None:
+        """Nobody wants to know."""
+
+    def leave(self) -> None:
+        """Nothing is kept."""
+
+    def ids(self, step: str, side: str, attempt: int) -> dict[str, str]:  # noqa: ARG002
+        return {}
 
 
 def explore(
@@ -71,7 +95,7 @@ class _Exploration:
         if faults < 0:
             raise ValueError(f"faults is {faults}; give 0 or more")
         self.saga = saga
-        self.input = input
+        self.kept = accept_input(saga, input)
         self.world = world
         self.faults = faults
         self.crashes = crashes
@@ -89,7 +113,7 @@ class _Exploration:
 
     def report(self) -> Report:
         front: list[tuple[Scenario, Execution, int]] = []
-        first = self._run(Scenario())
+        first, _ = self._run(Scenario(), probe=False)
         front.append((Scenario(), first, 0))
         for depth in range(1, self.faults + 1):
             front = self._deeper(front, last=depth == self.faults)
@@ -108,37 +132,44 @@ class _Exploration:
     def _deeper(
         self, front: list[tuple[Scenario, Execution, int]], *, last: bool
     ) -> list[tuple[Scenario, Execution, int]]:
-        """Run everything with one fault more."""
+        """Run everything with one fault more; what is worth going on from."""
         found = []
-        seen: dict[tuple[int, bytes], None] = {}
+        seen: set[tuple[object, ...]] = set()
         for scenario, execution, after in front:
-            for step in more_faults(self.saga, execution, scenario, after, self.crashes):
-                ran = self._run(step.scenario)
+            for more in more_faults(self.saga, execution, scenario, after, self.crashes):
+                probe = None if last else self.prune
+                ran, course = self._run(more.scenario, probe=bool(probe))
                 if not scenario.faults and not scenario.crashes:
-                    self.matrix[step.step, step.column] = ran.status
+                    self.matrix[more.step, more.column] = ran.status
                 if last:
                     continue
-                key = step.place, self.course
-                if self.prune and self.course and key in seen:
-                    self.pruned[SAME] += sum(
-                        1
-                        for _ in more_faults(
-                            self.saga, ran, step.scenario, step.place, self.crashes
-                        )
-                    )
+                key = (more.place, _pending(more.scenario), *course)
+                if course and key in seen:
+                    self.pruned[SAME] += self._count(more, ran)
                     continue
-                seen[key] = None
-                found.append((step.scenario, ran, step.place))
+                seen.add(key)
+                found.append((more.scenario, ran, more.place))
         return found
 
-    def _run(self, scenario: Scenario) -> Execution:
+    def _count(self, more: Step, ran: Execution) -> int:
+        later = more_faults(self.saga, ran, more.scenario, more.place, self.crashes)
+        return sum(1 for _ in later)
+
+    def _run(self, scenario: Scenario, *, probe: bool) -> tuple[Execution, tuple[bytes, ...]]:
+        """Run a scenario in a world of its own. What happened, and, if it is asked for and can be
+        had, how the world was before every call and in the end."""
         world = self.world()
-        execution = simulate(self.saga, self.input, scenario=scenario, id=ID)
+        watch = _Probe(world) if probe else None
+        execution = watched(self.saga, self.kept, ID, 0, scenario, watch)
         self.explored += 1
         self.statuses[execution.status] += 1
-        outcome = _normal(execution.events) + _digest(world)
-        self.course = outcome
-        self.classes.add(outcome)
+        events, end = _normal(execution.events), _digest(world)
+        self.classes.add(events + end)
+        self._judge(world, execution, scenario)
+        whole = watch is not None and bool(end) and all(watch.seen)
+        return execution, (events, end, *watch.seen) if whole and watch is not None else ()
+
+    def _judge(self, world: Any, execution: Execution, scenario: Scenario) -> None:
         for name, invariant in self.invariants.items():
             problem = ""
             try:
@@ -151,7 +182,11 @@ class _Exploration:
                 self.found[name] = [scenario, execution, 1, problem]
             else:
                 known[2] += 1
-        return execution
+
+
+def _pending(scenario: Scenario) -> tuple[Fault, ...]:
+    """The faults that may strike again, or whose request is still on its way."""
+    return tuple(f for f in scenario.faults if f.attempt is None or f.kind == "late")
 
 
 def _name(function: Invariant) -> str:

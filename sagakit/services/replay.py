@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
 from itertools import islice
@@ -14,6 +13,8 @@ import msgspec
 from sagakit.drivers.local import Engine
 from sagakit.errors import SagaError
 from sagakit.execution import Execution
+from sagakit.progress import Progress, Tick
+from sagakit.progress import progress as told
 from sagakit.services import northwind
 from sagakit.services.world import DATABASES, CheckoutWorld
 
@@ -25,9 +26,10 @@ class ReplayError(SagaError):
 class ReplayReport(msgspec.Struct, frozen=True):
     """How the replay ended.
 
-    ``completed``, ``compensated`` and ``stuck`` count the orders replayed; the rest is what the
-    services' books say: ``revenue`` is money kept in currency units (with cents), ``units_left``
-    the units on the shelf, ``problems`` every imbalance.
+    ``completed``, ``compensated`` and ``stuck`` count the orders in the journal, those of earlier
+    replays too; the rest is what the services' books say of them: ``revenue`` is money kept in
+    currency units (with cents), ``units_left`` the units on the shelf, ``problems`` every
+    imbalance.
     """
 
     completed: int
@@ -44,7 +46,7 @@ def replay(
     *,
     concurrency: int = 1,
     limit: int | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress = None,
 ) -> ReplayReport:
     """Run the orders in the order of their numbers; order 10248 is execution ``order-10248``.
 
@@ -57,34 +59,36 @@ def replay(
             ``<journal>.services/``. ``None`` keeps everything in memory.
         concurrency: how many executions are in flight at once.
         limit: replay only so many of the first orders; the others' ids are not touched.
-        progress: called in this thread with 1 for every order finished.
+        progress: called in this thread with 1 for every order finished; or whether to draw a bar
+            (None: where somebody sees it, as ``sagakit.progress`` tells).
 
     Raises:
-        ReplayError: the journal is there without its services, or they without it.
+        ReplayError: the journal is there without its services, or they without it; or its folder
+            is not there.
         NorthwindError: the data is missing or malformed.
     """
     waiting: deque[Future[Execution]] = deque()
-    statuses: Counter[str] = Counter()
-    stuck: set[str] = set()
 
-    def finish() -> None:
-        execution = waiting.popleft().result()
-        statuses[execution.status] += 1
-        if execution.status == "stuck":
-            stuck.add(execution.id)
-        if progress is not None:
-            progress(1)
+    def finish(tick: Tick) -> None:
+        waiting.popleft().result()
+        tick(1)
 
     with closing(_world(journal)) as world:
-        with Engine(journal, concurrency=concurrency) as engine:
-            engine.recover(world.saga)
+        with (
+            Engine(journal, concurrency=concurrency) as engine,
+            told("replay", progress, total=lambda: _count(limit), unit="orders") as tick,
+        ):
+            engine.recover(world.saga, progress=False)
             for order in islice(northwind.orders(), limit):
                 name = f"order-{order['order_id']}"
                 waiting.append(engine.start(world.saga, order, id=name))
                 while waiting and waiting[0].done():
-                    finish()
+                    finish(tick)
             while waiting:
-                finish()
+                finish(tick)
+            rows = engine.list(outermost=True)  # the books are about all of them
+        statuses = Counter(row.status for row in rows)
+        stuck = {row.id for row in rows if row.status == "stuck"}
         books = world.books(unfinished=stuck)
     return ReplayReport(
         completed=statuses["completed"],
@@ -95,6 +99,11 @@ def replay(
         balanced=books.balanced,
         problems=books.problems,
     )
+
+
+def _count(limit: int | None) -> int:
+    """How many orders there are to replay."""
+    return sum(1 for _ in islice(northwind.orders(), limit))
 
 
 def services_folder(journal: Path) -> Path:
@@ -111,6 +120,10 @@ def _world(journal: Path | None) -> CheckoutWorld:
     """
     if journal is None:
         return CheckoutWorld()
+    if not journal.parent.is_dir():
+        raise ReplayError(
+            f"journal '{journal}': the folder '{journal.parent}' does not exist; make it"
+        )
     folder = services_folder(journal)
     has_journal = journal.exists() and journal.stat().st_size > 0
     missing = [name for name in DATABASES if not (folder / name).exists()]

@@ -31,14 +31,14 @@ _Line = tuple[str, float, str, bool]  # its words, size, colour, and whether it 
 
 
 def flow_dot(
-    title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]]
+    title: str, nodes: Sequence[FlowNode], edges: Sequence[tuple[str, str]], note: str = ""
 ) -> graphviz.Digraph:
     """The flow as a `graphviz.Digraph`, left to right, compensations as dashed twins.
 
     A step with `inner` is a cluster: the step itself, then its steps. Step names appear only in
     labels, never as identifiers. Raises ValueError as `flow_svg` does.
     """
-    return dot_of(Flow(title=title, nodes=tuple(nodes), edges=tuple(edges)))
+    return dot_of(Flow(title=title, nodes=tuple(nodes), edges=tuple(edges), note=note))
 
 
 def dot_of(flow: Flow) -> graphviz.Digraph:
@@ -55,7 +55,10 @@ def dot_of(flow: Flow) -> graphviz.Digraph:
         pad="0.25",
         nodesep="0.3",
         ranksep="0.5",
-        label=_html([(fit(flow.title, 15, 600), 15, INK, True)]),
+        label=_html(
+            [(fit(flow.title, 15, 600), 15, INK, True)]
+            + ([(fit(flow.note, 11, 600), 11, MUTED, False)] if flow.note else [])
+        ),
         labelloc="t",
         labeljust="l",
         **({"compound": "true"} if nested else {}),

@@ -40,7 +40,7 @@ def _svg(flow: Flow, engine: FlowEngine) -> str:
         return draw_flow(flow)
     svg = dot_svg(dot_of(flow).source, engine=engine)
     if svg is not None:
-        return on_card(svg, flow.title, flow_alt(flow.title, flow.nodes))
+        return on_card(svg, flow.title, flow_alt(flow.title, flow.nodes, note=flow.note))
     if engine != "auto":
         raise RuntimeError(f"engine {engine!r} is not installed; use engine='own', which always is")
     return draw_flow(flow)
@@ -61,17 +61,19 @@ def flow_picture(
     engine: FlowEngine = "own",
     opened: int | None = None,
     insides: Sequence[tuple[str, Picture]] = (),
+    note: str = "",
 ) -> Picture:
     """The flow as a `Picture` for notebooks: SVG, words and a table.
 
-    `status` is the execution's, if the nodes show one. Only the engine "own" gives the same bytes
-    on every machine, and shows the status; the others are as for `flow_svg`.
+    `status` is the execution's, if the nodes show one; `note` is a remark about all of it. Only the
+    engine "own" gives the same bytes on every machine, and shows the status; the others are as for
+    `flow_svg`.
 
     Steps with `inner` are drawn open down to `opened` levels, 0 for none and None for all. What is
     closed the reader opens below the picture, where it has a picture of its own; `insides` are
     further ones, each after its words.
     """
-    flow = Flow(title=title, nodes=tuple(nodes), edges=tuple(edges), status=status)
+    flow = Flow(title=title, nodes=tuple(nodes), edges=tuple(edges), status=status, note=note)
     return _picture(flow, engine, opened, tuple(insides))
 
 
@@ -83,7 +85,7 @@ def _picture(
         flow = msgspec.structs.replace(flow, nodes=tuple(folded(flow.nodes, opened)))
     return Picture(
         svg=_svg(flow, engine),
-        alt=flow_alt(flow.title, flow.nodes, flow.status),
+        alt=flow_alt(flow.title, flow.nodes, flow.status, flow.note),
         table=flow_table(flow.nodes, flow.edges),
         caption=f"flow of {flow.title!r}",
         insides=insides,

@@ -25,6 +25,7 @@ from sagakit.views.svg import box, fit, label, num, oneline, text_width
 MAX_TEXT = 190.0
 _BOLD = 'font-weight="bold"'
 _ITALIC = 'font-style="italic"'
+_MOST_LINES = 6  # of notes: enough for a read whose service has all five policies
 _BESIDE = 12.0  # px between a frame's name, its state and its badge
 
 # A line of text: its words, size, colour and further attributes.
@@ -174,13 +175,13 @@ def _block(lines: list[Line], pad: float, least: float) -> Block:
 
 
 def _wrapped(notes: Sequence[str], width: float = 150, most: float = MAX_TEXT) -> list[str]:
-    """At most three lines, joined up to `width` px; a note longer than `most` px is cut."""
+    """At most six lines, joined up to `width` px; a note longer than `most` px is cut."""
     lines: list[str] = []
     for note in map(oneline, notes):
         joined = f"{lines[-1]} · {note}" if lines else note
         if lines and text_width(joined, 10) <= width:
             lines[-1] = joined
-        elif len(lines) == 3:
+        elif len(lines) == _MOST_LINES:
             lines[-1] = fit(f"{lines[-1]} …", 10, most)
             break
         else:

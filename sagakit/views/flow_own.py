@@ -10,7 +10,15 @@ from sagakit.views.flow_lines import line_x
 from sagakit.views.flow_words import flow_alt
 from sagakit.views.legend_svg import Entry, legend_rows, status_badge
 from sagakit.views.nodes import Flow, FlowNode, walk
-from sagakit.views.style import COMPENSATION_GLYPH, KINDS, NESTED_GLYPH, NO_STATE, STATES, Look
+from sagakit.views.style import (
+    COMPENSATION_GLYPH,
+    KINDS,
+    MUTED,
+    NESTED_GLYPH,
+    NO_STATE,
+    STATES,
+    Look,
+)
 from sagakit.views.svg import card, fit, hatches, label, num, oneline, text_width
 
 MARGIN = 22.0
@@ -27,19 +35,22 @@ def draw_flow(flow: Flow) -> str:
     title = oneline(flow.title)
     shown = fit(title, 15, max(level.width, 320))
     beside = 150 if flow.status else 0  # the badge's room
-    wide = max(level.width, text_width(shown, 15) + beside, legend_width)
+    note = fit(flow.note, 11, 200)
+    after = text_width(shown, 15) + (10 if note else 0)
+    wide = max(level.width, after + text_width(note, 11) + beside, legend_width)
     dx = MARGIN + ((wide - level.width) / 2 if level.parts else 0)
     base = head + 6 + level.height
     width = max([wide + 2 * MARGIN, *(line_x(level.plan, i, dx) + 62 for i in level.pivots)])
     body = [
         hatches(_looks(every)),
         label(MARGIN, 27, shown, size=15, extra='font-weight="bold"'),
+        label(MARGIN + after, 27, note, size=11, fill=MUTED) if note else "",
         status_badge(flow.status, width - MARGIN) if flow.status else "",
         *draw_level(level, dx, head + 6),
         f'<g transform="translate({num(MARGIN)} {num(base + 18)})">{legend}</g>',
     ]
     height = base + 18 + legend_height + 8
-    desc = flow_alt(title, flow.nodes, flow.status)
+    desc = flow_alt(title, flow.nodes, flow.status, flow.note)
     return card(width, height, title, desc, filter(None, body))
 
 

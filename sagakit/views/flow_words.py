@@ -10,7 +10,7 @@ MOST_IN_WORDS = 20
 _HEADER = ("step", "kind", "after", "compensation", "state", "service", "holds", "notes")
 
 
-def flow_alt(title: str, nodes: Sequence[FlowNode], status: str = "") -> str:
+def flow_alt(title: str, nodes: Sequence[FlowNode], status: str = "", note: str = "") -> str:
     """One sentence for readers who cannot see the picture; beyond 20 steps it only counts them.
 
     A step inside another is named by its path, "pay/charge".
@@ -20,6 +20,8 @@ def flow_alt(title: str, nodes: Sequence[FlowNode], status: str = "") -> str:
     count = steps_in_words(len(nodes))
     if inside:
         count += f" and {inside:,} inside"
+    if note:
+        count += f", {note}"
     if status:
         count = f"{status}, {count}"
     shown = every if len(every) <= MOST_IN_WORDS else [(node.name, node) for node in nodes]

@@ -66,6 +66,8 @@ class FlowNode(msgspec.Struct, frozen=True, kw_only=True):
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """Steps and the edges between them, by name; `status` is an execution's, in `style.STATUSES`.
 
+    `note` is a remark about all of it, such as "deadline 60 s".
+
     `more` further steps are not drawn but said: "… and 9,990 more".
     """
 
@@ -74,6 +76,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     edges: tuple[tuple[str, str], ...] = ()
     status: str = ""
     more: int = 0
+    note: str = ""
 
     @property
     def more_words(self) -> str:

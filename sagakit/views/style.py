@@ -135,6 +135,7 @@ MARKS: dict[str, Look] = {
     "migrated": _look("⇒", BLUE, 0.20, dash="5 2"),
     "signal": _look("▽", ORANGE, 0.20),
     "cancelled": _look("⊟", GREY, 0.30, dash="4 2"),
+    "deadline": _look("⊠", VERMILLION, 0.30, dash="2 2"),
     "breaker": _look("⌁", VERMILLION, 0.20, dash="1 3"),
     "hedge": _look("⇉", PURPLE, 0.20, dash="3 3"),
     "crash": _look("╳", BLACK, 0.30, dash="1 2"),

@@ -65,10 +65,10 @@ class Tree:
 
     def lines(self, names: Collection[str], *, backward: bool = False) -> list[Line]:
         """The rows for `names`, a step above those inside it; `backward` turns siblings round."""
-        return list(self._lines(None, 0, names, backward))
+        return list(self._lines(None, 0, frozenset(names), backward))
 
     def _lines(
-        self, above: str | None, depth: int, names: Collection[str], backward: bool
+        self, above: str | None, depth: int, names: frozenset[str], backward: bool
     ) -> Iterator[Line]:
         inner = [name for name in self.inside.get(above, ()) if name in names]
         for name in reversed(inner) if backward else inner:

@@ -112,7 +112,7 @@ def test_a_retry_begins_another_execution(drive):
     core = inner(world, last=[ValueError("once"), None])
     execution = drive(Saga("outer", sub_saga(core, retry=Retry(2, wait=0.001))))
     assert execution.status == "completed"
-    assert execution.children["inner"].id == f"{execution.id}/inner/2"
+    assert execution.children["inner"].id == f"{execution.id}/inner//2"
     assert world.calls == ["inner1", "inner2", "undo inner1", "inner1", "inner2"]
 
 
@@ -129,7 +129,7 @@ def test_after_the_pivot_it_is_begun_until_it_succeeds(drive):
     saga = Saga("outer", pivot(world.action("p")), sub_saga(core, retry=Retry(wait=0.001)))
     execution = drive(saga)
     assert execution.status == "completed"
-    assert execution.children["inner"].id.endswith("/3")
+    assert execution.children["inner"].id.endswith("//3")
 
 
 def test_after_the_pivot_what_cannot_succeed_leaves_it_stuck(drive):
@@ -238,7 +238,7 @@ def test_a_skipped_inner_saga_has_no_execution(drive):
     assert world.calls == ["a"]
 
 
-@pytest.mark.parametrize("given", [lambda: 1 / 0, lambda: {1, 2}])
+@pytest.mark.parametrize("given", [lambda: 1 / 0, lambda: object()])
 def test_an_input_that_cannot_be_had_fails_the_step(drive, given):
     world = World()
     saga = Saga("outer", world.step("a"), sub_saga(inner(world), input=given))

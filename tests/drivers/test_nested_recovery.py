@@ -5,8 +5,20 @@ from __future__ import annotations
 
 import pytest
 
-from sagakit import Engine, Saga, TerminalError, await_event, for_each, pivot, step, sub_saga
-from sagakit.errors import ResolutionError
+from sagakit import (
+    Engine,
+    Retry,
+    Saga,
+    TerminalError,
+    await_event,
+    for_each,
+    pivot,
+    step,
+    sub_saga,
+)
+from sagakit.drivers.run import Run
+from sagakit.errors import ConflictError, ResolutionError
+from sagakit.events import StepStarted, StepSucceeded
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 
@@ -266,7 +278,7 @@ def test_after_the_pivot_retry_begins_another_execution():
     with Engine() as engine:
         engine.run(Saga("s", pivot(lambda: None, name="p"), sub_saga(inner)), id="e")
         assert engine.resolve("e", "retry", **DECISION).status == "completed"
-        assert tries == ["e/inner", "e/inner/2"]
+        assert tries == ["e/inner", "e/inner//2"]
 
 
 def test_one_item_that_is_stuck_is_retried():
@@ -368,3 +380,108 @@ def test_ten_thousand_items():
     with Engine() as engine:
         execution = engine.run(saga)
     assert execution.results["all"] == list(range(10_000))
+
+
+# -- ids that somebody has chosen already ---------------------------------------------------
+
+
+def over(inner, *more, **options):
+    return Saga("s", step(lambda: 1, lambda: None, name="a"), sub_saga(inner, **options), *more)
+
+
+SMALL = Saga("small", step(lambda: 1, lambda: None, name="x"))
+DEAF = Saga("deaf", await_event("ok"))
+
+
+@pytest.fixture(params=["memory", "disk"])
+def place(request, tmp_path):
+    return None if request.param == "memory" else tmp_path / "j.db"
+
+
+@pytest.mark.parametrize("taker", [SMALL, DEAF], ids=lambda saga: saga.name)
+def test_a_step_whose_execution_finds_its_id_taken_fails_and_says_by_whom(place, taker):
+    with Engine(place) as engine:
+        before = engine.run(taker, id="e/small", until_rest=True)
+        execution = engine.run(over(SMALL, retry=Retry(5)), id="e")
+        assert execution.status == "compensated"
+        assert execution.children == engine.status("e").children == {}
+        assert execution.error.name == "ConflictError"
+        assert execution.error.message == (
+            f"execution 'e' cannot begin 'e/small' for its step 'small': the id belongs to an "
+            f"execution of saga '{taker.name}' that somebody started; choose another id for one "
+            "of 'e' and 'e/small'"
+        )
+        assert engine.status("e/small").events == before.events
+        assert engine.run(over(SMALL), id="f").status == "completed"
+
+
+def test_one_of_many_whose_id_is_taken_turns_the_others_back(place):
+    saga = Saga("s", for_each("all", items, SMALL, limit=3))
+    with Engine(place) as engine:
+        engine.run(SMALL, id="e/all/1")
+        execution = engine.run(saga, id="e")
+        assert execution.status == "compensated"
+        assert sorted(execution.children["all"].children) == ["0", "2"]
+        assert engine.status("e/all/1").status == "completed"
+        assert engine.recover(saga) == []
+
+
+def test_after_the_pivot_a_taken_id_is_passed_over_by_an_operator(place):
+    saga = Saga("s", pivot(lambda: 1, name="p"), sub_saga(SMALL))
+    with Engine(place) as engine:
+        engine.run(DEAF, id="e/small", until_rest=True)
+        assert engine.run(saga, id="e").status == "stuck"
+        if place is not None:
+            engine.close()
+            engine = Engine(place, sagas=[saga, DEAF])
+        assert engine.resolve("e", "retry", by="ann", why="a new id").status == "completed"
+        assert engine.status("e").children["small"].id == "e/small//2"
+        assert engine.status("e/small").status == "waiting"
+        engine.close()
+
+
+def test_a_journal_in_which_another_has_the_id_is_recovered(place):
+    """As an engine left it that did not look: the step's start is there, its execution is not."""
+    saga = over(SMALL)
+    with Engine(place) as engine:
+        engine.run(SMALL, id="e/small")
+        run = Run.begin(saga, None, "e", 1.0, 0, None)
+        run.emit(StepStarted("a", 1, 1.0))
+        run.emit(StepSucceeded("a", 1, 1.0, 1))
+        run.emit(StepStarted("small", 1, 1.0, "e/small"))
+        engine.register(saga)
+        engine.journal.append([("e", 0, run.events)])
+        assert engine.status("e").children == {}
+        (recovered,) = engine.recover(saga)
+        assert recovered.status == "compensated"
+        assert recovered.error.name == "ConflictError"
+
+
+def test_what_does_a_step_is_nobody_elses_to_start(place):
+    with Engine(place) as engine:
+        engine.run(over(SMALL), id="e")
+        with pytest.raises(ConflictError, match="'e/small' belongs to the execution that does "):
+            engine.run(SMALL, id="e/small")
+        engine.run(over(DEAF), id="f", until_rest=True)
+        with pytest.raises(ConflictError, match="step 'deaf' of execution 'f'; choose another"):
+            engine.run(DEAF, id="f/deaf")
+        engine.signal("ok", to="f/deaf")
+        assert engine.run(over(DEAF), id="f").status == "completed"
+
+
+def test_the_second_attempt_has_an_id_that_no_step_inside_can_have(place):
+    tries = []
+
+    def flaky(ctx):
+        tries.append(ctx.execution_id)
+        if len(tries) == 1:
+            raise ValueError("once")
+
+    middle = Saga("middle", sub_saga(SMALL, name="2"), step(flaky, lambda: None))
+    with Engine(place) as engine:
+        saga = over(middle, retry=Retry(2, wait=0.001))
+        assert engine.run(saga, id="e").status == "completed"
+        assert tries == ["e/middle", "e/middle//2"]
+        ids = [row.id for row in engine.list()]
+        assert ids == ["e", "e/middle", "e/middle/2", "e/middle//2", "e/middle//2/2"]
+        assert engine.status("e/middle/2").status == "compensated"

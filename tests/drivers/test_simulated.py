@@ -10,9 +10,20 @@ import time
 
 import pytest
 
-from sagakit import Retry, Saga, SagaError, Scenario, simulate, step
+from sagakit import (
+    Retry,
+    Saga,
+    SagaError,
+    Scenario,
+    Simulated,
+    await_event,
+    pivot,
+    simulate,
+    step,
+    sub_saga,
+)
 from sagakit.drivers.simulated import resume
-from sagakit.errors import SimulationError
+from sagakit.errors import DefinitionChangedError, SimulationError
 from sagakit.journal.codec import encode_event
 
 
@@ -205,3 +216,45 @@ TREE = (("a", ()), ("b", ("a",)), ("c", ("a",)))
 def test_the_error_of_a_bad_input_names_the_saga():
     with pytest.raises(SagaError, match="saga 's': its input"):
         simulate(Saga("s", step(undo)), {1: 2})
+
+
+def test_a_saga_inside_that_always_fails_after_the_pivot_is_not_begun_for_ever() -> None:
+    def refuse() -> None:
+        raise ValueError("never")
+
+    inner = Saga("inner", step(refuse, retry=Retry(1)))
+    saga = Saga("s", pivot(Simulated("p")), sub_saga(inner, name="in"))
+    with pytest.raises(SimulationError, match="step 'in' failed 10,000 times"):
+        simulate(saga)
+
+
+# -- versions -------------------------------------------------------------------------------
+
+
+def test_resuming_with_another_definition_names_both_versions_and_the_difference():
+    old = Saga("m", step(undo, name="one"), await_event("go"), version="1")
+    new = Saga("m", step(undo, name="uno"), await_event("go"), version="3")
+    with pytest.raises(DefinitionChangedError) as caught:
+        resume(new, simulate(old).events)
+    text = str(caught.value)
+    assert f"saga 'm': execution 'm-0' is pinned to version 1 ({old.fingerprint})" in text
+    assert f"cannot continue with version 3 ({new.fingerprint})" in text
+    assert "its events do not fit the new definition" in text
+    assert "'one'" in text
+
+
+def test_resuming_is_refused_too_where_the_difference_has_not_begun():
+    old = Saga("m", await_event("go"), version="1")
+    new = Saga("m", await_event("go"), step(undo), version="2")
+    with pytest.raises(DefinitionChangedError, match="what differs has not begun yet"):
+        resume(new, simulate(old).events)
+
+
+def test_resuming_with_another_definition_of_a_saga_inside_is_refused():
+    old = Saga("in", await_event("go"), version="1")
+    outer = Saga("o", sub_saga(old))
+    waiting = simulate(outer)
+    child = waiting.children["in"]
+    other = simulate(Saga("in", await_event("go"), version="2"), id=child.id)
+    with pytest.raises(DefinitionChangedError, match=f"execution '{child.id}' is pinned to"):
+        resume(outer, waiting.events, children={child.id: other.events})

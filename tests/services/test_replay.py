@@ -143,3 +143,16 @@ def test_killed_again_and_again_it_ends_with_the_same_books(tmp_path):
             process.kill()
         assert process.returncode == -signal.SIGKILL
     assert replay(journal, limit=limit) == replay(None, limit=limit)
+
+
+def test_the_counts_are_of_the_orders_that_the_books_are_about(tmp_path):
+    journal = tmp_path / "demo.db"
+    more = replay(journal, limit=20)
+    assert outcome(replay(journal, limit=5)) == outcome(more)
+    assert more.completed + more.compensated == 20
+
+
+def test_a_missing_folder_is_refused_and_not_made(tmp_path):
+    with pytest.raises(ReplayError, match="does not exist; make it"):
+        replay(tmp_path / "no" / "demo.db", limit=1)
+    assert not list(tmp_path.iterdir())

@@ -54,7 +54,7 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "self": lambda: self_time({s: (i * 40.0, i % 2 * 99.0) for i, s in enumerate(STEPS)}),
     "empty": lambda: duration_histogram({}),
     "one": lambda: duration_histogram({"a": [0.0]}),
-    "wide": lambda: slowest_steps({"W" * 40: [1.0], "$x_1^2$": [2.0], "a\nb": [3.0]}),
+    "wide": lambda: slowest_steps({"W" * 40: [1.0], r"$\nope{$": [2.0], "a\nb": [3.0]}),
     "zeros": lambda: latency_over_time({"a": [(0, 0), (0, 0)]}),
 }
 each = pytest.mark.parametrize("name", list(CHARTS))

@@ -23,8 +23,13 @@ from sagakit.drivers.local.entrance import Entrance
 from sagakit.drivers.local.parking import Answer, Parking, may_be_parked, rest_of, stored_waits
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Run
-from sagakit.errors import ConflictError, EngineClosedError, InDoubtError
-from sagakit.events import WaitStarted
+from sagakit.errors import (
+    ConflictError,
+    EngineClosedError,
+    InDoubtError,
+    UnknownExecutionError,
+)
+from sagakit.events import Event, WaitStarted
 from sagakit.execution import Execution
 from sagakit.journal.base import Batch, Journal, Rest
 from sagakit.telemetry import Watch
@@ -233,6 +238,12 @@ class Core:
         stirred = self._find_children(kin)
         for run in stirred:
             other = self.live.get(run.state.execution_id)
+            if not run.written and (other is None or other.run is not run):
+                taken = self._taken(run, other)
+                if taken is not None:
+                    run.kinship.disown(taken, time.time())
+                    found.append(live)
+                    continue
             if other is None and run.state.phase not in ACTIVE and run.kin is not None:
                 stirred += self._find_children(run.kin)  # only to be told of
             if other is None and run.state.phase in ACTIVE:
@@ -242,6 +253,15 @@ class Core:
             if other is not None:
                 found.append(other)
         return found[::-1]  # the first one is to come out first
+
+    def _taken(self, run: Run, other: Live | None) -> list[Event] | None:
+        """The events of an execution that has the id of this one, which is about to begin."""
+        if other is not None:
+            return other.run.events
+        try:
+            return self.journal.read(run.state.execution_id)
+        except UnknownExecutionError:
+            return None
 
     def _find_children(self, kin: Kin) -> list[Run]:
         """Attach the children that an execution seeks; all that it has stirred."""
@@ -376,9 +396,9 @@ class Core:
             if above is not None:
                 self._rest(above)
         elif self._rests is None:
-            everybody = list(self.live.values())  # one execution and those that do steps of it
+            everybody = self.live.values()  # one execution and those that do steps of it
             if all(one.run.next_due() is None for one in everybody):
-                for one in everybody:
+                for one in list(everybody):
                     self._forget(one)
                 live.answer.set_result(run.execution())
 

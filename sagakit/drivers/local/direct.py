@@ -31,12 +31,13 @@ async def arun(
     for that, use an ``Engine``.
 
     Parameters:
-        input: plain data, handed to every action as ``ctx.input``.
+        input: handed to every action as ``ctx.input``: of the type that ``Saga(input=…)``
+            declares, or plain data.
         scenario: faults to inject.
         id: the execution's id; a random one when left out.
 
     Raises:
-        InputError: the input is not plain data, or the saga's schema refuses it.
+        InputError: the input cannot be kept, or the saga's type or schema refuses it.
     """
     kept = accept_input(saga, input)
     execution_id = id or uuid.uuid4().hex

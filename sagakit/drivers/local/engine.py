@@ -41,9 +41,12 @@ from sagakit.errors import (
 from sagakit.events import Event, ExecutionResolved, Resolution
 from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
-from sagakit.journal.base import ExecutionRow, Journal, Letter, Post, Wanted, asked
+from sagakit.journal.base import ExecutionRow, Filter, Journal, Letter, Post, Wanted, asked
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
+from sagakit.progress import Progress, Tick
+from sagakit.progress import progress as told
+from sagakit.redaction import MASK
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE
@@ -79,8 +82,8 @@ class Engine:
         concurrency: int = 100,
         sagas: Iterable[Saga] = (),
     ) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency is {concurrency}; let at least 1 execution run")
+        if type(concurrency) is not int or concurrency < 1:
+            raise ValueError(f"concurrency is {concurrency!r}; give a whole number, 1 or more")
         self.journal: Journal
         if journal is None:
             self.journal = MemoryJournal()
@@ -160,7 +163,8 @@ class Engine:
         """Start an execution; waits while ``concurrency`` others are in flight.
 
         Parameters:
-            input: plain data, handed to every action as ``ctx.input``.
+            input: handed to every action as ``ctx.input``: of the type that ``Saga(input=…)``
+                declares, or plain data.
             id: chosen by the caller, it makes the start idempotent: the same id and input again
                 give the first execution, whatever its state and version (one that a crash left
                 unfinished is continued under its own, if the engine knows that).
@@ -170,7 +174,7 @@ class Engine:
             A future of the ended (or stuck) execution. ``asyncio.wrap_future`` awaits it.
 
         Raises:
-            InputError: the input is not plain data, the schema refuses it, or the id is empty.
+            InputError: the input cannot be kept, the saga refuses it, or the id is empty.
             EngineClosedError: the engine is closed.
             ConflictError: through the future: the id belongs to another saga or input.
             DefinitionChangedError: through the future: the id's execution is unfinished, and its
@@ -213,7 +217,12 @@ class Engine:
         except UnknownExecutionError:
             return None
         first = first_event(events)
-        if first.saga != saga.name or first.input != input:
+        if first.parent is not None:
+            raise ConflictError(
+                f"saga '{saga.name}': the id '{id}' belongs to the execution that does step "
+                f"'{first.parent[1]}' of execution '{first.parent[0]}'; choose another id"
+            )
+        if first.saga != saga.name or not codec.same(first.input, input, saga.input_type):
             what = "input" if first.saga == saga.name else f"saga, '{first.saga}'"
             raise ConflictError(
                 f"saga '{saga.name}': the id '{id}' belongs to an execution with another {what}; "
@@ -284,9 +293,7 @@ class Engine:
         """Whether the loop has to turn though no task shows it."""
         return bool(self._core.live) or self._parking.busy
 
-    def recover(
-        self, *sagas: Saga, progress: Callable[[int], object] | None = None
-    ) -> builtins.list[Execution]:
+    def recover(self, *sagas: Saga, progress: Progress = None) -> builtins.list[Execution]:
         """Continue every unfinished execution of these sagas (or of all known ones) that has
         something to do, until it ends or waits for the world.
 
@@ -296,7 +303,8 @@ class Engine:
         an operator reaches it.
 
         Parameters:
-            progress: called with 1 for each execution that was continued.
+            progress: called with 1 for each execution that was continued; or whether to draw a
+                bar (None: where somebody sees it, as ``sagakit.progress`` tells).
 
         Returns:
             those that were continued, as they are then; ``list(status="waiting")`` tells the
@@ -324,15 +332,16 @@ class Engine:
         try:
             now = time.time()
             self._expect(self.journal.sleeping(wanted), now)
-            for id, events in self.journal.unfinished(wanted, now):
-                if id in self._core.live:
-                    continue
-                begin = functools.partial(self._resume, id, events, watch)
-                future = self._submit(begin, until_rest=True)
-                if progress is not None:
-                    future.add_done_callback(functools.partial(_tell, progress))
-                futures.append(future)
-            concurrent.futures.wait(futures)
+            running = functools.partial(self._running, newest)
+            with told("recover", progress, total=running, unit="executions") as tick:
+                for id, events in self.journal.unfinished(wanted, now):
+                    if id in self._core.live:
+                        continue
+                    begin = functools.partial(self._resume, id, events, watch)
+                    future = self._submit(begin, until_rest=True)
+                    future.add_done_callback(functools.partial(_tell, tick))
+                    futures.append(future)
+                concurrent.futures.wait(futures)
         finally:
             del self._core.watches[builtins.id(watch)]
         failures = [error for future in futures if (error := future.exception())]
@@ -341,6 +350,11 @@ class Engine:
             failures[0].add_note(f"{len(failures)} could not be recovered, {rest} were")
             raise failures[0]
         return [future.result() for future in futures]
+
+    def _running(self, names: Iterable[str]) -> int:
+        """How many executions of these sagas are running, as the journal has them."""
+        wanted = (Filter(status="running", saga=name) for name in names)
+        return sum(len(self.journal.find(one)) for one in wanted)
 
     def _expect(self, sleeping: builtins.list[tuple[str, float | None]], now: float) -> None:
         """Wake these when their time comes, those excepted whose time has come by now."""
@@ -399,12 +413,19 @@ class Engine:
         id = kin.child_id(step)
         live = self._core.live.get(id)
         if live is not None:
-            return live.run
-        try:
-            events = self.journal.read(id)
-        except UnknownExecutionError:
+            return live.run if kin.is_child(step, live.run.events) else None
+        events = self._child_events(kin, step)
+        if events is None:
             return None
         return Run.resume(self._definition(id, events), events, time.time(), kin.run.seed)
+
+    def _child_events(self, kin: Kin, step: str) -> builtins.list[Event] | None:
+        """Those of the execution that does this step; None if the journal has none."""
+        with contextlib.suppress(UnknownExecutionError):
+            events = self.journal.read(kin.child_id(step))
+            if kin.is_child(step, events):
+                return events
+        return None
 
     def _changed(self, id: str, saga: Saga, fingerprint: str) -> DefinitionChangedError:
         """The error for an execution that is pinned to a definition which is not known here."""
@@ -483,7 +504,8 @@ class Engine:
         own, resumed = [], []
         for name in steps:
             id = (run.state.children or {}).get(run.plan.index[name])
-            status = "" if id is None else self._execution(self.journal.read(id)).status
+            events = None if id is None else self._child_events(run.kinship, name)
+            status = "" if events is None else self._execution(events).status
             child = None
             if status == "stuck":
                 what: Resolution = "retry" if resolution == "retry" else "abandon"
@@ -691,8 +713,10 @@ class Engine:
             if to is None and keep is not None:
                 return None
             if to is None:
+                secretive = any(saga.sensitive for saga in self._sagas.copy().values())
+                whose = MASK if secretive else correlation  # nobody knows whose it would be
                 raise UnknownExecutionError(
-                    f"no execution here waits for the event '{event}' of '{correlation}'"
+                    f"no execution here waits for the event '{event}' of '{whose}'"
                 )
             if keep is not None:
                 return self._reach(to, lambda run: self._parking.hand_over(run, event, correlation))
@@ -906,6 +930,8 @@ def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | 
     for step, id in children_of(events).items():
         with contextlib.suppress(UnknownExecutionError):  # a crash came before it began
             inner = journal.read(id)
+            if first_event(inner).parent != (first_event(events).execution_id, step):
+                continue  # somebody had chosen this id for another one, and so the step failed
             known = saga.child(step)
             pinned = known is not None and known.fingerprint == pinned_to(inner).fingerprint
             children[step] = read_execution(journal, inner, known if pinned else None)
@@ -919,5 +945,5 @@ def _given(execution: Execution) -> Future[Execution]:
     return answer
 
 
-def _tell(progress: Callable[[int], object], _: Future[Execution]) -> None:
-    progress(1)
+def _tell(tick: Tick, _: Future[Execution]) -> None:
+    tick(1)

@@ -1,0 +1,51 @@
+"""What is asked wrongly is refused with the cure, where it would have given nothing or hung."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagakit import Engine, Saga, Simulated, simulate, step
+from sagakit.errors import DefinitionError, SagaError, SimulationError
+
+
+def act():
+    pass
+
+
+SAGA = Saga("s", step(act))
+
+
+def test_a_listing_of_a_status_that_there_is_not_names_those_there_are():
+    with Engine() as engine:
+        with pytest.raises(SagaError, match="no status 'complete'; known are running, waiting, co"):
+            engine.list(status="complete")
+        for limit in (-1, 1.5, "3"):
+            with pytest.raises(SagaError, match=r"limit is .*; give a number"):
+                engine.list(limit=limit)
+        engine.run(SAGA)
+        assert engine.list(limit=0) == []
+        assert len(engine.list(status="completed", limit=1)) == 1
+
+
+@pytest.mark.parametrize("concurrency", ["3", 1.5, 0, None, True])
+def test_a_concurrency_that_is_no_number_is_refused(concurrency):
+    with pytest.raises(ValueError, match=r"concurrency is .*; give a whole number, 1 or more"):
+        Engine(concurrency=concurrency)
+
+
+def test_a_seed_that_is_no_number_is_refused():
+    with pytest.raises(SimulationError, match="seed is 'x'; give a whole number"):
+        simulate(SAGA, seed="x")
+
+
+@pytest.mark.parametrize("result", [{1: 2}, float("nan"), [object()]])
+def test_a_simulated_result_that_cannot_be_kept_is_refused_when_the_saga_is_built(result):
+    with pytest.raises(
+        DefinitionError, match=r"step 'x': the result of its simulated action.*data"
+    ):
+        Saga("s", step(Simulated("x", result=result)))
+
+
+def test_a_mapping_of_actions_is_refused_with_the_cure():
+    with pytest.raises(DefinitionError, match="actions is a mapping; give a list"):
+        Saga.from_yaml("saga: s\nsteps: [{step: act}]", actions={"act": act})
