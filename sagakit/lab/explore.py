@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,17 @@ from sagakit.scenario import Fault, Scenario
 
 ID = "explored"  # of every execution: what depends on it is the same in all of them
 SAME = "goes on as another one does"
+NOTHING = "its last fault changed nothing"
+
+
+class _Met(NamedTuple):
+    """A scenario that was run: what happened, how the world was before each call, and where its
+    last fault struck."""
+
+    scenario: Scenario
+    execution: Execution
+    course: tuple[bytes, ...]
+    place: int
 
 
 class _Probe:
@@ -112,9 +123,7 @@ class _Exploration:
         self.found: dict[str, list[Any]] = {}  # by invariant: scenario, execution, count, problem
 
     def report(self) -> Report:
-        front: list[tuple[Scenario, Execution, int]] = []
-        first, _ = self._run(Scenario(), probe=False)
-        front.append((Scenario(), first, 0))
+        front = [_Met(Scenario(), *self._run(Scenario(), probe=self.prune), 0)]
         for depth in range(1, self.faults + 1):
             front = self._deeper(front, last=depth == self.faults)
         violations = tuple(Violation(name, *what) for name, what in self.found.items())
@@ -129,26 +138,28 @@ class _Exploration:
             violations,
         )
 
-    def _deeper(
-        self, front: list[tuple[Scenario, Execution, int]], *, last: bool
-    ) -> list[tuple[Scenario, Execution, int]]:
+    def _deeper(self, front: list[_Met], *, last: bool) -> list[_Met]:
         """Run everything with one fault more; what is worth going on from."""
         found = []
         seen: set[tuple[object, ...]] = set()
-        for scenario, execution, after in front:
-            for more in more_faults(self.saga, execution, scenario, after, self.crashes):
-                probe = None if last else self.prune
-                ran, course = self._run(more.scenario, probe=bool(probe))
-                if not scenario.faults and not scenario.crashes:
+        for met in front:
+            for more in more_faults(
+                self.saga, met.execution, met.scenario, met.place, self.crashes
+            ):
+                ran, course = self._run(more.scenario, probe=self.prune and not last)
+                if not met.scenario.faults and not met.scenario.crashes:
                     self.matrix[more.step, more.column] = ran.status
                 if last:
                     continue
-                key = (more.place, _pending(more.scenario), *course)
-                if course and key in seen:
+                pending = _pending(more.scenario)
+                key = (more.place, pending, *course)
+                if course and course == met.course and pending == _pending(met.scenario):
+                    self.pruned[NOTHING] += self._count(more, ran)
+                elif course and key in seen:
                     self.pruned[SAME] += self._count(more, ran)
-                    continue
-                seen.add(key)
-                found.append((more.scenario, ran, more.place))
+                else:
+                    seen.add(key)
+                    found.append(_Met(more.scenario, ran, course, more.place))
         return found
 
     def _count(self, more: Step, ran: Execution) -> int:

@@ -18,7 +18,7 @@ ONCE: dict[Side, tuple[FaultKind, ...]] = {
     "compensation": ("fail", "lose reply", "time out", "repeat"),
 }
 FOR_GOOD: dict[Side, tuple[FaultKind, ...]] = {
-    "action": ("fail", "lose reply", "time out"),
+    "action": ("fail", "lose reply", "time out", "late"),
     "compensation": ("fail",),
 }
 
