@@ -20,7 +20,8 @@ from sagakit.redaction import MASK, Redaction
 _KERNEL_FOLDER = re.compile(r"ipykernel_\d+")
 
 _ODD = (BaseExceptionGroup, SyntaxError)  # what they print is more than frames and a message
-_DRIVERS = os.path.join(os.path.dirname(__file__), "drivers")
+# What stands between a driver and the user's first frame.
+_OURS = tuple(os.path.join(os.path.dirname(__file__), room) for room in ("drivers", "lab", "trace"))
 
 
 def _clean(text: str) -> str:
@@ -58,7 +59,7 @@ class ErrorInfo:
             message = f"<{kind.__name__}.__str__() failed>"
         info = cls(name, message)
         entry = exception.__traceback__
-        while entry is not None and entry.tb_frame.f_code.co_filename.startswith(_DRIVERS):
+        while entry is not None and entry.tb_frame.f_code.co_filename.startswith(_OURS):
             entry = entry.tb_next
         if (
             exception.__context__ is None

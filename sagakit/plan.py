@@ -44,6 +44,16 @@ class Call:
         self.latency = function.latency if isinstance(function, Simulated) else 0.0
         self._result_type: Any = None
 
+    def through(self, function: Callable[..., Any]) -> Call:
+        """The same call through another function, which is given the context."""
+        twin = Call.__new__(Call)
+        twin.function = function
+        twin.takes_context = True
+        twin.is_async = self.is_async
+        twin.latency = self.latency
+        twin._result_type = self._result_type or self.result_type
+        return twin
+
     @property
     def result_type(self) -> Any:
         """The annotated type of what it returns; ``Any`` when there is none."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Side = Literal["action", "compensation"]
 INJECTED = "injected: "  # begins the message of every error that a scenario puts in
-FaultKind = Literal["fail", "lose reply", "time out", "slow"]
+FaultKind = Literal["fail", "lose reply", "time out", "slow", "repeat", "late"]
 
 
 class InjectedFault(SagaError):  # noqa: N818  a fault is what it is
@@ -39,7 +40,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Parameters:
         kind: ``fail`` (before the effect), ``lose reply`` (after the effect), ``time out`` (no
-            effect, and nobody knows) or ``slow``.
+            effect, and nobody knows), ``slow``, ``repeat`` (the request is delivered twice) or
+            ``late`` (no answer, and the request is delivered after its compensation).
         step: the step's name; ``outer/inner`` for a step of the saga that does a step, and
             ``outer/0`` for the first item where it is done for each.
         side: its action or its compensation.
@@ -95,6 +97,22 @@ class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, tag="cancell
         return f"cancel at {self.at:g} s"
 
 
+class Crash(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The coordinator dies at one of its events, and recovers from the journal at once.
+
+    Parameters:
+        event: the event's number in its execution, from 1 (0 is the start).
+        written: the journal has it when the coordinator dies; else it is lost with all that the
+            coordinator knew, though an effect that it told of has happened.
+    """
+
+    event: int
+    written: bool = True
+
+    def __str__(self) -> str:
+        return f"crash {'after' if self.written else 'before'} event {self.event} is written"
+
+
 class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
     """A named list of faults, and of what comes from outside meanwhile. Every method returns a
     new scenario with one more."""
@@ -102,6 +120,7 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
     faults: tuple[Fault, ...] = ()
     name: str = ""
     interventions: tuple[Signal | Cancellation, ...] = ()
+    crashes: tuple[Crash, ...] = ()
 
     def _with(self, fault: Fault) -> Scenario:
         if fault.attempt is not None and fault.attempt < 1:
@@ -158,9 +177,30 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
         """The action begins ``seconds`` late."""
         return self._with(Fault("slow", step, attempt=attempt, seconds=seconds))
 
+    def repeat(self, step: str, attempt: int | None = None) -> Scenario:
+        """The request is delivered twice, with the same key; the second answer counts."""
+        return self._with(Fault("repeat", step, attempt=attempt))
+
+    def deliver_late(self, step: str, attempt: int | None = None) -> Scenario:
+        """No answer comes, and nothing happens: not until the step has been compensated. Then the
+        request arrives after all."""
+        return self._with(Fault("late", step, attempt=attempt))
+
     def fail_compensation(self, step: str, attempt: int | None = None) -> Scenario:
         """The compensation fails: for good (the execution gets stuck), or at one attempt."""
         return self._with(Fault("fail", step, "compensation", attempt))
+
+    def crash(self, event: int, *, written: bool = True) -> Scenario:
+        """The coordinator dies at its event of this number (from 1; 0 is the start), before or
+        after the journal has it, and recovers at once. Only ``simulate`` can do that: to crash
+        a real one, kill its process.
+
+        Raises:
+            ScenarioError: the number is below 1.
+        """
+        if event < 1:
+            raise ScenarioError(f"crash at event {event}: events are counted from 0, the start")
+        return msgspec.structs.replace(self, crashes=(*self.crashes, Crash(event, written)))
 
     def check(self, saga: Saga) -> None:
         """Raise ScenarioError when a fault or a signal names a step that the saga lacks."""
@@ -212,7 +252,9 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True):
         return None
 
     def __str__(self) -> str:
-        return ", ".join(map(str, (*self.faults, *self.interventions))) or "no faults"
+        return (
+            ", ".join(map(str, (*self.faults, *self.interventions, *self.crashes))) or "no faults"
+        )
 
 
 def _within(saga: Saga, path: Sequence[str], what: str) -> Saga:
@@ -257,33 +299,91 @@ def inject(call: Call, fault: Fault, timeout: float | None) -> tuple[Call, float
             return call, call.latency + fault.seconds
         case "fail":
             error = InjectedRefusal if fault.attempt is None else InjectedFault
-            return Call(_raising(error(f"{INJECTED}{fault}"))), 0.0
-        case "time out":
+            return _raising(call, error(f"{INJECTED}{fault}")), 0.0
+        case "time out" | "late":
             # a little beyond the timeout, so that it is the timeout that speaks
-            return Call(_raising(InjectedSilence(f"{INJECTED}{fault}"))), (timeout or 0.0) * 1.01
+            return _raising(call, _silence(fault)), (timeout or 0.0) * 1.01
         case "lose reply":
-            return Call(_losing(call, fault)), call.latency
+            return call.through(_losing(call, fault)), call.latency
+        case "repeat":
+            return call.through(_repeating(call)), call.latency
 
 
-def _raising(error: Exception) -> Any:
-    def fail() -> None:
+def _silence(fault: Fault) -> InjectedSilence:
+    return InjectedSilence(f"{INJECTED}{fault}")
+
+
+def _raising(call: Call, error: Exception) -> Call:
+    def fail(ctx: Any) -> None:  # noqa: ARG001  an action's form
         raise error
 
-    return fail
+    made = call.through(fail)
+    made.is_async = False
+    return made
+
+
+def _invoke(call: Call, ctx: Any) -> Any:
+    return call.function(ctx) if call.takes_context else call.function()
 
 
 def _losing(call: Call, fault: Fault) -> Any:
-    def invoke(context: Any) -> Any:
-        return call.function(context) if call.takes_context else call.function()
-
     async def act_and_lose_async(ctx: Any) -> None:
-        value = invoke(ctx)
+        value = _invoke(call, ctx)
         if hasattr(value, "__await__"):
             await value
-        raise InjectedSilence(f"{INJECTED}{fault}")
+        raise _silence(fault)
 
     def act_and_lose(ctx: Any) -> None:
-        invoke(ctx)
-        raise InjectedSilence(f"{INJECTED}{fault}")
+        _invoke(call, ctx)
+        raise _silence(fault)
 
     return act_and_lose_async if call.is_async else act_and_lose
+
+
+def _repeating(call: Call) -> Any:
+    async def act_twice_async(ctx: Any) -> Any:
+        value = None
+        for _ in range(2):
+            value = _invoke(call, ctx)
+            if hasattr(value, "__await__"):
+                value = await value
+        return value
+
+    def act_twice(ctx: Any) -> Any:
+        _invoke(call, ctx)
+        return _invoke(call, ctx)
+
+    return act_twice_async if call.is_async else act_twice
+
+
+class Late(Protocol):
+    """A request that is still on its way."""
+
+    call: Call
+
+    def invoke(self) -> Any:
+        """Deliver it; the value may be an awaitable."""
+
+
+def followed(compensation: Call, late: Late) -> Call:
+    """A compensation's call, behind which a late request arrives; what that raises nobody hears."""
+
+    async def undo_and_arrive_async(ctx: Any) -> None:
+        value = _invoke(compensation, ctx)
+        if hasattr(value, "__await__"):
+            await value
+        with contextlib.suppress(Exception):
+            value = late.invoke()
+            if hasattr(value, "__await__"):
+                await value
+
+    def undo_and_arrive(ctx: Any) -> Any:
+        value = _invoke(compensation, ctx)
+        with contextlib.suppress(Exception):
+            late.invoke()
+        return value
+
+    is_async = compensation.is_async or late.call.is_async
+    made = compensation.through(undo_and_arrive_async if is_async else undo_and_arrive)
+    made.is_async = is_async
+    return made

@@ -10,7 +10,9 @@ import contextlib
 import math
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
 
 from sagakit import telemetry
 from sagakit.coordinator import (
@@ -71,7 +73,7 @@ from sagakit.plan import Call, ChooseCall, Chosen, WaitCall
 from sagakit.redaction import Redaction
 from sagakit.resilience import Part
 from sagakit.saga import Saga
-from sagakit.scenario import Cancellation, Scenario, Signal, inject
+from sagakit.scenario import Cancellation, Scenario, Signal, followed, inject
 from sagakit.spec import Retry
 from sagakit.steps import Happened
 from sagakit.telemetry import Watch
@@ -98,6 +100,7 @@ class Run:
         "events",
         "held",
         "kin",
+        "late",
         "meanwhile",
         "plan",
         "redaction",
@@ -130,6 +133,7 @@ class Run:
         self.alarm: float | None = None  # of the driver, when it will ask again
         self.held: dict[Any, None] | None = None  # tickets of actions that a gate holds
         self.kin = Kin(self, began, scenario) if nested or saga.plan.nests else None
+        self.late: dict[str, Attempt] = {}  # requests that arrive behind the compensation
         self.meanwhile: list[tuple[float, int, Signal | Cancellation]] | None = None
         if scenario is not None:
             self.scenario = scenario if scenario.faults else None
@@ -157,7 +161,7 @@ class Run:
         began: float | None = None,
         trace: str | None = None,
         around: Redaction | None = None,
-    ) -> Run:
+    ) -> Self:
         """Start an execution. ``input`` has been through ``accept_input``.
 
         Parameters:
@@ -204,7 +208,7 @@ class Run:
         seed: int = 0,
         scenario: Scenario | None = None,
         began: float | None = None,
-    ) -> Run:
+    ) -> Self:
         """Continue from the journal: what was in flight is in doubt and will be issued again."""
         first = first_event(events)
         if scenario is not None and first.parent is None:
@@ -354,9 +358,14 @@ class Run:
 
     def _under_fault(self, attempt: Attempt) -> Attempt:
         assert self.scenario is not None
-        fault = self.scenario.find(attempt.command.step, attempt.side, attempt.attempt)
+        step = attempt.command.step
+        fault = self.scenario.find(step, attempt.side, attempt.attempt)
         if fault is not None:
+            if fault.kind == "late":
+                self.late[step] = msgspec.structs.replace(attempt)
             attempt.call, attempt.delay = inject(attempt.call, fault, attempt.timeout)
+        if step in self.late and attempt.side == "compensation" and fault is None:
+            attempt.call = followed(attempt.call, self.late.pop(step))
         return attempt
 
     def twin(self, attempt: Attempt) -> Attempt:

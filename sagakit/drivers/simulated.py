@@ -30,7 +30,8 @@ from sagakit.errors import (
 from sagakit.events import Event
 from sagakit.execution import Execution, first_event, pinned_to
 from sagakit.saga import Saga
-from sagakit.scenario import Scenario
+from sagakit.scenario import Crash, Scenario
+from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE
 
 MAX_ATTEMPTS = 10_000  # of one step: beyond it the simulation would never end
@@ -68,7 +69,70 @@ def simulate(
     kept = accept_input(saga, input)
     if id is None:
         id = _identity(saga, kept, scenario, seed)
-    return Simulation(Run.begin(saga, kept, id, 0.0, seed, scenario), 0.0, {}).finish()
+    return watched(saga, kept, id, seed, scenario, None)
+
+
+def watched(
+    saga: Saga, kept: Any, id: str, seed: int, scenario: Scenario | None, watch: Watch | None
+) -> Execution:
+    """Run an accepted input; somebody may watch every call that the execution makes."""
+    if scenario is not None and scenario.crashes:
+        return _through_crashes(saga, kept, id, seed, scenario, watch)
+    run = Run.begin(saga, kept, id, 0.0, seed, scenario)
+    run.watch = watch
+    return Simulation(run, 0.0, {}).finish()
+
+
+class _Crashed(BaseException):
+    """The coordinator is dead."""
+
+
+class _Mortal(Run):
+    """A run that dies at one of its events."""
+
+    __slots__ = ("crash",)
+
+    def __init__(self, *what: Any) -> None:
+        self.crash: Crash | None = None
+        super().__init__(*what)
+
+    def emit(self, event: Event) -> None:
+        crash = self.crash
+        if crash is None or len(self.events) != crash.event:
+            super().emit(event)
+            return
+        if crash.written:
+            super().emit(event)
+        raise _Crashed
+
+
+def _through_crashes(
+    saga: Saga, input: Any, id: str, seed: int, scenario: Scenario, watch: Watch | None
+) -> Execution:
+    """Run, die, recover from what the journal has, as often as the scenario says."""
+    others = msgspec.structs.replace(scenario, crashes=())
+    run, now = _Mortal.begin(saga, input, id, 0.0, seed, others), 0.0
+    kept: dict[str, list[Event]] = {}
+    for crash in sorted(scenario.crashes, key=lambda crash: crash.event):
+        run.crash, run.watch = crash, watch
+        simulation = Simulation(run, now, kept)
+        try:
+            return simulation.finish()
+        except _Crashed:
+            now, kept = simulation.now, _written(run)
+            late, run = run.late, _Mortal.resume(saga, run.events, now, seed, others)
+            run.late = late
+    run.watch = watch
+    return Simulation(run, now, kept).finish()
+
+
+def _written(run: Run) -> dict[str, list[Event]]:
+    """The events of all that do steps of it, by their ids."""
+    children = [] if run.kin is None else [kin.run for kin in run.kin.children.values()]
+    found = {child.state.execution_id: child.events for child in children}
+    for child in children:
+        found |= _written(child)
+    return found
 
 
 def resume(
@@ -124,8 +188,8 @@ def _identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> s
     text = b"%d %s " % (seed, msgspec.json.encode(input))
     if scenario is not None:
         text += msgspec.json.encode(scenario.faults)
-        if scenario.interventions:
-            text += msgspec.json.encode(scenario.interventions)
+        for more in (scenario.interventions, scenario.crashes):
+            text += msgspec.json.encode(more) if more else b""
     return f"{saga.name}-{zlib.crc32(text):08x}"
 
 

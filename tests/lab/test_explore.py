@@ -1,0 +1,151 @@
+"""Exploration finds what is wrong, the smallest way to see it, and nothing where all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sagakit import Retry, Saga, Scenario, TerminalError, pivot, simulate, step
+from sagakit.lab import explore
+
+
+class World:
+    """What stands in it, by step; what was undone before it was done is refused."""
+
+    def __init__(self) -> None:
+        self.done: dict[str, int] = {}
+        self.undone: set[str] = set()
+
+    def effects(self) -> dict[str, int]:
+        return {key.split("/")[1]: count for key, count in self.done.items()}
+
+
+class Shop:
+    """Makes worlds, one after another, and steps over the one there is."""
+
+    def fresh(self) -> World:
+        self.world = World()
+        return self.world
+
+    def act(self, *, idempotent: bool = True, wary: bool = True) -> Callable[[Any], None]:
+        def act(ctx: Any) -> None:
+            world, key = self.world, ctx.action_key
+            if wary and key in world.undone:
+                raise TerminalError("it was undone already")
+            world.done[key] = 1 if idempotent else world.done.get(key, 0) + 1
+
+        return act
+
+    def undo(self, ctx: Any) -> None:
+        self.world.undone.add(ctx.action_key)
+        self.world.done.pop(ctx.action_key, None)
+
+    def forget(self, ctx: Any) -> None:
+        """A compensation that undoes nothing."""
+
+    def saga(self, *, first: Any = None, undo: Any = "undo") -> Saga:
+        undo = self.undo if undo == "undo" else undo
+        return Saga(
+            "shop",
+            step(first or self.act(), undo, name="charge", retry=Retry(2, wait=1)),
+            step(self.act(), self.undo, name="reserve"),
+            pivot(self.act(), name="confirm", retry=Retry(3), reconcile=lambda: True),
+            step(self.act(), name="ship"),
+        )
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+def test_nothing_is_found_where_all_is_well(shop: Shop) -> None:
+    report = explore(shop.saga(), world=shop.fresh, faults=2)
+    stuck = {v.invariant for v in report.violations}
+    assert stuck <= {"no_effect_is_missing"}, [str(v) for v in report.violations]
+    assert report.explored > 300
+    assert set(report.statuses) == {"completed", "compensated", "stuck"}
+
+
+@pytest.mark.parametrize(
+    ("what", "invariant", "faults"),
+    [
+        ("undoes nothing", "no_effect_survives_compensation", 1),
+        ("not idempotent", "each_effect_at_most_once", 1),
+        ("not wary", "no_effect_survives_compensation", 1),
+        ("no compensation", "no_effect_survives_compensation", 1),
+    ],
+)
+def test_a_mistake_is_found_with_the_fewest_faults(
+    shop: Shop, what: str, invariant: str, faults: int
+) -> None:
+    saga = {
+        "undoes nothing": lambda: shop.saga(undo=shop.forget),
+        "not idempotent": lambda: shop.saga(first=shop.act(idempotent=False)),
+        "not wary": lambda: shop.saga(first=shop.act(wary=False)),
+        "no compensation": lambda: shop.saga(undo=None),
+    }[what]()
+    report = explore(saga, world=shop.fresh, faults=2)
+    assert not report.holds
+    found = next(v for v in report.violations if v.invariant == invariant)
+    assert len(found.scenario.faults) + len(found.scenario.crashes) == faults
+    assert found.count > 1
+    shop.fresh()
+    again = simulate(saga, scenario=found.scenario, id=found.execution.id)
+    assert again.log() == found.execution.log(), "the scenario replays it"
+
+
+@pytest.mark.parametrize("wary", [True, False])
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_pruning_loses_no_outcome_and_no_violation(
+    shop: Shop, wary: bool, idempotent: bool
+) -> None:
+    saga = shop.saga(first=shop.act(idempotent=idempotent, wary=wary))
+    pruned, whole = (
+        explore(saga, world=shop.fresh, faults=2, prune=prune) for prune in (True, False)
+    )
+    assert sum(pruned.pruned.values()) + pruned.explored == whole.explored
+    assert sum(pruned.pruned.values()) > 0
+    assert pruned.classes == whole.classes
+    assert [(v.invariant, str(v.scenario)) for v in pruned.violations] == [
+        (v.invariant, str(v.scenario)) for v in whole.violations
+    ]
+
+
+def test_an_invariant_of_ones_own_is_asked_and_may_raise(shop: Shop) -> None:
+    def nothing_fails(world: World, execution: Any) -> bool:
+        return execution.failed_step is None
+
+    def nonsense(world: World, execution: Any) -> bool:
+        raise KeyError("what")
+
+    report = explore(shop.saga(), world=shop.fresh, faults=1, invariants=[nothing_fails, nonsense])
+    by_name = {v.invariant: v for v in report.violations}
+    assert str(by_name["nothing_fails"].scenario) != "no faults"
+    assert by_name["nonsense"].problem == "KeyError: 'what'"
+    assert by_name["nonsense"].scenario == Scenario()
+
+
+def act() -> None:
+    """Do nothing."""
+
+
+def test_without_a_world_the_states_alone_are_judged() -> None:
+    saga = Saga("s", step(act, act, name="a"), step(act, act, name="b"))
+    report = explore(saga, faults=1)
+    assert report.holds
+    assert repr(report) == (
+        f"<Report of 's', up to 1 fault: {report.explored} scenarios, 0 pruned, "
+        f"{report.classes} outcomes; every invariant holds>"
+    )
+    frame = report.frame()
+    assert frame.loc["a", "fail"] == "compensated"
+    assert frame.loc["b", "repeat"] == "completed"
+
+
+def test_no_faults_is_one_run(shop: Shop) -> None:
+    assert explore(shop.saga(), world=shop.fresh, faults=0).explored == 1
+    with pytest.raises(ValueError, match="give 0 or more"):
+        explore(shop.saga(), faults=-1)
