@@ -23,17 +23,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 class SagaBuilder:
     """Collects steps and builds a ``Saga`` of them.
 
-        Adding a step under a name that is taken replaces it in its place, so a notebook cell can be
+    Adding a step under a name that is taken replaces it in its place, so a notebook cell can be
     run again; a choice is replaced with all that stands in its branches. (A lambda has no name:
     give ``name=``, or each run of its cell adds a step.) What clearly is another callable of the
     same name, a closure over other data or a method of another class, is numbered: ``create``,
     ``create_2``. In a script, where no cell is run again, the very same function is refused the
     second time without a name of its own.
 
-        Parameters:
-            name: the saga's name.
-            options: ``version``, ``input``, ``deadline``, ``description``, ``services``, ``redact``, as
-                for ``Saga``.
+    Parameters:
+        name: the saga's name.
+        options: ``version``, ``input``, ``deadline``, ``description``, ``services``, ``redact``, as
+            for ``Saga``.
     """
 
     def __init__(self, name: str = "saga", **options: Any) -> None:

@@ -255,7 +255,9 @@ def test_resuming_with_another_definition_of_a_saga_inside_is_refused():
     outer = Saga("o", sub_saga(old))
     waiting = simulate(outer)
     child = waiting.children["in"]
-    other = simulate(Saga("in", await_event("go"), version="2"), id=child.id)
+    newer = Saga("in", await_event("go"), version="2")
+    other = simulate(Saga("o", sub_saga(newer)), id=waiting.id).children["in"]
+    assert other.id == child.id
     with pytest.raises(DefinitionChangedError, match=f"execution '{child.id}' is pinned to"):
         resume(outer, waiting.events, children={child.id: other.events})
 
