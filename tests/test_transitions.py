@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import get_args
 
 from sagakit import diagrams
-from sagakit.resilience import POLICIES
 from sagakit.coordinator import APPLY
 from sagakit.events import AnyEvent
-from sagakit.resilience import BREAKER_TRANSITIONS, BreakerCause, BreakerState
+from sagakit.resilience import BREAKER_TRANSITIONS, POLICIES, BreakerCause, BreakerState
 from sagakit.transitions import PHASE_TRANSITIONS, STATUS, STEP_TRANSITIONS, Cause, Phase, StepState
 
 
