@@ -573,7 +573,7 @@ def doctor(journal: Path | None, as_json: bool) -> None:
     checks = _installation()
     if journal is not None:
         with _reading(journal) as opened:
-            problems = opened.verify()
+            problems = opened.verify() or _log_problems(journal)
             counts = ", ".join(f"{n} {status}" for status, n in sorted(opened.counts().items()))
         checks.append(
             (f"journal {journal}", not problems, "; ".join(problems) or counts or "empty")
@@ -589,6 +589,18 @@ def doctor(journal: Path | None, as_json: bool) -> None:
             ],
         )
     sys.exit(1 if any(ok is False for _, ok, _ in checks) else 0)
+
+
+def _log_problems(journal: Path) -> list[str]:
+    """What reading the whole log finds."""
+    from sagakit.errors import JournalKeyError
+    from sagakit.journal.audit import verify
+
+    try:
+        finding = verify(journal).finding
+    except JournalKeyError:
+        return []  # only who has the key can tell; SQLite found nothing wrong
+    return [] if finding is None else [str(finding)]
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})

@@ -167,7 +167,7 @@ def test_an_id_is_printable_text(id):
 
 
 def test_no_engine_without_room():
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="1 or more"):
         Engine(concurrency=0)
 
 

@@ -121,7 +121,7 @@ def test_a_reader_in_the_same_process_takes_no_lock_of_sqlites_away(path):
         assert path.with_name("journal.db-wal").stat().st_size == wal
         engine.run(SAGA, id="two")
     assert second_engine(path) == "opened 2"
-    assert not file._opened
+    assert file._inode(path) not in file._opened
     assert not file._descriptors
 
 
