@@ -194,6 +194,8 @@ class SignalReceived(Event, frozen=True, gc=False):
     id: str  # a signal delivered again has the same
     payload: Any = None
     correlation: str | None = None  # only a wait with the same one takes it; None: any
+    by: str = ""  # who sent it, if that was said
+    chosen: bool = False  # the sender knows the id: no other execution takes a signal with it
 
 
 class CancellationRequested(Event, frozen=True, gc=False):
