@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import io
 import json
 import os
@@ -378,6 +379,7 @@ def resolve(
     help="With --correlation: if nobody waits for it yet, keep it so long for the first who does.",
 )
 @click.option("--id", "signal_id", type=text, help="The signal's id: delivered once, sent twice.")
+@click.option("--by", type=text, default="", help="Who sends it; kept in the journal.")
 @_wait
 @_json
 def signal(
@@ -389,6 +391,7 @@ def signal(
     payload: str | None,
     keep: float | None,
     signal_id: str | None,
+    by: str,
     wait: float,
     as_json: bool,
 ) -> None:
@@ -413,12 +416,12 @@ def signal(
         engine = Engine(journal)
     except JournalBusyError:
         id = signal_id or uuid.uuid4().hex
-        post = Post(id, event, value, to, correlation, keep, time.time())
+        post = Post(id, event, value, to, correlation, keep, time.time(), by)
         _post(journal, post, wait, definition, as_json)
     with engine:
         engine.recover(definition)
-        where = {"to": to, "correlation": correlation, "id": signal_id}
-        reached = engine.signal(event, value, keep=keep, **where)
+        send = functools.partial(engine.signal, event, value, to=to, correlation=correlation)
+        reached = send(id=signal_id, keep=keep, by=by)
     if reached is None:
         _kept(event, as_json)
     _print_stored(journal, reached.id, definition, as_json)

@@ -220,6 +220,8 @@ class SignalReceived(Event, frozen=True, gc=False):
     payload: Any = None
     correlation: str | None = None  # only a wait with the same one takes it; None: any
     sensitive: bool = False
+    by: str = ""  # who sent it, if that was said
+    chosen: bool = False  # the sender knows the id: no other execution takes a signal with it
 
 
 class CancellationRequested(Event, frozen=True, gc=False):

@@ -89,7 +89,8 @@ def tell(event: Event, path: str = "") -> tuple[str, str, str]:
         details.append(f"'{event.service}' from {event.before} to {event.after}: {event.why}")
     if isinstance(event, SignalReceived):
         whom = "" if event.correlation is None else f" for {event.correlation}"
-        details.append(f"'{event.event}'{whom}")
+        sender = f" by {event.by}" if event.by else ""
+        details.append(f"'{event.event}'{whom}{sender}")
     if isinstance(event, CancellationRequested):
         details.append(f"by {event.by}: {event.why}")
     if isinstance(event, StepStarted) and event.child is not None:

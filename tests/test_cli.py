@@ -206,8 +206,12 @@ def test_what_waits_on_a_journal_is_signalled_and_called_off(
     done = call("signal", "w.db", "approved", "--saga", "waits.yaml", "--to", "one")
     assert (done.code, "waiting" in done.out) == (0, True)
     signal = ("signal", "w.db", "paid", "--saga", "waits.yaml", "--to", "one")
-    done = call(*signal, "--payload", '{"sum": 3}', "--json")
+    paid = (*signal, "--payload", '{"sum": 3}', "--id", "bank-7", "--by", "the bank")
+    done = call(*paid, "--json")
     assert done.json["status"] == "completed"
+    assert "'paid' by the bank" in call("inspect", "w.db", "one").out
+    assert "completed" in call(*paid).out, "sent again, it gives the execution that took it"
+    assert "another payload: choose another id" in call(*signal, "--id", "bank-7").err
     assert done.json["results"]["pay"] == {"sum": 3}
     done = call(*signal)
     assert (done.code, "has ended: it is completed" in done.err) == (1, True)

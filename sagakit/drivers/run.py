@@ -458,9 +458,15 @@ class Run:
             info = ErrorInfo("TimeoutError", f"no event '{begun}' came in time")
             self.emit(StepFailed(name, state.attempts[number], now, info))
 
-    def signal(self, signal: Signal, id: str, now: float) -> None:
+    def signal(
+        self, signal: Signal, id: str, now: float, *, by: str = "", chosen: bool = False
+    ) -> None:
         """Record a signal; which step takes it, if any, follows. One that came before is not
         recorded again.
+
+        Parameters:
+            by: who sent it.
+            chosen: its sender gave the id.
 
         Raises:
             SignalError: the execution has ended, or is stuck.
@@ -470,7 +476,8 @@ class Run:
                 f"execution '{self.state.execution_id}' has ended: it is {self.state.status}"
             )
         if id not in (self.state.signals or ()):
-            self.emit(SignalReceived(now, signal.event, id, signal.payload, signal.correlation))
+            event, payload = signal.event, signal.payload
+            self.emit(SignalReceived(now, event, id, payload, signal.correlation, by, chosen))
 
     def cancel(self, by: str, why: str, now: float) -> None:
         """Record that an operator calls the execution off.

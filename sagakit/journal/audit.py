@@ -304,7 +304,7 @@ class _Audit:
 
 class Act(msgspec.Struct, frozen=True):
     """One line of the trail. ``at`` is in seconds since the epoch; ``by`` and ``why`` are those of
-    an operator's act, else empty."""
+    an operator's act (``by`` also who sent a signal), else empty."""
 
     record: int
     at: float
@@ -369,7 +369,7 @@ def _act(ord: int, id: str, saga: str, event: Event) -> Act:
         saga=saga,
         event=type(event).__name__,
         step=getattr(event, "step", "") or ", ".join(steps),
-        by=getattr(event, "by", "") if isinstance(event, _BY_HAND) else "",
+        by=getattr(event, "by", "") if isinstance(event, (*_BY_HAND, SignalReceived)) else "",
         why=getattr(event, "why", "") if isinstance(event, _BY_HAND) else "",
         detail=", ".join(filter(None, details)),
     )

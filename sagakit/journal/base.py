@@ -51,6 +51,7 @@ class Letter(msgspec.Struct, frozen=True):
     at: float
     expires_at: float
     payload: Any = None
+    by: str = ""
 
     __repr__ = redaction.repr_of
 
@@ -256,9 +257,13 @@ class Journal(Protocol):
         """(since, id, fingerprint) of the executions that wait for it, who has waited longest
         first. It may end early if others write meanwhile."""
 
-    def keep(self, letter: Letter) -> str | None:
-        """Keep a signal for a wait to come, unless its id is there already; the execution that
-        has taken it already, if there is one."""
+    def keep(self, letter: Letter) -> Letter:
+        """Keep a signal for a wait to come; the one that is kept under its id already, if there
+        is one."""
+
+    def taken(self, signal_id: str) -> str | None:
+        """The execution that has taken the signal to which its sender gave this id. It is known
+        as long as that execution is in the journal."""
 
     def letters(self, event: str, correlation: str, at: float) -> list[Letter]:
         """What is kept for this wait and neither taken nor expired then; the oldest first."""

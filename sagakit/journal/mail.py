@@ -24,10 +24,11 @@ SCHEMA = """
     ) WITHOUT ROWID;
     CREATE INDEX waits_of ON waits (execution);
     CREATE TABLE mailbox (
-        event TEXT NOT NULL, correlation TEXT NOT NULL, id TEXT NOT NULL, at REAL NOT NULL,
-        expires_at REAL NOT NULL, payload BLOB NOT NULL, taken_by TEXT,
-        PRIMARY KEY (event, correlation, id)
+        id TEXT PRIMARY KEY, event TEXT NOT NULL, correlation TEXT NOT NULL, at REAL NOT NULL,
+        expires_at REAL NOT NULL, payload BLOB NOT NULL, sender TEXT NOT NULL, taken_by TEXT
     ) WITHOUT ROWID;
+    CREATE INDEX kept_for ON mailbox (event, correlation);
+    CREATE TABLE taken (signal TEXT PRIMARY KEY, execution TEXT NOT NULL) WITHOUT ROWID;
     CREATE INDEX expiring ON mailbox (expires_at);
     CREATE TABLE inbox (
         no INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, target TEXT, body BLOB NOT NULL,
@@ -43,6 +44,9 @@ _REMEMBERED = 86400.0  # seconds for which a settled request can be asked about
 # (the execution, its event from outside): what a commit has to mark
 Received = tuple[str, SignalReceived | CancellationRequested]
 
+_LETTER = "event, correlation, id, at, expires_at, payload, sender"
+
+_json = msgspec.json.encode
 _decoder = msgspec.json.Decoder(Post)
 
 
@@ -61,40 +65,44 @@ def mark(writer: sqlite3.Connection, received: Sequence[Received]) -> None:
             " WHERE outcome IS NULL AND id = ?",
             (DELIVERED, execution_id, event.at, event.id),
         )
-        if event.correlation is not None:
-            writer.execute(
-                "UPDATE mailbox SET taken_by = ? WHERE event = ? AND correlation = ? AND id = ?",
-                (execution_id, event.event, event.correlation, event.id),
-            )
+        if event.chosen:
+            writer.execute("UPDATE mailbox SET taken_by = ? WHERE id = ?", (execution_id, event.id))
+            writer.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (event.id, execution_id))
 
 
 # -- the mailbox ----------------------------------------------------------------------------
 
 
-def keep(writer: sqlite3.Connection, letter: Letter) -> str | None:
-    """Keep a letter, unless its id is there; who has taken it."""
-    key = (letter.event, letter.correlation, letter.id)
+def keep(writer: sqlite3.Connection, letter: Letter) -> Letter:
+    """Keep a letter; the one that is kept under its id already, if there is one."""
+    times = (letter.at, letter.expires_at)
     writer.execute(
-        "INSERT OR IGNORE INTO mailbox VALUES (?, ?, ?, ?, ?, ?, NULL)",
-        (*key, letter.at, letter.expires_at, msgspec.json.encode(letter.payload)),
+        "INSERT OR IGNORE INTO mailbox VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+        (letter.id, letter.event, letter.correlation, *times, _json(letter.payload), letter.by),
     )
-    found = writer.execute(
-        "SELECT taken_by FROM mailbox WHERE event = ? AND correlation = ? AND id = ?", key
-    ).fetchone()
-    taken_by: str | None = found[0]
-    return taken_by
+    row = writer.execute(f"SELECT {_LETTER} FROM mailbox WHERE id = ?", (letter.id,)).fetchone()
+    return _letter(*row)
+
+
+def taken(reader: sqlite3.Connection, signal_id: str) -> str | None:
+    """The execution that has taken the signal with this id."""
+    row = reader.execute("SELECT execution FROM taken WHERE signal = ?", (signal_id,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def letters(reader: sqlite3.Connection, event: str, correlation: str, at: float) -> list[Letter]:
     rows = reader.execute(
-        "SELECT id, at, expires_at, payload FROM mailbox WHERE event = ? AND correlation = ?"
+        f"SELECT {_LETTER} FROM mailbox WHERE event = ? AND correlation = ?"
         " AND taken_by IS NULL AND expires_at > ? ORDER BY at",
         (event, correlation, at),
     ).fetchall()
-    return [
-        Letter(event, correlation, id, sent, expires_at, msgspec.json.decode(payload))
-        for id, sent, expires_at, payload in rows
-    ]
+    return [_letter(*row) for row in rows]
+
+
+def _letter(
+    event: str, correlation: str, id: str, at: float, expires_at: float, payload: bytes, by: str
+) -> Letter:
+    return Letter(event, correlation, id, at, expires_at, msgspec.json.decode(payload), by)
 
 
 def expire(writer: sqlite3.Connection, at: float) -> float | None:
@@ -126,7 +134,8 @@ def settle(
 
 def post(path: Path, item: Post) -> None:
     """Ask something of the engine that has the journal open, from another process. One request
-    with this id is posted once. Returns when it is safe on the disk.
+    with this id is open at a time; asked anew, the engine knows whether it took its signal.
+    Returns when it is safe on the disk.
 
     Raises:
         sqlite3.Error: the file cannot be written.
@@ -135,6 +144,7 @@ def post(path: Path, item: Post) -> None:
     with closing(_connect(path, "rw")) as connection:
         connection.execute("PRAGMA synchronous=FULL")
         target = item.to if item.event is None else None  # a cancellation is found by its execution
+        connection.execute("DELETE FROM inbox WHERE id = ? AND outcome IS NOT NULL", (item.id,))
         connection.execute(
             "INSERT OR IGNORE INTO inbox (id, target, body, posted_at) VALUES (?, ?, ?, ?)",
             (item.id, target, msgspec.json.encode(item), item.at),

@@ -26,8 +26,9 @@ class MemoryJournal:
         self._rests: dict[str, Rest] = {}  # of those whose status is `waiting`
         self._waits: dict[str, tuple[Wait, ...]] = {}
         self._awaited: dict[tuple[str, str], list[tuple[float, str]]] = {}  # the oldest first
-        # By event and correlation, then by id: the letter, and who has taken it.
-        self._mail: dict[tuple[str, str], dict[str, tuple[Letter, str | None]]] = {}
+        self._mail: dict[str, Letter] = {}  # by id
+        self._kept_for: dict[tuple[str, str], dict[str, None]] = {}  # ids, by whom they are for
+        self._taken: dict[str, str] = {}  # who took the signals that have an id of their sender's
         self._definitions: dict[str, tuple[str | None, Any]] = {}
         self._lock = threading.Lock()
 
@@ -49,8 +50,8 @@ class MemoryJournal:
             for execution_id, _, events in batch:
                 self._events.setdefault(execution_id, []).extend(events)
                 for event in events:
-                    if type(event) is SignalReceived and event.correlation is not None:
-                        self._take(event.event, event.correlation, event.id, execution_id)
+                    if type(event) is SignalReceived and event.chosen:
+                        self._taken.setdefault(event.id, execution_id)
             for execution_id, rest in (rests or {}).items():
                 if rest is None or not rest.resting:
                     self._rests.pop(execution_id, None)
@@ -70,11 +71,6 @@ class MemoryJournal:
         for wait in waits:
             queue = self._awaited.setdefault((wait.event, wait.correlation), [])
             insort(queue, (wait.since, execution_id))
-
-    def _take(self, event: str, correlation: str, id: str, execution_id: str) -> None:
-        found = self._mail.get((event, correlation), {}).get(id)
-        if found is not None:
-            self._mail[event, correlation][id] = (found[0], execution_id)
 
     def read(self, execution_id: str) -> list[Event]:
         with self._lock:
@@ -110,9 +106,9 @@ class MemoryJournal:
 
     def _mailed(self, execution_id: str) -> bool:
         return any(
-            taken_by is None
+            id not in self._taken
             for wait in self._waits.get(execution_id, ())
-            for _, taken_by in self._mail.get((wait.event, wait.correlation), {}).values()
+            for id in self._kept_for.get((wait.event, wait.correlation), ())
         )
 
     def sleeping(self, fingerprints: Iterable[str]) -> list[tuple[str, float | None]]:
@@ -142,29 +138,29 @@ class MemoryJournal:
             yield since, id, row.fingerprint
             place += 1
 
-    def keep(self, letter: Letter) -> str | None:
+    def keep(self, letter: Letter) -> Letter:
         with self._lock:
-            mail = self._mail.setdefault((letter.event, letter.correlation), {})
-            return mail.setdefault(letter.id, (letter, None))[1]
+            kept = self._mail.setdefault(letter.id, letter)
+            self._kept_for.setdefault((kept.event, kept.correlation), {})[kept.id] = None
+            return kept
+
+    def taken(self, signal_id: str) -> str | None:
+        return self._taken.get(signal_id)
 
     def letters(self, event: str, correlation: str, at: float) -> list[Letter]:
         with self._lock:
-            mail = self._mail.get((event, correlation), {}).values()
-            found = [kept for kept, taken_by in mail if taken_by is None and kept.expires_at > at]
-        return sorted(found, key=lambda letter: letter.at)
+            ids = self._kept_for.get((event, correlation), {}).keys() - self._taken.keys()
+            found = [self._mail[id] for id in ids if self._mail[id].expires_at > at]
+        return sorted(found, key=lambda letter: (letter.at, letter.id))
 
     def expire(self, at: float) -> float | None:
         with self._lock:
-            for key, mail in list(self._mail.items()):
-                for id, (letter, _) in list(mail.items()):
-                    if letter.expires_at <= at:
-                        del mail[id]
-                if not mail:
-                    del self._mail[key]
-            times = (
-                letter.expires_at for mail in self._mail.values() for letter, _ in mail.values()
-            )
-            return min(times, default=None)
+            for letter in [one for one in self._mail.values() if one.expires_at <= at]:
+                key = letter.event, letter.correlation
+                del self._mail[letter.id], self._kept_for[key][letter.id]
+                if not self._kept_for[key]:
+                    del self._kept_for[key]
+            return min((letter.expires_at for letter in self._mail.values()), default=None)
 
     def posted(self) -> list[Post]:
         return []

@@ -404,9 +404,13 @@ class SqliteJournal:
                 return
             most = _CHUNK
 
-    def keep(self, letter: Letter) -> str | None:
+    def keep(self, letter: Letter) -> Letter:
         with self._write_lock, self._errors():
             return mail.keep(self._ready(), letter)
+
+    def taken(self, signal_id: str) -> str | None:
+        with self.reading() as reader:
+            return mail.taken(reader, signal_id)
 
     def letters(self, event: str, correlation: str, at: float) -> list[Letter]:
         with self.reading() as reader:

@@ -342,9 +342,9 @@ def test_a_signal_that_comes_early_is_kept_and_taken_once_at_once(place):
         assert [(e.id, e.correlation) for e in received] == [("x", "7")]
         # a second one with this correlation waits, and the same signal again is not for it
         engine.run(PAID, "7", id="two", until_rest=True)
-        assert engine.signal("paid", correlation="7", id="x", keep=60).id == "one"
+        assert engine.signal("paid", {"sum": 7}, correlation="7", id="x", keep=60).id == "one"
         engine = reopened(engine, place, PAID)
-        assert engine.signal("paid", correlation="7", id="x", keep=60).id == "one"
+        assert engine.signal("paid", {"sum": 7}, correlation="7", id="x", keep=60).id == "one"
         assert engine.status("two").status == "waiting"
         assert engine.signal("paid", correlation="7", id="y", keep=60).id == "two"
         until(lambda: engine.status("two").status == "completed")

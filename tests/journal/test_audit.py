@@ -46,7 +46,7 @@ def path(tmp_path):
         engine.run(OUTER, id="o")
         engine.run(WAITS, id="w", until_rest=True)
         engine.run(WAITS, id="w2", until_rest=True)
-        engine.signal("go", to="w2")
+        engine.signal("go", to="w2", by="the courier")
         engine.resolve("s", "skip", by="ann", why="by hand")
         engine.cancel("w", by="bob", why="too late")
         engine.run(GOOD, id="g2")
@@ -415,7 +415,7 @@ def test_filters(tmp_path, kind):
 def test_the_trail_tells_who_did_what_when_and_why(path):
     acts = list(trail(path, by_hand=True))
     assert [(act.event, act.execution, act.by, act.why) for act in acts] == [
-        ("SignalReceived", "w2", "", ""),
+        ("SignalReceived", "w2", "the courier", ""),
         ("ExecutionResolved", "s", "ann", "by hand"),
         ("CancellationRequested", "w", "bob", "too late"),
     ]

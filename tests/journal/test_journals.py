@@ -187,19 +187,29 @@ def test_only_who_still_waits_and_is_to_wake_by_then_is_due(journal):
 def test_a_letter_is_kept_once_until_it_is_taken_or_expires(journal):
     letters = [Letter("paid", "7", f"l{at}", float(at), 100.0 + at, {"n": at}) for at in (2, 1)]
     for letter in (*letters, letters[0]):
-        assert journal.keep(letter) is None
+        assert journal.keep(letter) == letter
+    changed = Letter("paid", "8", "l2", 3.0, 200.0, {"n": 3}, "ann")
+    assert journal.keep(changed) == letters[0], "an id stands for one letter"
     assert journal.letters("paid", "7", 50.0) == [letters[1], letters[0]]
     assert journal.letters("paid", "8", 50.0) == []
     assert journal.letters("paid", "7", 101.0) == [letters[0]]
     wait(journal, "one", ("7", 3.0))
     assert [id for id, _ in journal.unfinished(["f"], 0.0)] == ["one"]
-    taken = SignalReceived(4.0, "paid", "l2", {"n": 2}, "7")
+    taken = SignalReceived(4.0, "paid", "l2", {"n": 2}, "7", chosen=True)
+    assert journal.taken("l2") is None
     journal.append([("one", 2, [taken])], {"one": Rest(None, False, ())})
-    assert journal.keep(letters[0]) == "one"
+    assert journal.taken("l2") == "one"
     assert journal.letters("paid", "7", 50.0) == [letters[1]]
     assert journal.expire(101.0) == 102.0
     assert journal.expire(102.0) is None
-    assert journal.keep(letters[0]) is None, "it was remembered for ever"
+    assert journal.keep(changed) == changed, "it was remembered for ever"
+    assert journal.taken("l2") == "one", "it is known as long as the execution is"
+
+
+def test_only_ids_that_senders_chose_are_remembered(journal):
+    for id in ("one", "two"):
+        journal.append([(id, 0, [start(id), SignalReceived(2.0, "paid", "scenario-0")])])
+    assert journal.taken("scenario-0") is None
 
 
 def test_a_request_of_another_process_is_noticed_and_its_outcome_is_noted_once(path):

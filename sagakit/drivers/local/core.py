@@ -76,7 +76,7 @@ class Live:
         self.seen: dict[int, WaitStarted] = {}  # the waits that `Parking` has noted
         self.waits: dict[tuple[str, str], float] = {}  # and those of them that it lists
         self.stored = stored_waits(run)
-        self.letters: list[tuple[str, str, str]] = []  # kept signals that it took
+        self.letters: list[str] = []  # the ids of signals that it took, if others know them
 
     def join(self, answer: Future[Execution], *, until_rest: bool) -> None:
         """Another caller waits for its end, or until it waits for the world."""

@@ -18,6 +18,8 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 
+import msgspec
+
 from sagakit import telemetry
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
@@ -25,6 +27,7 @@ from sagakit.drivers.local.background import BackgroundLoop
 from sagakit.drivers.local.core import Core, Live, pass_on
 from sagakit.drivers.local.inbox import Inbox
 from sagakit.drivers.local.parking import Answer, Parking
+from sagakit.drivers.local.requests import check_repeat
 from sagakit.drivers.run import Run
 from sagakit.errors import (
     CancellationError,
@@ -38,7 +41,7 @@ from sagakit.errors import (
     SignalError,
     UnknownExecutionError,
 )
-from sagakit.events import Event, ExecutionResolved, Resolution
+from sagakit.events import Event, ExecutionResolved, Resolution, SignalReceived
 from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
 from sagakit.journal.base import ExecutionRow, Filter, Journal, Letter, Post, Wanted, asked
@@ -634,6 +637,7 @@ class Engine:
         correlation: str | None = None,
         id: str | None = None,
         keep: None = None,
+        by: str = "",
     ) -> Execution: ...
 
     @overload
@@ -646,6 +650,7 @@ class Engine:
         correlation: str | None = None,
         id: str | None = None,
         keep: float,
+        by: str = "",
     ) -> Execution | None: ...
 
     def signal(
@@ -657,6 +662,7 @@ class Engine:
         correlation: str | None = None,
         id: str | None = None,
         keep: float | None = None,
+        by: str = "",
     ) -> Execution | None:
         """Deliver an event from outside to an execution that has not ended.
 
@@ -670,10 +676,12 @@ class Engine:
             to: the execution's id; or
             correlation: what the wait's ``correlate`` gave; of several executions that wait the
                 one that has waited longest gets the signal.
-            id: chosen by the sender, it makes delivery idempotent: a signal with the same id is
-                delivered to an execution once, and with ``keep`` to one execution.
+            id: chosen by the sender, it makes delivery idempotent: one execution takes a signal
+                with this id, once. Sent again, it does nothing and gives that execution, ended
+                or not, as long as the journal has it.
             keep: with ``correlation``: if nobody waits for it yet, keep it for so many seconds;
                 the first wait for it takes it.
+            by: who sends it; kept in the journal.
 
         Returns:
             the execution as it is once the signal is journalled; None: it is kept.
@@ -681,7 +689,7 @@ class Engine:
         Raises:
             UnknownExecutionError: no execution has this id, or none waits for this correlation.
             SignalError: the execution has ended, never waits for this event, or its definition is
-                not known here.
+                not known here; or the id is that of another signal.
             CodecError: the payload is not plain data.
         """
         self._check_open()
@@ -692,25 +700,25 @@ class Engine:
                 f"the signal '{event}': keep= is a number of seconds, for one with correlation="
             )
         kept = codec.plain(payload, f"the signal '{event}': its payload")
-        signal = Signal(event, kept, correlation=correlation)
-        deliver = functools.partial(self._deliver, signal, id or uuid.uuid4().hex, to, keep)
+        post = Post(id or uuid.uuid4().hex, event, kept, to, correlation, keep, by=by)
+        deliver = functools.partial(self._deliver, post, chosen=id is not None)
         return self._background.run(*self._enter(deliver, place=False))
 
-    def _deliver(
-        self, signal: Signal, id: str, to: str | None, keep: float | None
-    ) -> Future[Execution] | None:
-        """On the loop: find who is to have a signal; None: it is kept."""
-        now = time.time()
-        event, correlation = signal.event, signal.correlation
-        if to is None:
-            assert correlation is not None
-            if keep is not None:
-                letter = Letter(event, correlation, id, now, now + keep, signal.payload)
-                taken_by = self._parking.keep(letter)
-                if taken_by is not None:
-                    return _given(self.status(taken_by))
-            to = self._parking.awaiting(signal, self._sagas.__contains__)
-            if to is None and keep is not None:
+    def _deliver(self, post: Post, *, chosen: bool) -> Future[Execution] | None:
+        """On the loop: find who is to have a signal; None: it is kept.
+
+        Parameters:
+            chosen: others know its id, and it may have come before.
+        """
+        before = self._taken_before(post) if chosen else None
+        if before is not None:
+            return before
+        event, correlation, to = str(post.event), post.correlation, post.to
+        if correlation is not None:
+            if post.keep is not None:
+                self._keep(post, event, correlation, post.keep)
+            to = self._parking.awaiting(event, correlation, self._sagas.__contains__)
+            if to is None and post.keep is not None:
                 return None
             if to is None:
                 secretive = any(saga.sensitive for saga in self._sagas.copy().values())
@@ -718,9 +726,40 @@ class Engine:
                 raise UnknownExecutionError(
                     f"no execution here waits for the event '{event}' of '{whose}'"
                 )
-            if keep is not None:
+            if post.keep is not None:
                 return self._reach(to, lambda run: self._parking.hand_over(run, event, correlation))
-        return self._reach(to, lambda run: run.signal(signal, id, time.time()), event)
+        assert to is not None
+        signal = Signal(event, post.payload, correlation=correlation)
+
+        def receive(run: Run) -> None:
+            run.signal(signal, post.id, time.time(), by=post.by, chosen=chosen)
+
+        safe = self._reach(to, receive, event)
+        live = self._core.live.get(to)
+        if chosen and live is not None:  # its commit may be still to come
+            self._parking.takes(live, post.id)
+        return safe
+
+    def _keep(self, post: Post, event: str, correlation: str, seconds: float) -> None:
+        """On the loop: keep a signal for who waits for it, unless it is kept already."""
+        now = time.time()
+        letter = Letter(event, correlation, post.id, now, now + seconds, post.payload, post.by)
+        kept = self._parking.keep(letter)
+        if kept is not letter:
+            check_repeat(post, kept, "is kept already")
+
+    def _taken_before(self, post: Post) -> Future[Execution] | None:
+        """On the loop: the execution that has taken a signal with this id before, if one has."""
+        live = self._parking.taking(post.id)
+        id = self.journal.taken(post.id) if live is None else live.run.state.execution_id
+        if id is None:
+            return None
+        events = self.journal.read(id) if live is None else live.run.events
+        taken = next(e for e in events if isinstance(e, SignalReceived) and e.id == post.id)
+        check_repeat(post, taken, f"was taken by execution '{id}'", id)
+        if live is not None:
+            return self._core.intervene(live, lambda _: None)
+        return _given(self._execution(events))
 
     def _reach(
         self, id: str, what: Callable[[Run], None], event: str | None = None
@@ -779,8 +818,7 @@ class Engine:
             keep += post.at - time.time()
             if keep <= 0:
                 raise SignalError("no engine looked at it within the seconds it was to be kept")
-        signal = Signal(post.event, post.payload, correlation=post.correlation)
-        return self._deliver(signal, post.id, post.to, keep)
+        return self._deliver(msgspec.structs.replace(post, keep=keep), chosen=True)
 
     def _call_off(self, id: str, by: str, why: str) -> Future[Execution]:
         """On the loop: call an execution off; the execution once that is journalled."""

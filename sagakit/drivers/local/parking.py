@@ -106,7 +106,8 @@ class Parking:
         self._answers: weakref.WeakValueDictionary[str, Answer] = weakref.WeakValueDictionary()
         # The waits of those in memory, as their steps have them; the journal may be behind.
         self._awaited: dict[Key, dict[str, float]] = {}
-        self._taking: set[tuple[str, str, str]] = set()  # letters whose taking is not journalled
+        # By their ids: signals whose taking may not be journalled yet, and who takes them.
+        self._taking: dict[str, Live] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
     @property
@@ -210,16 +211,15 @@ class Parking:
 
     # -- signals that find their execution by what they have in common ----------------------
 
-    def awaiting(self, signal: Signal, known: Callable[[str], bool]) -> str | None:
+    def awaiting(self, event: str, correlation: str, known: Callable[[str], bool]) -> str | None:
         """The execution that has waited longest for this event and correlation.
 
         Parameters:
             known: whether executions that are pinned to this fingerprint can go on here.
         """
-        assert signal.correlation is not None
-        here = self._awaited.get((signal.event, signal.correlation), {})
+        here = self._awaited.get((event, correlation), {})
         found = [(since, id) for id, since in here.items()]
-        for since, id, fingerprint in self.core.journal.awaiting(signal.event, signal.correlation):
+        for since, id, fingerprint in self.core.journal.awaiting(event, correlation):
             if id not in self.core.live and known(fingerprint):
                 found.append((since, id))
                 break
@@ -247,14 +247,21 @@ class Parking:
     def _take(self, live: Live, event: str, correlation: str) -> bool:
         now = time.time()
         for letter in self.core.journal.letters(event, correlation, now):
-            key = (event, correlation, letter.id)
-            if key not in self._taking and letter.id not in (live.run.state.signals or ()):
-                self._taking.add(key)
-                live.letters.append(key)
+            if letter.id not in self._taking and letter.id not in (live.run.state.signals or ()):
+                self.takes(live, letter.id)
                 signal = Signal(event, letter.payload, correlation=correlation)
-                live.run.signal(signal, letter.id, now)
+                live.run.signal(signal, letter.id, now, by=letter.by, chosen=True)
                 return True
         return False
+
+    def takes(self, live: Live, signal_id: str) -> None:
+        """Note that an execution has a signal, before the journal says so."""
+        self._taking[signal_id] = live
+        live.letters.append(signal_id)
+
+    def taking(self, signal_id: str) -> Live | None:
+        """Who has a signal that the journal may not know of yet."""
+        return self._taking.get(signal_id)
 
     def hand_over(self, run: Run, event: str, correlation: str) -> None:
         """Let a wait that is there take what is kept for it. One that was only in the journal
@@ -275,14 +282,15 @@ class Parking:
     def leave(self, live: Live) -> None:
         """An execution is in memory no more: only the journal tells what it waits for."""
         self._unlist(live)
-        self._taking.difference_update(live.letters)
+        for signal_id in live.letters:
+            del self._taking[signal_id]
         live.letters.clear()
 
-    def keep(self, letter: Letter) -> str | None:
-        """Keep a signal in the journal's mailbox; the execution that has taken it before."""
-        taken_by = self.core.journal.keep(letter)
+    def keep(self, letter: Letter) -> Letter:
+        """Keep a signal in the journal's mailbox; the one that is kept under its id already."""
+        kept = self.core.journal.keep(letter)
         self.sweep_by(letter.expires_at)
-        return taken_by
+        return kept
 
     def sweep_by(self, at: float | None) -> None:
         """Forget expired letters soon after that time."""

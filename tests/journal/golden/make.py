@@ -154,7 +154,7 @@ ERROR = ErrorInfo(
     'Traceback (most recent call last):\n  File "/shop.py", line 7, in charge\nshop.NoAnswer: ✗\n',
 )
 REST = Rest(4_000_000_000.0, True, (Wait("paid", "10248", 1.0),))
-LETTER = Letter("paid", "10249", "letter-1", 2.0, 4_000_000_000.0, {"amount": 43})
+LETTER = Letter("paid", "10249", "letter-1", 2.0, 4_000_000_000.0, {"amount": 43}, "ann")
 POST = Post("post-1", "paid", {"amount": 44}, to="nobody", at=3.0)
 INPUT = {"customer": "ALFKI", "amount": 42, "rate": 0.5, "gift": None, "lines": [1, "é", True]}
 
@@ -191,7 +191,8 @@ def executions() -> dict[str, tuple[Saga, list[Event]]]:
         ExecutionStuck(7.0, ("confirm",)),
     ]
     waits = [WaitStarted("paid", 1.0, "paid", "10248", 4_000_000_000.0)]
-    letter = SignalReceived(2.0, "paid", "signal-1", {"amount": 42}, "10248")
+    said = 2.0, "paid", "signal-1", {"amount": 42}, "10248"
+    letter = SignalReceived(*said)
     sea = [
         letter,
         StepSucceeded("paid", 1, 2.0, {"amount": 42}),
@@ -237,7 +238,7 @@ def executions() -> dict[str, tuple[Saga, list[Event]]]:
         "late": (TRIP, [*waits, DeadlinePassed(9001.0), ExecutionCompensated(9001.0)]),
         "called off": (TRIP, [*waits, called_off, ExecutionCompensated(3.0)]),
         "waiting": (TRIP, waits),
-        "signalled": (TRIP, [*waits, letter]),
+        "signalled": (TRIP, [*waits, SignalReceived(*said, "ann", True)]),
         **tours(),
     }
 
