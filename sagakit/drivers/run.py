@@ -477,7 +477,9 @@ class Run:
             )
         if id not in (self.state.signals or ()):
             event, payload = signal.event, signal.payload
-            self.emit(SignalReceived(now, event, id, payload, signal.correlation, by, chosen))
+            self.emit(
+                SignalReceived(now, event, id, payload, signal.correlation, by=by, chosen=chosen)
+            )
 
     def cancel(self, by: str, why: str, now: float) -> None:
         """Record that an operator calls the execution off.

@@ -12,10 +12,12 @@ from sagakit.errors import (
     CancellationError,
     CodecError,
     DefinitionChangedError,
+    MigrationError,
     ResolutionError,
     SignalError,
     UnknownExecutionError,
 )
+from sagakit.journal.audit import verify
 
 
 def act():
@@ -268,3 +270,61 @@ def test_too_late_is_refused_with_the_reason(path):
             engine.cancel("two", by="ann", why="x")
         with pytest.raises(CancellationError, match="say who decides"):
             engine.cancel("one", by=" ", why="x")
+
+
+# -- wrong requests -------------------------------------------------------------------------
+
+
+def _ship():
+    pass
+
+
+WAITS = Saga("waits", await_event("paid", correlate=lambda ctx: ctx.input), step(_ship))
+
+
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_a_correlation_that_is_a_number_is_compared_as_the_wait_s_own_is(tmp_path, where):
+    with Engine(tmp_path / "j.db" if where == "disk" else None) as engine:
+        engine.run(WAITS, 5, id="five", until_rest=True)
+        engine.signal("paid", correlation=5)
+        assert engine.run(WAITS, 5, id="five").status == "completed"
+    if where == "disk":
+        assert verify(tmp_path / "j.db").sound
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"to": 7},
+        {"to": "x", "id": 7},
+        {"to": "x", "id": ""},
+        {"to": "x", "id": "\ud800"},
+        {"correlation": ["c"]},
+        {"correlation": "c", "keep": "5"},
+        {"correlation": "c", "keep": True},
+        {"to": "x", "by": 5},
+        {"event": 5, "to": "x"},
+        {"event": "", "to": "x"},
+        {},
+    ],
+)
+def test_a_signal_that_could_not_be_stored_is_refused_with_its_cure(wrong):
+    with Engine() as engine:
+        engine.run(WAITS, "c", id="x", until_rest=True)
+        before = engine.status("x").events
+        with pytest.raises(SignalError, match=r"give|say|seconds"):
+            engine.signal(**{"event": "paid", **wrong})
+        assert engine.status("x").events == before
+
+
+@pytest.mark.parametrize("who", [5, None, "", " ", "\ud800"])
+def test_an_operator_without_words_is_refused(who):
+    with Engine() as engine:
+        engine.run(WAITS, "c", id="x", until_rest=True)
+        for wrong in ({"by": who, "why": "because"}, {"by": "ann", "why": who}):
+            with pytest.raises(CancellationError, match="say who decides"):
+                engine.cancel("x", **wrong)
+            with pytest.raises(ResolutionError, match="say who decides"):
+                engine.resolve("x", "retry", **wrong)
+            with pytest.raises(MigrationError, match="say who decides"):
+                engine.migrate("x", to=WAITS, **wrong)

@@ -7,7 +7,6 @@ import concurrent.futures
 import contextlib
 import contextvars
 import functools
-import math
 import os
 import queue
 import threading
@@ -27,7 +26,7 @@ from sagakit.drivers.local.background import BackgroundLoop
 from sagakit.drivers.local.core import Core, Live, pass_on
 from sagakit.drivers.local.inbox import Inbox
 from sagakit.drivers.local.parking import Answer, Parking
-from sagakit.drivers.local.requests import check_repeat
+from sagakit.drivers.local.requests import check_decision, check_repeat, check_signal
 from sagakit.drivers.run import Run
 from sagakit.errors import (
     CancellationError,
@@ -473,8 +472,7 @@ class Engine:
         self._check_open()
         if resolution not in get_args(Resolution):
             raise ResolutionError(f"'{resolution}' is not a resolution: retry, skip or abandon")
-        if not by.strip() or not why.strip():
-            raise ResolutionError(f"execution '{id}': say who decides (by=) and why (why=)")
+        check_decision(ResolutionError, id, by, why)
 
         def begin() -> Run | Live:
             if id in self._core.live:
@@ -590,8 +588,7 @@ class Engine:
         self._check_open()
         if not isinstance(to, Saga):
             raise MigrationError(f"execution '{id}': {to!r} is not a Saga; give to=saga")
-        if not by.strip() or not why.strip():
-            raise MigrationError(f"execution '{id}': say who decides (by=) and why (why=)")
+        check_decision(MigrationError, id, by, why)
         self.register(to)
 
         def decide() -> Execution | Future[Execution]:
@@ -693,12 +690,7 @@ class Engine:
             CodecError: the payload is not plain data.
         """
         self._check_open()
-        if (to is None) == (correlation is None):
-            raise SignalError(f"the signal '{event}': give either to= or correlation=")
-        if keep is not None and (correlation is None or not 0 < keep < math.inf):
-            raise SignalError(
-                f"the signal '{event}': keep= is a number of seconds, for one with correlation="
-            )
+        correlation = check_signal(event, to, correlation, id, keep, by)
         kept = codec.plain(payload, f"the signal '{event}': its payload")
         post = Post(id or uuid.uuid4().hex, event, kept, to, correlation, keep, by=by)
         deliver = functools.partial(self._deliver, post, chosen=id is not None)
@@ -858,8 +850,7 @@ class Engine:
             CancellationError: too late; or a name or reason is missing.
         """
         self._check_open()
-        if not by.strip() or not why.strip():
-            raise CancellationError(f"execution '{id}': say who decides (by=) and why (why=)")
+        check_decision(CancellationError, id, by, why)
 
         def begin() -> Run | Live:
             live = self._core.live.get(id) or self._bring(id)
