@@ -198,7 +198,8 @@ def show(saga: str, svg: Path | None, dot: bool, yaml: bool, as_json: bool) -> N
     elif as_json:
         _print_json(definition.to_spec())
     else:
-        click.echo(repr(definition).strip("<>"))
+        note = f", {definition.flow_note}" if definition.flow_note else ""
+        click.echo(f"{repr(definition).strip('<>')}{note}")
         rows = [
             (
                 item.name,
@@ -206,12 +207,22 @@ def show(saga: str, svg: Path | None, dot: bool, yaml: bool, as_json: bool) -> N
                 ", ".join(item.after or ()),
                 node.compensation or "",
                 item.service or "",
+                _what_it_does(definition, item.name, node.notes),
             )
             for item, kind, node in zip(
                 definition.steps, definition.plan.kinds, definition.flow_nodes(), strict=True
             )
         ]
-        _table(("step", "kind", "after", "compensation", "service"), rows)
+        _table(("step", "kind", "after", "compensation", "service", "does"), rows)
+
+
+def _what_it_does(saga: Saga, step: str, notes: Sequence[str]) -> str:
+    """What a step does besides calling its action once."""
+    nest = saga.plan.nests.get(saga.plan.index[step])
+    if nest is None:
+        return ", ".join(notes)
+    inside = "for each item" if nest.each else f"the saga {saga.child(step).name}"
+    return ", ".join((inside, *notes))
 
 
 # -- the journal ----------------------------------------------------------------------------

@@ -354,10 +354,24 @@ def test_show_tells_the_steps_and_their_kinds(call: Callable[..., Done]) -> None
     done = call("show", "shop.py:good")
     assert done.out == (
         "Saga 'good': 2 steps\n"
-        "step\tkind\tafter\tcompensation\tservice\n"
-        "charge\tcompensatable\t\trefund\t\n"
-        "reserve\tcompensatable\tcharge\t\t\n"
+        "step\tkind\tafter\tcompensation\tservice\tdoes\n"
+        "charge\tcompensatable\t\trefund\t\t\n"
+        "reserve\tcompensatable\tcharge\t\t\t\n"
     )
+
+
+SHIPMENT = Path(__file__).parent.parent / "data" / "sagas" / "shipment.yaml"
+
+
+def test_show_tells_what_steps_do_that_are_no_single_call(call: Callable[..., Done]) -> None:
+    done = call("show", str(SHIPMENT))
+    assert done.out.splitlines()[0].endswith(", deadline 604800 s")
+    does = {row[0]: row[-1] for row in done.rows[2:] if len(row) == 6}
+    assert does["pick"] == "for each item, 2 at once"
+    assert does["approved"] == "waits for approved, at most 86400 s, then on"
+    assert does["payment"] == "the saga payment"
+    assert does["book_ship"] == "if way is sea, breaker"
+    assert does["insure"] == "when is_dear"
 
 
 def test_show_writes_yaml_that_run_accepts(call: Callable[..., Done], folder: Path) -> None:
