@@ -131,7 +131,7 @@ class SagaBuilder:
         """
         if action is None:
             return lambda function: self.step(function, **options)
-        name = self._add(action, options.pop("compensation", None), options).name
+        undo = options.pop("compensation", None)
 
         def compensation(function: F) -> F:
             if name not in self._steps:
@@ -145,9 +145,9 @@ class SagaBuilder:
             action.compensation = compensation  # type: ignore[attr-defined]
         except AttributeError:
             raise DefinitionError(
-                f"saga '{self.name}'",
-                [f"step '{name}': {action!r} cannot be decorated; use add_step"],
+                f"saga '{self.name}'", [f"{action!r} cannot be decorated; use add_step"]
             ) from None
+        name = self._add(action, undo, options).name
         return action
 
     def remove(self, name: str) -> SagaBuilder:

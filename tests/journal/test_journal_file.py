@@ -122,7 +122,7 @@ def test_a_reader_in_the_same_process_takes_no_lock_of_sqlites_away(path):
         engine.run(SAGA, id="two")
     assert second_engine(path) == "opened 2"
     assert file._inode(path) not in file._opened
-    assert not file._descriptors
+    assert file._inode(path) not in file._descriptors
 
 
 def test_a_foreign_file_gets_no_lock_beside_it(path):
