@@ -238,7 +238,7 @@ def executions() -> dict[str, tuple[Saga, list[Event]]]:
         "late": (TRIP, [*waits, DeadlinePassed(9001.0), ExecutionCompensated(9001.0)]),
         "called off": (TRIP, [*waits, called_off, ExecutionCompensated(3.0)]),
         "waiting": (TRIP, waits),
-        "signalled": (TRIP, [*waits, SignalReceived(*said, "ann", True)]),
+        "signalled": (TRIP, [*waits, SignalReceived(*said, by="ann", chosen=True)]),
         **tours(),
     }
 
