@@ -26,11 +26,14 @@ from sagakit import (
     Engine,
     Execution,
     InputError,
+    Overview,
     Saga,
     SagaBuilder,
     Scenario,
     TerminalError,
+    Trace,
     await_event,
+    compare,
     for_each,
     run,
     simulate,
@@ -44,6 +47,7 @@ from sagakit.journal.base import Letter, Post, Wait
 from sagakit.journal.codec import decode_event, encode_event
 from sagakit.redaction import DECLARED, MASK, Redaction, mask
 from sagakit.scenario import Signal
+from sagakit.tracefiles import trace_bytes
 
 TEXT = "tok-Zq'7\"planted"  # its spelling in Python and in JSON is another
 NUMBER = 918273645
@@ -167,6 +171,13 @@ OUTPUTS: dict[str, Callable[[Execution], str]] = {
     "sequence": lambda e: str(e.sequence()),
     "spans": _each(lambda e: e.spans.to_csv() + e.spans.to_html() + repr(e.spans)),
     "timings": _each(lambda e: e.timings.to_csv() + repr(e.critical_path)),
+    "otlp": lambda e: trace_bytes(e.read_spans(), format="otlp").decode(),
+    "trace": lambda e: f"{Trace(e.read_spans())!r} {Trace(e.read_spans())._repr_html_()}",
+    "comparison": lambda e: f"{compare(e, e).differences} {compare(e, e)._repr_html_()}",
+    "overview": lambda e: "".join(
+        f"{chart!r} {chart.alt} {chart.table}"
+        for chart in (Overview([e]).funnel(), Overview([e]).durations(), Overview([e]).retries())
+    ) + Overview([e]).frame().to_csv(),
     "saga": lambda e: f"{e.saga!r} {e.saga._repr_html_()} {e.saga.to_graphviz().source}",
     "difference": lambda e: repr(Saga.diff(e.saga, e.saga)) + repr(
         Saga.diff(Saga(e.saga.name, step(echo)), e.saga).allows(e)
