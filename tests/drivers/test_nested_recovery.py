@@ -543,7 +543,7 @@ def test_what_an_older_engine_called_off_is_skipped_or_abandoned_with_a_word_on_
         engine._background.run(*engine._enter(lambda: call_off(engine, run), place=False))
         ended = engine.run(saga, id="e")
         assert ended.status == "stuck"
-        with pytest.raises(ResolutionError, match="turned back; .*; skip the step, or abandon"):
+        with pytest.raises(ResolutionError, match=r"turned back; .*; skip the step, or abandon"):
             engine.resolve("e", "retry", by="ann", why="again")
         assert engine.status("e").events == ended.events
         assert engine.resolve("e", "skip", by="ann", why="by hand").status == "completed"
