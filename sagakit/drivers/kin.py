@@ -51,6 +51,7 @@ class Kin:
         "stirred",
         "turned",
         "under_way",
+        "unsaved",
     )
 
     def __init__(self, run: Run, began: float, scenario: Scenario | None) -> None:
@@ -65,6 +66,7 @@ class Kin:
         self.stirred: list[Run] = []
         self.sought: list[str] = []
         self.turned = False  # the children have been told that it turned back
+        self.unsaved = False  # the driver's journal does not have all of it yet
         self.over = False  # the parent has been told that it ended
 
     @property
@@ -77,9 +79,15 @@ class Kin:
         state = self.run.state
         return (
             not self.awake
+            and not self.unsaved
             and bool(self.under_way or state.waiting)
             and state.rests(len(self.under_way))
         )
+
+    def save(self, saved: bool) -> None:
+        """The journal has all of it, or not yet: before that nobody is told that it rests."""
+        self.unsaved = not saved
+        self.weigh()
 
     def weigh(self) -> None:
         """Something has happened here: note with the parent whether this one is under way and
@@ -252,6 +260,23 @@ class Kin:
             self.over = False
             self.run.emit(CompensationRequested(now))
             self.weigh()
+
+    def why_not_cancel(self) -> str:
+        """Why an operator cannot call this execution off, as far as those above decide that: what
+        a step at or after their pivot does is done until it succeeds. Empty if they do not."""
+        kin = self
+        while kin.parent is not None:
+            above, step = kin.parent.run, kin.step
+            pivot = above.plan.pivot
+            if pivot is not None and above.saga.kind(step) != "compensatable":
+                name = above.plan.names[pivot]
+                place = "is" if step == name else f"stands after '{name}',"
+                return (
+                    f"step '{step}' of execution '{above.state.execution_id}', which it is part "
+                    f"of, {place} the pivot there: there is no way back"
+                )
+            kin = kin.parent
+        return ""
 
     def call_off(self, now: float) -> None:
         """The parent has turned back: so does this execution, unless it is too late."""

@@ -487,7 +487,7 @@ class Run:
         Raises:
             CancellationError: it is too late; says why.
         """
-        reason = why_not_cancel(self.state)
+        reason = why_not_cancel(self.state) or (self.kin and self.kin.why_not_cancel())
         if reason:
             raise CancellationError(
                 f"execution '{self.state.execution_id}' cannot be cancelled: {reason}"

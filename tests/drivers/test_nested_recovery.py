@@ -3,6 +3,8 @@ ends as it would have without the crash; and an operator decides about any of it
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sagakit import (
@@ -17,8 +19,8 @@ from sagakit import (
     sub_saga,
 )
 from sagakit.drivers.run import Run
-from sagakit.errors import ConflictError, ResolutionError
-from sagakit.events import StepStarted, StepSucceeded
+from sagakit.errors import CancellationError, ConflictError, ResolutionError
+from sagakit.events import CancellationRequested, StepStarted, StepSucceeded
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 
@@ -485,3 +487,70 @@ def test_the_second_attempt_has_an_id_that_no_step_inside_can_have(place):
         ids = [row.id for row in engine.list()]
         assert ids == ["e", "e/middle", "e/middle/2", "e/middle//2", "e/middle//2/2"]
         assert engine.status("e/middle/2").status == "compensated"
+
+
+# -- behind the pivot nothing is called off -------------------------------------------------
+
+
+P = pivot(lambda: 1, name="p")
+WAITS = Saga("waits", step(lambda: 1, lambda: None, name="x"), await_event("go"))
+FINAL = Saga("final", await_event("go"), pivot(lambda: 1, name="q"))
+LATE = Saga("waits", step(lambda: 1, name="x"), await_event("go"))
+BEHIND = {
+    "after it": (Saga("s", P, sub_saga(LATE)), "e/waits"),
+    "for each": (Saga("s", P, for_each("all", items, LATE)), "e/all"),
+    "one of each": (Saga("s", P, for_each("all", items, LATE)), "e/all/1"),
+    "two deep": (Saga("s", P, sub_saga(Saga("middle", sub_saga(LATE)))), "e/middle/waits"),
+    "the pivot": (Saga("s", sub_saga(FINAL, name="p", pivot=True)), "e/p"),
+}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("name", BEHIND)
+def test_what_does_a_step_at_or_after_the_outer_pivot_cannot_be_called_off(name, restart, tmp_path):
+    saga, inner = BEHIND[name]
+    with Engine(tmp_path / "j.db") as engine:
+        engine.run(saga, id="e", until_rest=True)
+        if restart:
+            engine.close()
+            engine = Engine(tmp_path / "j.db", sagas=[saga])
+        before = engine.status("e").history()
+        where = "is the pivot there" if name == "the pivot" else "stands after 'p', the pivot there"
+        with pytest.raises(CancellationError, match=f"'{inner}' cannot be .* 'e', .* {where}"):
+            engine.cancel(inner, by="ann", why="no")
+        assert engine.status("e").history() == before
+        for row in engine.list(status="waiting"):
+            if row.saga in ("waits", "final"):
+                engine.signal("go", to=row.id)
+        assert engine.run(saga, id="e").status == "completed"
+        engine.close()
+
+
+def test_before_the_outer_pivot_it_can(place):
+    saga = Saga("s", sub_saga(WAITS), P, sub_saga(LATE, name="late"))
+    with Engine(place) as engine:
+        engine.run(saga, id="e", until_rest=True)
+        assert engine.cancel("e/waits", by="ann", why="no").status == "compensated"
+        assert engine.run(saga, id="e").status == "compensated"
+
+
+def test_what_an_older_engine_called_off_is_skipped_or_abandoned_with_a_word_on_it(place):
+    """A retry of what has turned back is refused in the words of an operator."""
+    saga = Saga("s", P, for_each("all", items, LATE))
+    with Engine(place) as engine:
+        engine.run(saga, id="e", until_rest=True)
+        run = engine._core.live["e/all"].run
+        engine._background.run(*engine._enter(lambda: call_off(engine, run), place=False))
+        ended = engine.run(saga, id="e")
+        assert ended.status == "stuck"
+        with pytest.raises(ResolutionError, match=r"turned back; .*; skip the step, or abandon"):
+            engine.resolve("e", "retry", by="ann", why="again")
+        assert engine.status("e").events == ended.events
+        assert engine.resolve("e", "skip", by="ann", why="by hand").status == "completed"
+
+
+def call_off(engine, run):
+    def cancel(run):
+        run.emit(CancellationRequested(time.time(), "ann", "no"))
+
+    return engine._core.intervene(engine._core.live[run.state.execution_id], cancel)

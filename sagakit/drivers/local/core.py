@@ -219,6 +219,8 @@ class Core:
                         attempts += live.context.run(live.run.take_up_all, time.time())
                 if live.run.kin is not None:
                     busy += self._stir(live, live.run.kin)
+                    if len(live.run.events) > live.run.written:
+                        live.run.kin.save(False)
             except BaseException as error:  # noqa: BLE001  it must reach the caller, not the loop
                 self._drop(live, error)
                 continue
@@ -358,6 +360,8 @@ class Core:
         run = live.run
         if len(run.events) > run.written:
             return  # an outcome came while this was committed; its own commit follows
+        if run.kin is not None and run.kin.unsaved:
+            run.kin.save(True)
         state = run.state
         if state.phase not in ACTIVE:
             self._forget(live)

@@ -33,6 +33,7 @@ from sagakit.errors import (
     ConflictError,
     DefinitionChangedError,
     EngineClosedError,
+    IllegalEventError,
     InputError,
     MigrationError,
     ResolutionError,
@@ -483,8 +484,14 @@ class Engine:
                 names = ", ".join(f"'{name}'" for name in stuck)
                 raise ResolutionError(f"execution '{id}' is stuck at {names}, not at '{step}'")
             steps = stuck if step is None or resolution == "abandon" else (step,)
-            self._decide(run, resolution, steps, by, why)
-            return run if resolution == "abandon" else self._resume_above(run)
+            try:
+                self._decide(run, resolution, steps, by, why)
+                return run if resolution == "abandon" else self._resume_above(run)
+            except IllegalEventError as error:
+                others = "skip the step, or abandon" if resolution == "retry" else "abandon"
+                raise ResolutionError(
+                    f"execution '{id}': {resolution} is no way on: {error}; {others} the execution"
+                ) from None
 
         ended = self._background.run(*self._enter(begin, until_rest=True))
         return ended if ended.id == id else self.status(id)
@@ -839,7 +846,9 @@ class Engine:
     def cancel(self, id: str, *, by: str, why: str) -> Execution:
         """Call an execution off: what it has done is compensated. Waits for that.
 
-        What is under way is let finish first. Once the pivot has been tried there is no way back.
+        What is under way is let finish first. Once the pivot has been tried there is no way back,
+        nor is there for an execution that does a step at or after the pivot of another one: that
+        step is done until it succeeds.
 
         Parameters:
             by: who decides; kept in the journal.
