@@ -198,7 +198,7 @@ class Kin:
         """After a crash: go on with the execution that does this step, as the journal has it.
 
         Parameters:
-            run: None if the journal has none; it is begun then.
+            run: None if the journal has none; it is begun then, but cannot be undone.
         """
         state = self.run.state
         number = self.run.plan.index[step]
@@ -207,6 +207,8 @@ class Kin:
         if run is None:
             if state.steps[number] is StepState.RUNNING:
                 self._begin_late(step, now)
+            elif state.steps[number] is StepState.COMPENSATING:
+                self.run.emit(ChildStuck(step, now))  # nobody can undo what is not there
             return
         child = self.adopt(step, run)
         stuck = state.steps[number] in (StepState.STUCK, StepState.COMPENSATION_FAILED)

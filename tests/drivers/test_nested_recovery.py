@@ -15,10 +15,12 @@ from sagakit import (
     await_event,
     for_each,
     pivot,
+    simulate,
     step,
     sub_saga,
 )
 from sagakit.drivers.run import Run
+from sagakit.drivers.simulated import resume
 from sagakit.errors import CancellationError, ConflictError, ResolutionError
 from sagakit.events import CancellationRequested, StepStarted, StepSucceeded
 from sagakit.journal.memory import MemoryJournal
@@ -554,3 +556,15 @@ def call_off(engine, run):
         run.emit(CancellationRequested(time.time(), "ann", "no"))
 
     return engine._core.intervene(engine._core.live[run.state.execution_id], cancel)
+
+
+def test_what_is_to_be_undone_and_is_not_in_the_journal_leaves_it_stuck(place):
+    saga = over(SMALL, step(fails))
+    whole = simulate(saga, id="e")
+    assert resume(saga, whole.events[:-5]).status == "stuck"
+    with Engine(place, sagas=[saga]) as engine:
+        engine.journal.append([("e", 0, whole.events[:-5])])
+        (recovered,) = engine.recover(saga)
+        assert (recovered.status, recovered.stuck_steps) == ("stuck", ("small",))
+        assert engine.resolve("e", "retry", by="ann", why="perhaps").status == "stuck"
+        assert engine.resolve("e", "skip", by="ann", why="by hand").status == "compensated"
