@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import pytest
@@ -97,3 +98,55 @@ def test_a_compensation_that_is_not_there_cannot_fail() -> None:
 )
 def test_each_fault_has_its_outcome(scenario: Scenario, status: str) -> None:
     assert simulate(SAGA, scenario=scenario).status == status
+
+
+# -- requests that arrive twice or late, and crashes ----------------------------------------
+
+
+def noted() -> tuple[Saga, list[str]]:
+    """A saga, and what its callables note."""
+    calls: list[str] = []
+
+    def note(name: str) -> Any:
+        return lambda ctx: calls.append(f"{name} {ctx.attempt}")
+
+    steps = (step(note(name), note(f"undo {name}"), name=name) for name in ("a", "b", "c"))
+    return Saga("s", *steps), calls
+
+
+def test_a_request_may_be_delivered_twice() -> None:
+    saga, calls = noted()
+    assert simulate(saga, scenario=Scenario().repeat("b")).status == "completed"
+    assert calls == ["a 1", "b 1", "b 1", "c 1"]
+
+
+def test_a_request_may_arrive_after_its_compensation() -> None:
+    saga, calls = noted()
+    assert simulate(saga, scenario=Scenario().deliver_late("b")).status == "compensated"
+    assert calls == ["a 1", "undo b 1", "b 1", "undo a 1"]
+
+
+@pytest.mark.parametrize(
+    ("event", "written", "expected"),
+    [
+        (1, True, ["a 2", "b 1", "c 1"]),  # the intent is there, the call was not made
+        (2, False, ["a 1", "a 2", "b 1", "c 1"]),  # the effect is there, its record is not
+        (2, True, ["a 1", "b 1", "c 1"]),
+        (6, False, ["a 1", "b 1", "c 1", "c 2"]),
+        (99, True, ["a 1", "b 1", "c 1"]),
+    ],
+)
+def test_a_coordinator_that_crashes_goes_on_from_its_journal(
+    event: int, written: bool, expected: list[str]
+) -> None:
+    saga, calls = noted()
+    scenario = Scenario().crash(event, written=written)
+    assert simulate(saga, scenario=scenario).status == "completed"
+    assert calls == expected
+
+
+def test_a_crash_reads_as_a_sentence_and_is_counted_from_the_start() -> None:
+    scenario = Scenario().crash(3).crash(5, written=False)
+    assert str(scenario) == "crash after event 3 is written, crash before event 5 is written"
+    with pytest.raises(SagaError, match="events are counted from 0"):
+        Scenario().crash(0)

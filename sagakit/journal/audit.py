@@ -34,9 +34,6 @@ from sagakit.journal.sqlite import SqliteJournal
 from sagakit.journal.summary import Summary, fold
 
 _SEQ = (1 << SEQ_BITS) - 1
-_COMPARED = tuple(
-    name for name in Summary.__struct_fields__ if name not in ("status", "changed_at")
-)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -279,7 +276,7 @@ class _Audit:
             if row.summary.status == "waiting" and folded.status == "running":
                 folded.status, folded.changed_at = row.summary.status, row.summary.changed_at
             running = folded.status == "running"  # of these the row is not kept up to date
-            names = () if running else (*_COMPARED, "status", "changed_at")
+            names = () if running else Summary.__struct_fields__
             if running and row.summary.status != "running":
                 names = ("status",)
             for name in names:

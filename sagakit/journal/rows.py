@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from sagakit.errors import JournalError
 from sagakit.events import (
     CancellationRequested,
@@ -163,27 +165,8 @@ class Ledger:
         number, summary = self._known[id]
         wake_at = rest.wake_at if rest is not None and rest.resting else None
         if new:
-            rows.started.append(
-                (
-                    number,
-                    id,
-                    summary.saga,
-                    summary.version,
-                    summary.fingerprint,
-                    summary.status,
-                    summary.started_at,
-                    summary.changed_at,
-                    summary.parent,
-                    summary.failed_step,
-                    summary.error,
-                    summary.attempts,
-                    summary.retries,
-                    summary.compensated,
-                    wake_at,
-                    rows.ord,
-                    rows.mark,
-                )
-            )
+            listed = msgspec.structs.astuple(summary)  # in the order of the table's columns
+            rows.started.append((number, id, *listed, wake_at, rows.ord, rows.mark))
         else:
             cells = (getattr(summary, name) for name in _CHANGING)
             rows.changed.append((*cells, wake_at, rows.ord, rows.mark, number))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from sagakit.events import CompensationFailed
 from sagakit.execution import Execution
 
 
@@ -64,13 +63,6 @@ def no_effect_is_missing(world: HasEffects, execution: Execution) -> bool:
     effects = world.effects()
     done = [name for name, state in execution.states.items() if state == "succeeded"]
     return all(effects.get(name, 1) >= 1 for name in done)
-
-
-def stuck_only_by_a_failed_compensation(world: Any, execution: Execution) -> bool:  # noqa: ARG001
-    """An execution is stuck only where a compensation gave up."""
-    return execution.status != "stuck" or any(
-        isinstance(event, CompensationFailed) for event in execution.events
-    )
 
 
 PLAIN: tuple[Invariant, ...] = (single_terminal_state, all_or_compensated)
