@@ -442,6 +442,7 @@ class _Breaker:
 
     def trip(self, now: float) -> tuple[Transition, ...]:
         if self.state is BreakerState.OPEN:
+            self._reset_at = now + self._policy.reset
             return ()
         return self._change(now, BreakerCause.TRIPPED)
 
@@ -628,7 +629,8 @@ class Guard:
         return self._breaker.settle(now, _HEALTHY[outcome])
 
     def trip(self, now: float) -> tuple[Transition, ...]:
-        """Open the circuit breaker, whatever the calls were like; one that is open stays so.
+        """Open the circuit breaker, whatever the calls were like; one that is open stays so, and
+        its reset time begins anew.
 
         Parameters:
             now: as for ``admit``.

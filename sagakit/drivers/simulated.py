@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -95,7 +95,7 @@ class _Mortal(Run):
     """A run that dies at events of its own, and with it all that it is part of."""
 
     mortal = True
-    __slots__ = ("crashes",)
+    __slots__ = ("armed", "crashes")
 
     def __init__(
         self,
@@ -108,10 +108,24 @@ class _Mortal(Run):
     ) -> None:
         found = () if scenario is None else scenario.crashes
         self.crashes = {crash.event: crash for crash in found if not crash.to}
+        self.armed = False
         super().__init__(saga, state, seed, scenario, began, nested)
 
+    @classmethod
+    def begin(cls, *what: Any, **more: Any) -> Self:
+        run = super().begin(*what, **more)
+        run.armed = True
+        return run
+
+    @classmethod
+    def resume(cls, *what: Any, **more: Any) -> Self:
+        """What recovery itself records is no event to die at: it would record the same again."""
+        run = super().resume(*what, **more)
+        run.armed = True
+        return run
+
     def emit(self, event: Event) -> None:
-        crash = self.crashes.get(len(self.events)) if self.crashes else None
+        crash = self.crashes.get(len(self.events)) if self.armed else None
         if crash is None:
             super().emit(event)
             return
