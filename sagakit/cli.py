@@ -871,7 +871,7 @@ def _print_execution(execution: Execution, as_json: bool) -> None:
     if as_json:
         _print_json(_as_json(execution))
         return
-    from sagakit.scenario import INJECTED
+    from sagakit.scenario.injection import INJECTED
     from sagakit.story import tell
 
     start = execution.started_at

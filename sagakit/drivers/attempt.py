@@ -145,6 +145,8 @@ class Attempt(msgspec.Struct, eq=False):
     timer: Any = None
     value: Any = None  # an awaitable that a plain function returned
     ticket: Any = None  # of a guarded service's gate
+    trips: bool = False  # its service's circuit breaker opens as it asks to be let in
+    overtaken: bool = False  # it arrives behind the step's next request
 
     def invoke(self) -> Any:
         """Make the call; the value may be an awaitable."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import heapq
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from sagakit import telemetry
-from sagakit.coordinator import replay
+from sagakit.coordinator import State, replay
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates, Ticket
 from sagakit.drivers.inputs import accept_input
@@ -77,53 +77,92 @@ def watched(
 ) -> Execution:
     """Run an accepted input; somebody may watch every call that the execution makes."""
     if scenario is not None and scenario.crashes:
-        return _through_crashes(saga, kept, id, seed, scenario, watch)
+        mortal = _Mortal.begin(saga, kept, id, 0.0, seed, scenario)
+        return _through_crashes(mortal, 0.0, {}, scenario, watch)
     run = Run.begin(saga, kept, id, 0.0, seed, scenario)
     run.watch = watch
     return Simulation(run, 0.0, {}).finish()
 
 
 class _Crashed(BaseException):
-    """The coordinator is dead."""
+    """The coordinator is dead. Says at which crash of the outermost execution's scenario."""
+
+    def __init__(self, crash: Crash) -> None:
+        self.crash = crash
 
 
 class _Mortal(Run):
-    """A run that dies at one of its events."""
+    """A run that dies at events of its own, and with it all that it is part of."""
 
-    __slots__ = ("crash",)
+    mortal = True
+    __slots__ = ("armed", "crashes")
 
-    def __init__(self, *what: Any) -> None:
-        self.crash: Crash | None = None
-        super().__init__(*what)
+    def __init__(
+        self,
+        saga: Saga,
+        state: State,
+        seed: int,
+        scenario: Scenario | None,
+        began: float,
+        nested: bool,
+    ) -> None:
+        found = () if scenario is None else scenario.crashes
+        self.crashes = {crash.event: crash for crash in found if not crash.to}
+        self.armed = False
+        super().__init__(saga, state, seed, scenario, began, nested)
+
+    @classmethod
+    def begin(cls, *what: Any, **more: Any) -> Self:
+        run = super().begin(*what, **more)
+        run.armed = True
+        return run
+
+    @classmethod
+    def resume(cls, *what: Any, **more: Any) -> Self:
+        """What recovery itself records is no event to die at: it would record the same again."""
+        run = super().resume(*what, **more)
+        run.armed = True
+        return run
 
     def emit(self, event: Event) -> None:
-        crash = self.crash
-        if crash is None or len(self.events) != crash.event:
+        crash = self.crashes.get(len(self.events)) if self.armed else None
+        if crash is None:
             super().emit(event)
             return
         if crash.written:
             super().emit(event)
-        raise _Crashed
+        path = "/".join(_path(self.kin))
+        raise _Crashed(msgspec.structs.replace(crash, to=path))
+
+
+def _path(kin: Kin | None) -> list[str]:
+    """The steps on the way to an execution from the outermost one."""
+    if kin is None or kin.parent is None:
+        return []
+    return [*_path(kin.parent), kin.step]
 
 
 def _through_crashes(
-    saga: Saga, input: Any, id: str, seed: int, scenario: Scenario, watch: Watch | None
+    run: Run,
+    now: float,
+    kept: Mapping[str, Sequence[Event]],
+    scenario: Scenario,
+    watch: Watch | None,
 ) -> Execution:
     """Run, die, recover from what the journal has, as often as the scenario says."""
-    others = msgspec.structs.replace(scenario, crashes=())
-    run, now = _Mortal.begin(saga, input, id, 0.0, seed, others), 0.0
-    kept: dict[str, list[Event]] = {}
-    for crash in sorted(scenario.crashes, key=lambda crash: crash.event):
-        run.crash, run.watch = crash, watch
+    while True:
+        run.watch = watch
         simulation = Simulation(run, now, kept)
         try:
             return simulation.finish()
-        except _Crashed:
+        except _Crashed as death:
+            crashes = list(scenario.crashes)
+            crashes.remove(death.crash)
+            scenario = msgspec.structs.replace(scenario, crashes=tuple(crashes))
             now, kept = simulation.now, _written(run)
-            late, run = run.late, _Mortal.resume(saga, run.events, now, seed, others)
+            late, seed = run.late, run.seed
+            run = _Mortal.resume(run.saga, run.events, now, seed, scenario)
             run.late = late
-    run.watch = watch
-    return Simulation(run, now, kept).finish()
 
 
 def _written(run: Run) -> dict[str, list[Event]]:
@@ -159,6 +198,9 @@ def resume(
     kept = children or {}
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
     now: float = max(event.at for event in last) if at is None else at
+    if scenario is not None and scenario.crashes:
+        mortal = _Mortal.resume(saga, list(events), now, seed, scenario)
+        return _through_crashes(mortal, now, kept, scenario, None)
     run = Run.resume(saga, list(events), now, seed, scenario)
     return Simulation(run, now, kept).finish()
 
@@ -322,7 +364,7 @@ class Simulation:
         scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])
         _check_pinned(saga, events)
-        return Run.resume(saga, events, self.now, run.seed, scenario, began)
+        return type(run).resume(saga, events, self.now, run.seed, scenario, began)
 
     def next_due(self) -> float | None:
         """When there will be something to do though no call ends (virtual seconds)."""
