@@ -77,8 +77,9 @@ def watched(
 ) -> Execution:
     """Run an accepted input; somebody may watch every call that the execution makes."""
     if scenario is not None and scenario.crashes:
-        mortal = _Mortal.begin(saga, kept, id, 0.0, seed, scenario)
-        return _through_crashes(mortal, 0.0, {}, scenario, watch)
+        mortal = MortalRun.begin(saga, kept, id, 0.0, seed, scenario)
+        mortal.watch = watch
+        return through_crashes(Simulation(mortal, 0.0, {}), scenario)
     run = Run.begin(saga, kept, id, 0.0, seed, scenario)
     run.watch = watch
     return Simulation(run, 0.0, {}).finish()
@@ -91,7 +92,7 @@ class _Crashed(BaseException):
         self.crash = crash
 
 
-class _Mortal(Run):
+class MortalRun(Run):
     """A run that dies at events of its own, and with it all that it is part of."""
 
     mortal = True
@@ -124,6 +125,11 @@ class _Mortal(Run):
         run.armed = True
         return run
 
+    def take_over(self, dead: Self, simulation: Simulation) -> None:  # noqa: ARG002
+        """Know what outlives the coordinator that died, in the simulation in which this one runs:
+        requests on their way, and who watches."""
+        self.late, self.watch = dead.late, dead.watch
+
     def emit(self, event: Event) -> None:
         crash = self.crashes.get(len(self.events)) if self.armed else None
         if crash is None:
@@ -142,27 +148,20 @@ def _path(kin: Kin | None) -> list[str]:
     return [*_path(kin.parent), kin.step]
 
 
-def _through_crashes(
-    run: Run,
-    now: float,
-    kept: Mapping[str, Sequence[Event]],
-    scenario: Scenario,
-    watch: Watch | None,
-) -> Execution:
+def through_crashes(simulation: Simulation, scenario: Scenario) -> Execution:
     """Run, die, recover from what the journal has, as often as the scenario says."""
     while True:
-        run.watch = watch
-        simulation = Simulation(run, now, kept)
         try:
             return simulation.finish()
         except _Crashed as death:
             crashes = list(scenario.crashes)
             crashes.remove(death.crash)
             scenario = msgspec.structs.replace(scenario, crashes=tuple(crashes))
-            now, kept = simulation.now, _written(run)
-            late, seed = run.late, run.seed
-            run = _Mortal.resume(run.saga, run.events, now, seed, scenario)
-            run.late = late
+            dead, now = simulation.run, simulation.now
+            assert isinstance(dead, MortalRun)
+            run = type(dead).resume(dead.saga, dead.events, now, dead.seed, scenario)
+            simulation = Simulation(run, now, _written(dead))
+            run.take_over(dead, simulation)
 
 
 def _written(run: Run) -> dict[str, list[Event]]:
@@ -199,8 +198,8 @@ def resume(
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
     now: float = max(event.at for event in last) if at is None else at
     if scenario is not None and scenario.crashes:
-        mortal = _Mortal.resume(saga, list(events), now, seed, scenario)
-        return _through_crashes(mortal, now, kept, scenario, None)
+        mortal = MortalRun.resume(saga, list(events), now, seed, scenario)
+        return through_crashes(Simulation(mortal, now, kept), scenario)
     run = Run.resume(saga, list(events), now, seed, scenario)
     return Simulation(run, now, kept).finish()
 
@@ -243,6 +242,7 @@ class Simulation:
         "_alarms",
         "_count",
         "busy",
+        "delayed",
         "gates",
         "hand_over",
         "kept",
@@ -258,8 +258,9 @@ class Simulation:
         self.busy: list[Run] = []  # those in which something has happened
         self._alarms: list[tuple[float, int, Run]] = []  # a heap of when to look at which again
         self._count = 0
+        self.delayed: list[tuple[float, int, Attempt]] = []  # a heap of plain calls yet to make
         self.pending: list[Attempt] = []  # attempts that need a loop, before there is one
-        self.hand_over: Callable[[Attempt], None] = self.pending.append
+        self.hand_over: Callable[[Attempt], None] = self._wait_for_loop
         self.gates: Gates | None = None
 
     def finish(self) -> Execution:
@@ -299,6 +300,8 @@ class Simulation:
             run = heapq.heappop(alarms)[2]
             run.alarm = None
             busy.append(run)
+        while self.delayed and self.delayed[0][0] <= self.now:
+            self._make_delayed(heapq.heappop(self.delayed)[2])
         while busy or (self.gates is not None and self.gates.turn(self.now)):
             while busy:
                 self._advance(busy.pop())
@@ -369,13 +372,40 @@ class Simulation:
     def next_due(self) -> float | None:
         """When there will be something to do though no call ends (virtual seconds)."""
         due = self._next_alarm()
+        if self.delayed and (due is None or self.delayed[0][0] < due):
+            due = self.delayed[0][0]
         return due if self.gates is None else self.gates.next_due(due)
 
     def _make(self, attempt: Attempt) -> None:
         call = attempt.call
         if call.is_async or attempt.delay:
-            self.hand_over(attempt)
+            if call.is_async or attempt.ticket is not None or self.hand_over != self._wait_for_loop:
+                self.hand_over(attempt)
+            else:
+                self._put_off(attempt)
             return
+        self._call(attempt)
+
+    def _wait_for_loop(self, attempt: Attempt) -> None:
+        self.pending.append(attempt)
+
+    def _put_off(self, attempt: Attempt) -> None:
+        """Make a plain call later, or never, if its timeout comes first: no loop is needed."""
+        timeout = attempt.timeout
+        after = attempt.delay if timeout is None else min(attempt.delay, timeout)
+        self._count += 1
+        heapq.heappush(self.delayed, (self.now + after, self._count, attempt))
+
+    def _make_delayed(self, attempt: Attempt) -> None:
+        if attempt.timeout is not None and attempt.timeout <= attempt.delay:
+            self.guard(attempt)
+            attempt.run.timed_out(attempt, self.now)
+        else:
+            self._call(attempt)
+        self.busy.append(attempt.run)
+
+    def _call(self, attempt: Attempt) -> None:
+        call = attempt.call
         try:
             if call.takes_context or attempt.run.watch is not None:
                 value = attempt.invoke()

@@ -7,10 +7,9 @@ needs no database, can be set back in a microsecond, and so is the world to expl
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from sagakit.errors import TerminalError
 from sagakit.lab.table import Table, World
@@ -30,6 +29,14 @@ ORDER: Mapping[str, Any] = {
     "lines": [{"product": 11, "quantity": 12}, {"product": 42, "quantity": 10}],
 }
 """An order as the saga takes it: the first of Northwind's."""
+
+
+class TwinBooks(NamedTuple):
+    """Whether the services agree, and every place where they contradict each other."""
+
+    balanced: bool
+    problems: tuple[str, ...]
+
 
 _LATE = {"undone": "was undone before", "fenced": "was fenced before it came"}
 
@@ -57,9 +64,8 @@ class Twin(World):
     ) -> None:
         self._stock = {11: 22, 42: 26} if stock is None else dict(stock)
         self._confirms_stock = confirms_stock
-        super().__init__(
-            inbox={}, orders={}, entries={}, shelf=self._stock, held={}, deliveries={}
-        )
+        super().__init__(inbox={}, orders={}, entries={}, shelf=self._stock, held={}, deliveries={})
+        vars(self).update(self.tables())  # an attribute is found faster than `__getattr__` finds it
 
     @cached_property
     def saga(self) -> Saga:
@@ -186,9 +192,9 @@ class Twin(World):
         return charge
 
     def _reserve(self, order: Any) -> dict[str, Any]:
-        wanted = Counter[int]()
+        wanted: dict[int, int] = {}
         for line in order["lines"]:
-            wanted[line["product"]] += line["quantity"]
+            wanted[line["product"]] = wanted.get(line["product"], 0) + line["quantity"]
         for product, units in wanted.items():
             left = self.shelf.get(product)
             if left is None:
@@ -198,7 +204,7 @@ class Twin(World):
         for product, units in wanted.items():
             self.shelf[product] -= units
         self.held[order["order_id"]] = tuple(wanted.items())
-        return {"order_id": order["order_id"], "units": wanted.total()}
+        return {"order_id": order["order_id"], "units": sum(wanted.values())}
 
     def _release(self, reserved: Mapping[str, Any]) -> None:
         for product, units in self.held.pop(reserved["order_id"], ()):
@@ -214,41 +220,48 @@ class Twin(World):
 
     def effects(self) -> dict[str, int]:
         """By step: how often its effect stands now."""
-        states = Counter(state for state, *_ in self.orders.values())
-        kinds = Counter(kind for _, kind, _ in self.entries.values())
+        states = [state for state, _ in self.orders.values()]
         return {
-            "create_order": states["pending"] + states["confirmed"],
-            "charge_payment": kinds["charge"] - kinds["refund"],
+            "create_order": len(states) - states.count("cancelled"),
+            "charge_payment": sum(self.charges().values()),
             "reserve_stock": len(self.held),
-            "confirm_order": states["confirmed"],
+            "confirm_order": states.count("confirmed"),
             "schedule_delivery": len(self.deliveries),
         }
 
-    def charges(self) -> Counter[int]:
+    def charges(self) -> dict[int, int]:
         """By order: how often it was charged and not refunded."""
-        net = Counter[int]()
+        net: dict[int, int] = {}
         for order_id, kind, _ in self.entries.values():
-            net[order_id] += 1 if kind == "charge" else -1
+            net[order_id] = net.get(order_id, 0) + (1 if kind == "charge" else -1)
         return net
 
-    def problems(self) -> Iterator[str]:
-        """Where the books of the four services contradict each other, once nothing is under way."""
-        kept = Counter[int]()
+    def books(self) -> TwinBooks:
+        """What the four services say together, once nothing is under way."""
+        problems = (*self._order_problems(), *self._stock_problems())
+        return TwinBooks(not problems, problems)
+
+    def _order_problems(self) -> Iterator[str]:
+        kept: dict[int, int] = {}
         for order_id, kind, cents in self.entries.values():
-            kept[order_id] += cents if kind == "charge" else -cents
-        delivered = Counter(self.deliveries.values())
+            kept[order_id] = kept.get(order_id, 0) + (cents if kind == "charge" else -cents)
+        delivered = list(self.deliveries.values())
         for order_id in sorted({*self.orders, *kept, *self.held, *delivered}):
             state, cents = self.orders.get(order_id, ("unknown to the order service", 0))
             confirmed = state == "confirmed"
-            if kept[order_id] != (cents if confirmed else 0):
-                yield f"order {order_id} ({state}): {kept[order_id]} cents were kept"
+            if kept.get(order_id, 0) != (cents if confirmed else 0):
+                yield f"order {order_id} ({state}): {kept.get(order_id, 0)} cents were kept"
             if (order_id in self.held) != confirmed:
                 yield f"order {order_id} ({state}): {self.held.get(order_id, ())} are held"
-            if delivered[order_id] != confirmed:
-                yield f"order {order_id} ({state}): {delivered[order_id]} deliveries"
-        gone = Counter[int]()
+            if delivered.count(order_id) != confirmed:
+                yield f"order {order_id} ({state}): {delivered.count(order_id)} deliveries"
+
+    def _stock_problems(self) -> Iterator[str]:
+        gone: dict[int, int] = {}
         for lines in self.held.values():
-            gone.update(dict(lines))
+            for product, units in lines:
+                gone[product] = gone.get(product, 0) + units
         for product, units in self._stock.items():
-            if units != self.shelf[product] + gone[product]:
-                yield f"product {product}: {self.shelf[product]} left, {gone[product]} held"
+            if units != self.shelf[product] + gone.get(product, 0):
+                left = self.shelf[product]
+                yield f"product {product}: {left} left of {units}, {gone.get(product, 0)} held"
