@@ -7,10 +7,11 @@ gives, by step, how often the step's effect stands in the world now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sagakit.execution import Execution
+from sagakit.plan import Plan
 
 
 class HasEffects(Protocol):
@@ -32,11 +33,17 @@ def single_terminal_state(world: Any, execution: Execution) -> bool:  # noqa: AR
 
 def all_or_compensated(world: Any, execution: Execution) -> bool:  # noqa: ARG001
     """Every step has succeeded or was skipped, or every step that may have happened was undone."""
-    states = set(execution.states.values())
+    plan = execution.saga.plan
     if execution.status == "completed":
-        return states <= {"succeeded", "skipped"}
+        return set(execution.states.values()) <= {"succeeded", "skipped"}
     if execution.status == "compensated":
         undone = {"compensated", "failed", "pending", "skipped", "ready", "succeeded"}
+        states = {
+            state
+            for number, state in enumerate(execution.states.values())
+            # that it waited, chose or read need not be undone
+            if not (state == "kept" and (_calls_nothing(plan, number) or plan.reads[number]))
+        }
         left = {
             name
             for name, state in execution.states.items()
@@ -44,6 +51,10 @@ def all_or_compensated(world: Any, execution: Execution) -> bool:  # noqa: ARG00
         }
         return states <= undone and not left
     return True
+
+
+def _calls_nothing(plan: Plan, number: int) -> bool:
+    return plan.actions[number] is None and number not in plan.nests
 
 
 def each_effect_at_most_once(world: HasEffects, execution: Execution) -> bool:  # noqa: ARG001
@@ -71,3 +82,27 @@ OF_EFFECTS: tuple[Invariant, ...] = (
     no_effect_survives_compensation,
     no_effect_is_missing,
 )
+
+
+def name_of(invariant: Invariant) -> str:
+    """What reports call it."""
+    return getattr(invariant, "__name__", repr(invariant))
+
+
+def asked(world: Any, invariants: Sequence[Invariant]) -> dict[str, Invariant]:
+    """By name: those that hold of everything, of a world with ``effects()`` three more, and the
+    caller's own."""
+    effects = OF_EFFECTS if hasattr(world, "effects") else ()
+    return {name_of(one): one for one in (*PLAIN, *effects, *invariants)}
+
+
+def broken(invariants: Mapping[str, Invariant], world: Any, execution: Execution) -> dict[str, str]:
+    """Those that do not hold: by name, what each raised (empty, if it said no)."""
+    found = {}
+    for name, invariant in invariants.items():
+        try:
+            if not invariant(world, execution):
+                found[name] = ""
+        except Exception as error:  # noqa: BLE001  an invariant may be anything
+            found[name] = f"{type(error).__name__}: {error}"
+    return found
