@@ -2,7 +2,17 @@
 
 from sagakit.lab.chaos import chaos
 from sagakit.lab.chaos_report import ChaosReport, Failure
+from sagakit.lab.diagnosis import Finding, diagnose
 from sagakit.lab.explore import explore
 from sagakit.lab.report import Report, Violation
 
-__all__ = ["ChaosReport", "Failure", "Report", "Violation", "chaos", "explore"]
+__all__ = [
+    "ChaosReport",
+    "Failure",
+    "Finding",
+    "Report",
+    "Violation",
+    "chaos",
+    "diagnose",
+    "explore",
+]
