@@ -1,6 +1,18 @@
 """The failure lab: break a saga in every way, and prove that it holds."""
 
+from sagakit.lab.chaos import chaos
+from sagakit.lab.chaos_report import ChaosReport, Failure
+from sagakit.lab.diagnosis import Finding, diagnose
 from sagakit.lab.explore import explore
 from sagakit.lab.report import Report, Violation
 
-__all__ = ["Report", "Violation", "explore"]
+__all__ = [
+    "ChaosReport",
+    "Failure",
+    "Finding",
+    "Report",
+    "Violation",
+    "chaos",
+    "diagnose",
+    "explore",
+]

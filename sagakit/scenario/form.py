@@ -126,20 +126,15 @@ def read(text: str, source: str) -> Parts:
     return parts
 
 
-def dump(parts: Parts) -> str:
-    """Write the YAML form, defaults left out.
+def document(parts: Parts) -> ScenarioForm:
+    """The document that is written.
 
     Raises:
         DefinitionError: a payload is not plain data and would come back as another.
     """
-    return spec.written(
-        ScenarioForm(
-            parts.name,
-            parts.description,
-            tuple(map(_as_form, parts.faults)),
-            tuple(map(_as_form, parts.interventions)),
-            tuple(map(_as_form, parts.crashes)),
-        )
+    lists = (parts.faults, parts.interventions, parts.crashes)
+    return ScenarioForm(
+        parts.name, parts.description, *(tuple(map(_as_form, entries)) for entries in lists)
     )
 
 

@@ -24,6 +24,7 @@ from sagakit.scenario.faults import (
     Signal,
 )
 from sagakit.scenario.library import file_of
+from sagakit.spec import written
 
 if TYPE_CHECKING:
     from sagakit.saga import Saga
@@ -223,10 +224,14 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaul
         return cls(parts.faults, parts.name, parts.interventions, parts.crashes, parts.description)
 
     def to_yaml(self) -> str:
-        """Write the YAML form; ``from_yaml`` gives an equal scenario."""
+        """Write the YAML form, defaults left out; ``from_yaml`` gives an equal scenario."""
+        return written(self.to_spec())
+
+    def to_spec(self) -> form.ScenarioForm:
+        """The plain data behind the YAML form."""
         parts = (self.name, self.description, self.faults, self.interventions, self.crashes)
         try:
-            return form.dump(form.Parts(*parts))
+            return form.document(form.Parts(*parts))
         except DefinitionError as error:
             raise ScenarioError(str(error)) from None
 

@@ -9,9 +9,19 @@ from typing import Any
 
 import pytest
 
-from sagakit import Engine, Retry, Saga, SagaBuilder, Scenario, arun, for_each, run, simulate
+from sagakit import (
+    Engine,
+    Retry,
+    Saga,
+    SagaBuilder,
+    Scenario,
+    arun,
+    for_each,
+    run,
+    simulate,
+    sub_saga,
+)
 from sagakit import step as a_step
-from sagakit import sub_saga
 from sagakit.drivers.simulated import resume
 from sagakit.errors import ScenarioError
 from sagakit.events import AttemptLost
