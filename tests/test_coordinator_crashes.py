@@ -175,7 +175,7 @@ def test_a_crash_after_any_event_leads_to_the_same_end(data):
 
 
 def _answering(saga: Saga) -> Saga:
-    """The same, and if its pivot is in doubt, the truth can be had: else an operator must decide."""
+    """The same, with a pivot that can be asked about; else an operator would have to decide."""
     steps = [
         replace(item, reconcile=Simulated("ask"))
         if item.pivot and isinstance(item.action, Simulated)

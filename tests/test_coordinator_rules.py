@@ -157,12 +157,16 @@ def test_nothing_is_undone_once_the_pivot_has_succeeded_or_may_have(data):
 @given(st.data())
 def test_each_attempt_has_the_next_number_and_every_command_is_taken_up_once(data):
     driver = driven(data)
-    for kind in (RunAction, RunCompensation):
+    for kind, began in ((RunAction, StepStarted), (RunCompensation, CompensationStarted)):
         seen: dict[str, int] = {}
-        for command in driver.commands:
-            if isinstance(command, kind):
-                assert command.attempt == seen.get(command.step, 0) + 1
-                seen[command.step] = command.attempt
+        for event in driver.events:
+            if isinstance(event, began):
+                assert event.attempt == seen.get(event.step, 0) + 1
+                seen[event.step] = event.attempt
+        commands = [(c.step, c.attempt) for c in driver.commands if isinstance(c, kind)]
+        twice = {command for command in commands if commands.count(command) > 1}
+        failed_before = {(e.step, 1) for e in driver.events if getattr(e, "attempt", 1) == 0}
+        assert twice <= failed_before, "an operator retries what its `when` had failed"
     skipped = {e.step for e in driver.events if isinstance(e, StepSkipped)}
     started = {e.step for e in driver.events if isinstance(e, StepStarted)}
     assert not skipped & started
