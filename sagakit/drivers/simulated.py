@@ -77,7 +77,10 @@ def watched(
 ) -> Execution:
     """Run an accepted input; somebody may watch every call that the execution makes."""
     if scenario is not None and scenario.crashes:
-        return _through_crashes(saga, kept, id, seed, scenario, watch)
+        others = msgspec.structs.replace(scenario, crashes=())
+        mortal = _Mortal.begin(saga, kept, id, 0.0, seed, others)
+        mortal.watch = watch
+        return _through_crashes(Simulation(mortal, 0.0, {}), mortal, scenario, others)
     run = Run.begin(saga, kept, id, 0.0, seed, scenario)
     run.watch = watch
     return Simulation(run, 0.0, {}).finish()
@@ -107,23 +110,27 @@ class _Mortal(Run):
 
 
 def _through_crashes(
-    saga: Saga, input: Any, id: str, seed: int, scenario: Scenario, watch: Watch | None
+    simulation: Simulation, run: _Mortal, scenario: Scenario, others: Scenario
 ) -> Execution:
-    """Run, die, recover from what the journal has, as often as the scenario says."""
-    others = msgspec.structs.replace(scenario, crashes=())
-    run, now = _Mortal.begin(saga, input, id, 0.0, seed, others), 0.0
-    kept: dict[str, list[Event]] = {}
+    """Run, die, recover from what the journal has, as often as the scenario says.
+
+    Parameters:
+        others: the scenario without its crashes.
+    """
+    watch, seed = run.watch, run.seed
     for crash in sorted(scenario.crashes, key=lambda crash: crash.event):
-        run.crash, run.watch = crash, watch
-        simulation = Simulation(run, now, kept)
+        if crash.event < len(run.events):
+            continue  # what the last recovery wrote has its number
+        run.crash = crash
         try:
             return simulation.finish()
         except _Crashed:
-            now, kept = simulation.now, _written(run)
-            late, run = run.late, _Mortal.resume(saga, run.events, now, seed, others)
-            run.late = late
-    run.watch = watch
-    return Simulation(run, now, kept).finish()
+            now, late = simulation.now, run.late
+            kept = _written(run)
+            run = _Mortal.resume(run.saga, run.events, now, seed, others)
+            run.late, run.watch = late, watch
+            simulation = Simulation(run, now, kept)
+    return simulation.finish()
 
 
 def _written(run: Run) -> dict[str, list[Event]]:
@@ -150,20 +157,25 @@ def resume(
         events: what the journal kept, from the beginning.
         at: when the recovery happens, in virtual seconds; by default when the last event did.
         children: what it kept of the executions that do steps, by their ids.
+        scenario: faults to inject; its crashes must lie ahead.
 
     Raises:
         DefinitionChangedError: the execution, or one that does a step of it, is pinned to another
             definition.
     """
-    _check_pinned(saga, events)
+    check_pinned(saga, events)
     kept = children or {}
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
     now: float = max(event.at for event in last) if at is None else at
+    if scenario is not None and scenario.crashes:
+        others = msgspec.structs.replace(scenario, crashes=())
+        mortal = _Mortal.resume(saga, list(events), now, seed, others)
+        return _through_crashes(Simulation(mortal, now, kept), mortal, scenario, others)
     run = Run.resume(saga, list(events), now, seed, scenario)
     return Simulation(run, now, kept).finish()
 
 
-def _check_pinned(saga: Saga, events: Sequence[Event]) -> None:
+def check_pinned(saga: Saga, events: Sequence[Event]) -> None:
     """Refuse to go on under another definition than the one the execution began with."""
     pinned = pinned_to(events)
     if pinned.fingerprint == saga.fingerprint:
@@ -321,7 +333,7 @@ class Simulation:
             return None
         scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])
-        _check_pinned(saga, events)
+        check_pinned(saga, events)
         return Run.resume(saga, events, self.now, run.seed, scenario, began)
 
     def next_due(self) -> float | None:
