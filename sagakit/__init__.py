@@ -35,6 +35,7 @@ from sagakit.steps import (
 if TYPE_CHECKING:
     from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
+    from sagakit.lab.fork import fork
     from sagakit.overview import Overview
     from sagakit.trace_view import Trace
 
@@ -71,6 +72,7 @@ __all__ = [
     "choice",
     "compare",
     "for_each",
+    "fork",
     "pivot",
     "run",
     "simulate",
@@ -87,6 +89,7 @@ _LATER = {
     "Trace": "sagakit.trace_view",
     "arun": "sagakit.drivers.local",
     "compare": "sagakit.comparison",
+    "fork": "sagakit.lab.fork",
     "run": "sagakit.drivers.local",
 }
 

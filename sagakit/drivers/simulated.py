@@ -188,12 +188,13 @@ def resume(
         events: what the journal kept, from the beginning.
         at: when the recovery happens, in virtual seconds; by default when the last event did.
         children: what it kept of the executions that do steps, by their ids.
+        scenario: faults to inject; its crashes must lie ahead.
 
     Raises:
         DefinitionChangedError: the execution, or one that does a step of it, is pinned to another
             definition.
     """
-    _check_pinned(saga, events)
+    check_pinned(saga, events)
     kept = children or {}
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
     now: float = max(event.at for event in last) if at is None else at
@@ -204,7 +205,7 @@ def resume(
     return Simulation(run, now, kept).finish()
 
 
-def _check_pinned(saga: Saga, events: Sequence[Event]) -> None:
+def check_pinned(saga: Saga, events: Sequence[Event]) -> None:
     """Refuse to go on under another definition than the one the execution began with."""
     pinned = pinned_to(events)
     if pinned.fingerprint == saga.fingerprint:
@@ -366,7 +367,7 @@ class Simulation:
             return None
         scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])
-        _check_pinned(saga, events)
+        check_pinned(saga, events)
         return type(run).resume(saga, events, self.now, run.seed, scenario, began)
 
     def next_due(self) -> float | None:

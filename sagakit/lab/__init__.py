@@ -4,15 +4,18 @@ from sagakit.lab.chaos import chaos
 from sagakit.lab.chaos_report import ChaosReport, Failure
 from sagakit.lab.diagnosis import Finding, diagnose
 from sagakit.lab.explore import explore
+from sagakit.lab.fork import Fork, fork
 from sagakit.lab.report import Report, Violation
 
 __all__ = [
     "ChaosReport",
     "Failure",
     "Finding",
+    "Fork",
     "Report",
     "Violation",
     "chaos",
     "diagnose",
     "explore",
+    "fork",
 ]

@@ -206,5 +206,5 @@ def test_what_makes_no_sense_is_refused(shop: Shop, options: dict[str, Any], sai
 
 def test_it_says_how_far_it_is(shop: Shop) -> None:
     ticks: list[int] = []
-    of(shop, shop.saga(), runs=7, show_progress=ticks.append)
+    of(shop, shop.saga(), runs=7, progress=ticks.append)
     assert sum(ticks) == 7
