@@ -32,7 +32,8 @@ from sagakit.execution import Execution, typed
 from sagakit.lab.calls import make_calls
 from sagakit.redaction import Redaction
 from sagakit.saga import Saga
-from sagakit.scenario import INJECTED, Scenario, Side
+from sagakit.scenario import Scenario, Side
+from sagakit.scenario.injection import INJECTED
 from sagakit.transitions import ACTIVE, StepState
 
 _History = list[tuple[str, Event]]
