@@ -92,7 +92,7 @@ def books_balance(world: HasBooks, execution: Execution) -> bool:
     return execution.status == "stuck" or bool(world.books().balanced)
 
 
-def nothing_stuck_without_cause(world: Any, execution: Execution) -> bool:  # noqa: ARG001
+def nothing_stuck_without_cause(world: Any, execution: Execution) -> bool:
     """An execution is stuck only where a compensation, or a step that cannot be undone, was made
     to fail: by an injected fault, or because nobody answered in time."""
     if execution.status != "stuck":
@@ -104,7 +104,12 @@ def nothing_stuck_without_cause(world: Any, execution: Execution) -> bool:  # no
             last[step] = error
     states = execution.states
     halted = [name for name, state in states.items() if state in _HALTED]
-    return all(name in last and _injected(last[name]) for name in halted)
+    return all(
+        nothing_stuck_without_cause(world, execution.children[name])
+        if name in execution.children
+        else name in last and _injected(last[name])
+        for name in halted
+    )
 
 
 _HALTED = ("stuck", "compensation failed")
