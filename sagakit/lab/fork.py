@@ -160,7 +160,7 @@ def _check(execution: Execution, saga: Saga, number: int, scenario: Scenario) ->
             f"execution '{execution.id}' is {state.status} at event {number} "
             f"({_named(events[-1])}): nothing is left to go on with; fork at an earlier event"
         )
-    scenario.check(saga)
+    scenario.check(saga, crashes=True)
     for crash in scenario.crashes:
         if crash.event <= number:
             raise ScenarioError(
