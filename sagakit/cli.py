@@ -24,6 +24,7 @@ import click
 from sagakit.audit_cli import audit_commands
 from sagakit.doctor_cli import doctor_command
 from sagakit.errors import SagaError
+from sagakit.explore_cli import explore_command
 from sagakit.scenario_cli import scenario_of, scenarios_command
 from sagakit.trace_cli import trace_command
 
@@ -636,7 +637,35 @@ def load_saga(reference: str) -> Saga:
     return found.build() if isinstance(found, SagaBuilder) else found
 
 
+def _load(reference: str) -> Any:
+    """What a module or file has under a name: MODULE_OR_FILE.py:NAME, where NAME may be dotted.
+
+    Raises:
+        SagaError: there is no such file, module or name.
+    """
+    place, _, name = reference.rpartition(":")
+    if not place:
+        raise SagaError(f"'{reference}' names nothing; give FILE.py:NAME or MODULE:NAME")
+    found = _import(place, reference)
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise SagaError(f"'{place}' has no '{name}'") from None
+    return found
+
+
 def _import(place: str, reference: str) -> Any:
+    """A module or file, run once: what a command takes from it in two places belongs together."""
+    if place not in _imported:
+        _imported[place] = _run_module(place, reference)
+    return _imported[place]
+
+
+_imported: dict[str, Any] = {}
+
+
+def _run_module(place: str, reference: str) -> Any:
     import importlib
     import importlib.util
 
@@ -827,6 +856,7 @@ def _time(at: float) -> str:
 
 cli.add_command(trace_command(_table, _print_json))
 cli.add_command(audit_commands(_print_json))
+cli.add_command(explore_command(_print_json, load_saga, _load, _read_input))
 cli.add_command(doctor_command(_table, _print_json, _reading, load_saga, EXIT))
 cli.add_command(scenarios_command(_table, _print_json))
 

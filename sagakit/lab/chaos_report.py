@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagakit.lab.report import Violation
+from sagakit.lab.report import Violation, shown
 from sagakit.scenario import Scenario
 from sagakit.views.svg import esc
 
@@ -112,7 +112,7 @@ class ChaosReport:
 
     def _repr_html_(self) -> str:
         head = f"<p>{esc(repr(self).strip('<>'))}</p>"
-        return head + "".join(map(_shown, self.violations)) + self._failing()
+        return head + "".join(shown(one, "runs") for one in self.violations) + self._failing()
 
     def _failing(self) -> str:
         if not self.failures:
@@ -130,14 +130,3 @@ class ChaosReport:
             "<tr><th>run</th><th>ended</th><th>broken</th><th>replay it with</th></tr></thead>"
             f"<tbody>{rows}</tbody></table>{rest}</details>"
         )
-
-
-def _shown(violation: Violation) -> str:
-    """A violation with the scenario to paste, and its timeline below."""
-    problem = f" ({esc(violation.problem)})" if violation.problem else ""
-    return (
-        f"<p><b>{esc(violation.invariant)}</b> does not hold in {violation.count:,} runs{problem}; "
-        f"the smallest scenario: <code>{esc(repr(violation.scenario))}</code></p>"
-        f"<details><summary>What happens there</summary>"
-        f"{violation.execution.timeline()._repr_html_()}</details>"
-    )

@@ -20,6 +20,7 @@ import msgspec
 from sagakit import telemetry
 from sagakit.coordinator import State
 from sagakit.drivers.attempt import Attempt
+from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.simulated import MortalRun, Simulation, through_crashes, watched
 from sagakit.execution import Execution
 from sagakit.saga import Saga
@@ -156,15 +157,26 @@ class FromTheStart:
     """Runs one saga under many scenarios, each from its start in a world of its own.
 
     Parameters:
+        saga: the definition, or what makes it for a world.
         fresh: makes the worlds.
+
+    Raises:
+        InputError: the saga refuses the input.
     """
 
     shares = False
 
-    def __init__(self, saga: Saga, kept: Any, id: str, fresh: Callable[[], Any]) -> None:
-        self.saga, self.kept, self.id = saga, kept, id
-        self._fresh = fresh
-        self.world = fresh()
+    def __init__(
+        self, saga: Saga | Callable[[Any], Saga], input: Any, id: str, fresh: Callable[[], Any]
+    ) -> None:
+        self._saga_of, self._fresh, self.id = saga, fresh, id
+        self._renew()
+        self.kept = accept_input(self.saga, input)
+
+    def _renew(self) -> None:
+        self.world = world = self._fresh()
+        made = self._saga_of
+        self.saga = made if isinstance(made, Saga) else made(world)
 
     def begin(self) -> Course:
         """The run in which nothing fails."""
@@ -175,8 +187,8 @@ class FromTheStart:
         return self.run(scenario, probe=not last)
 
     def run(self, scenario: Scenario, *, probe: bool = True) -> Course:
-        self.world = world = self._fresh()
-        watch = _Probe(world) if probe else None
+        self._renew()
+        watch = _Probe(self.world) if probe else None
         execution = watched(self.saga, self.kept, self.id, 0, scenario, watch)
         return Course(scenario, execution, [], [] if watch is None else watch.seen)
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sagakit.drivers.inputs import accept_input
 from sagakit.events import ErrorInfo, Event
 from sagakit.lab.cores import cores, in_parts
 from sagakit.lab.courses import Beginnings, Course, FromTheStart, NotPlainError, digest
@@ -29,7 +28,7 @@ PAYS = 0.5  # seconds of work left, from which on a second core is worth its sta
 
 
 def explore(
-    saga: Saga,
+    saga: Saga | Callable[[Any], Saga],
     input: Any = None,
     *,
     world: Callable[[], Any] = lambda: None,
@@ -51,6 +50,7 @@ def explore(
     scenarios of their own: recovery finds the state in which the coordinator was.
 
     Parameters:
+        saga: the definition; or what makes it for a world, such as ``lambda world: world.saga``.
         input: of every execution.
         world: called before each scenario; what it makes is handed to the invariants. Actions
             reach it in whatever way they do. A world that can be set back in place
@@ -72,11 +72,11 @@ def explore(
     """
     if faults < 0:
         raise ValueError(f"faults is {faults}; give 0 or more")
-    kept = accept_input(saga, input)
-    from_the_start = FromTheStart(saga, kept, ID, world)
+    from_the_start = FromTheStart(saga, input, ID, world)
+    saga, first = from_the_start.saga, from_the_start.world
     runs: Beginnings | FromTheStart = from_the_start
-    if Beginnings.can(saga, from_the_start.world):
-        runs = Beginnings(saga, kept, ID, from_the_start.world)
+    if Beginnings.can(saga, first):
+        runs = Beginnings(saga, from_the_start.kept, ID, first)
     with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
             tally = _Exploration(saga, runs, faults, crashes, invariants, prune).run(tick)
