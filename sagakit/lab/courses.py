@@ -80,6 +80,8 @@ class _Plain(Simulation):
     """A simulation without a loop."""
 
     def _wait_for_loop(self, attempt: Attempt) -> None:
+        if attempt.value is not None and hasattr(attempt.value, "close"):
+            attempt.value.close()  # a coroutine that nobody will await
         raise NotPlainError(attempt.command.step)
 
 

@@ -121,8 +121,16 @@ class Twin(World):
         self._undo(ctx, self._release)
 
     def confirm_stock(self, ctx: Any) -> dict[str, Any]:
-        """Keep what the order holds."""
-        return self._act(ctx, lambda order: {"order_id": order["order_id"]})
+        """Keep what the order holds; ``TerminalError`` when it holds nothing."""
+        held = f"{ctx.execution_id}/reserve_stock/action"
+
+        def confirmed(_: Any) -> Mapping[str, Any]:
+            state, answer = self.inbox.get(held, ("missing", None))
+            if state != "done":
+                raise TerminalError(f"'{held}' cannot be confirmed: it is {state}")
+            return dict(answer)
+
+        return self._act(ctx, confirmed)
 
     def confirm_order(self, ctx: Any) -> dict[str, Any]:
         """The pivot: from here the order is not taken back."""
