@@ -40,7 +40,7 @@ from sagakit.steps import ForEach
 MONTH = 2_592_000.0  # seconds
 AGAIN = Retry(2, wait=0.25)
 IN_DOUBT = ("lose", "keep_silent")
-FAULTS = ("repeat", "slow", "late", "undo fails once")  # from a scenario
+FAULTS = ("slow", "slow", "repeat", "late", "undo fails once")  # from a scenario
 
 
 class Books:
@@ -189,7 +189,8 @@ class World(NamedTuple):
 
     @property
     def may_get_stuck(self) -> bool:
-        return "'cannot'" in repr(self.plan)
+        gives_up = "retry_budget" in self.policies and "undo fails once" in dict(self.faults)
+        return gives_up or "'cannot'" in repr(self.plan)
 
 
 POLICIES: dict[str, Any] = {
@@ -201,6 +202,9 @@ POLICIES: dict[str, Any] = {
 }
 
 
+_SOME_POLICIES = st.sets(st.sampled_from(sorted(POLICIES))).map(sorted).map(tuple)
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """Everything at once: a deadline, a cancellation, a service's policies, an operator."""
@@ -208,12 +212,27 @@ def worlds(draw: st.DrawFn) -> World:
         draw(plans()),
         deadline=draw(st.sampled_from([None, None, None, 0.1, 0.6, 3.3])),
         cancelled_at=draw(st.sampled_from([None, None, None, 0.0, 0.6, 3.3])),
-        policies=tuple(sorted(draw(st.sets(st.sampled_from(sorted(POLICIES)), max_size=5)))),
+        policies=draw(st.just(()) | st.just(tuple(POLICIES)) | _SOME_POLICIES),
         decision=draw(st.sampled_from([None, "retry", "skip", "abandon"])),
         faults=tuple(
             draw(st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 9)), max_size=2))
         ),
     )
+
+
+@st.composite
+def stuck_worlds(draw: st.DrawFn) -> World:
+    """Those that get stuck on their way back, at a step or inside what does one."""
+    world = draw(worlds())
+    first: Any = ("step", None, "cannot", None, False)
+    for _ in range(draw(st.integers(0, 2))):
+        first = ("saga", [first], False, False)
+    last = ("pivot", "refuse") if draw(st.booleans()) else ("step", "refuse", "undo", None, False)
+    rest = [part for part in world.plan if part[0] != "pivot"]
+    if rest and rest[0][-1] is True:  # beside the first one it might fail before that begins
+        rest[0] = (*rest[0][:-1], False)
+    decision = draw(st.sampled_from(["retry", "skip", "abandon"]))
+    return world._replace(plan=[first, *rest, last], decision=decision)
 
 
 # -- what is built of it --------------------------------------------------------------------
@@ -232,7 +251,7 @@ class Builder:
         self.pace = pace
         self.scenario = Scenario()
         self.letters: list[tuple[str, str]] = []  # events that come, and the places they come to
-        self.calls: list[tuple[str, bool]] = []  # places where one is made; can it be undone?
+        self.calls: list[tuple[str, Any]] = []  # the places where one is made; how it is undone
         if world.cancelled_at is not None:
             self.scenario = self.scenario.cancel(at=world.cancelled_at)
 
@@ -311,7 +330,7 @@ class Builder:
     def part(self, part: Any, label: str, after: Any, path: tuple[str, ...]) -> tuple[Step, ...]:
         match part:
             case ("step", fails, undo, when, _):
-                self.calls.append(("/".join((*path, label)), undo == "undo"))
+                self.calls.append(("/".join((*path, label)), undo))
                 if isinstance(when, str):
                     when = Simulated(when, result=when == "yes")
                 return (replace(self.simple(label, fails, undo, after), when=when),)
@@ -336,7 +355,7 @@ class Builder:
             case ("each", count, fails, undo, limit, _):
                 body = self.simple("w", fails, undo, None)
                 for number in range(count):
-                    self.calls.append(("/".join((*path, label, str(number))), undo == "undo"))
+                    self.calls.append(("/".join((*path, label, str(number))), undo))
                 return (for_each(label, items(count), body, limit=limit, after=after),)
             case ("each saga", count, plan, limit, _):
                 before = self.scenario, self.letters.copy(), self.calls.copy()
@@ -352,18 +371,25 @@ def built(world: World, books: Books) -> tuple[Saga, Scenario]:
     """The saga of a world as it runs in virtual time, and what happens to it."""
     builder = Builder(books, world)
     saga, scenario = builder.saga(world.plan), builder.scenario
-    for kind, number in world.faults if builder.calls else ():
-        place, undoable = builder.calls[number % len(builder.calls)]
-        match kind:
-            case "repeat":
-                scenario = scenario.repeat(place)
-            case "slow":
-                scenario = scenario.slow(place, 0.3)
-            case "late" if undoable:
-                scenario = scenario.deliver_late(place)
-            case "undo fails once" if undoable:
-                scenario = scenario.fail_compensation(place, 1)
+    for kind, number in world.faults:
+        wanted = {"late": ["undo"], "undo fails once": ["undo"], "slow": [None]}.get(kind)
+        places = [place for place, undo in builder.calls if wanted is None or undo in wanted]
+        if places:
+            scenario = _with_fault(scenario, kind, places[number % len(places)])
     return saga, scenario
+
+
+def _with_fault(scenario: Scenario, kind: str, place: str) -> Scenario:
+    """A fault that strikes at every attempt, or changes nothing in the end: after a crash there is
+    one attempt more."""
+    match kind:
+        case "repeat":
+            return scenario.repeat(place)
+        case "slow":
+            return scenario.slow(place, 0.3)
+        case "late":
+            return scenario.deliver_late(place)
+    return scenario.fail_compensation(place, 1)
 
 
 # -- what may be expected of it -------------------------------------------------------------

@@ -16,6 +16,7 @@ from language import (
     family,
     never,
     own_stuck,
+    stuck_worlds,
     whose,
     worlds,
 )
@@ -46,6 +47,7 @@ MANY = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+ANY = worlds() | worlds() | stuck_worlds()
 ACTIONS = ("act", "refuse", "fail", "lose", "keep_silent", "undo", "cannot")
 FEWER = settings(MANY, max_examples=max(10, settings.default.max_examples // 3))
 
@@ -107,7 +109,7 @@ def _decisions(one, decision, now):
 
 
 @MANY
-@given(world=worlds())
+@given(world=ANY)
 def test_it_ends_and_what_was_done_stays_or_is_undone(order, world):
     execution, books, _, events = ran(world, order)
     ends_of(world).check(execution, books, world)
@@ -120,7 +122,7 @@ def test_it_ends_and_what_was_done_stays_or_is_undone(order, world):
 
 
 @MANY
-@given(world=worlds())
+@given(world=ANY)
 def test_every_execution_in_it_keeps_the_order_of_its_steps(order, world):
     _, _, saga, events = ran(world, order)
     sagas = {one.fingerprint: one for one in saga.family()}
@@ -159,13 +161,13 @@ def _nothing_to_undo(saga, names):
 
 
 @MANY
-@given(world=worlds())
+@given(world=ANY)
 def test_a_second_run_gives_the_same_events(order, world):
     assert ran(world, order)[3] == ran(world, order)[3]
 
 
 @MANY
-@given(world=worlds())
+@given(world=ANY)
 def test_only_reads_are_asked_twice_and_only_by_a_service_that_hedges(order, world):
     _, _, saga, events = ran(world, order)
     sagas = {one.fingerprint: one for one in saga.family()}
@@ -178,7 +180,7 @@ def test_only_reads_are_asked_twice_and_only_by_a_service_that_hedges(order, wor
 
 
 @FEWER
-@given(world=worlds())
+@given(world=ANY)
 def test_a_crash_after_any_event_leads_to_the_same_end(order, world):
     execution, books, _, events = ran(world, order)
     ends = ends_of(world)
@@ -214,7 +216,7 @@ def _at_a_crash(books, events):
 
 
 @MANY
-@given(world=worlds())
+@given(world=ANY)
 def test_its_yaml_form_gives_an_equal_saga(world):
     books = Books()
     saga, _ = built(world, books)
