@@ -3,5 +3,6 @@
 from sagakit.lab.explore import explore
 from sagakit.lab.fork import Fork, fork
 from sagakit.lab.report import Report, Violation
+from sagakit.lab.semantics import Semantics, semantics
 
-__all__ = ["Fork", "Report", "Violation", "explore", "fork"]
+__all__ = ["Fork", "Report", "Semantics", "Violation", "explore", "fork", "semantics"]
