@@ -16,8 +16,14 @@ _WIDTH = 860.0
 _CHIP, _LINE = 20.0, 28.0
 _LABEL = 150.0  # a step's name is cut there
 _BOLD = 'font-weight="bold"'
-_AT_ONCE, _THEN = "∥", "›"
+_AT_ONCE, _THEN = "∥", "→"
 _LOOKS = {**STATES, **STATUSES}
+# What is said of that which is left, and if nothing is.
+_LEFT = {
+    "completed": ("there beyond the first time", "all is done, once"),
+    "waiting": ("there beyond the first time", "it waits"),
+    "stuck": ("left until a person decides", "nothing is left, but a person must decide"),
+}
 
 
 class RuleCall(msgspec.Struct, frozen=True):
@@ -119,7 +125,8 @@ def _row(row: RuleRow, y: float) -> tuple[list[str], float]:
         parts.append(label(x + 14 + width / 2, y + 14, text, fill=INK, anchor="middle"))
         x += width + 14
     y += _LINE
-    words = f"left behind: {', '.join(row.left)}" if row.left else "nothing is left behind"
+    some, none = _LEFT.get(row.ended, ("left behind", "nothing is left behind"))
+    words = f"{some}: {', '.join(row.left)}" if row.left else none
     if row.unseen:
         words += f"; nobody hears that it failed to {', '.join(row.unseen)}"
     glyph = "■ " if row.left else ""
