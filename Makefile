@@ -45,7 +45,7 @@ diagrams: $(VENV)/installed-dev ## Draw the state diagrams of the docs anew, fro
 	$(BIN)/python -m sagakit.diagrams
 
 clean: ## Remove the venvs and everything generated.
-	rm -rf $(VENV) $(BENCH) build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) $(BENCH) .venv-peers .venv-peers.lock build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
 		.hypothesis .benchmarks
 	find sagakit tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 

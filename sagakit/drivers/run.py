@@ -319,7 +319,7 @@ class Run:
                 timeout = plan.compensation_timeout[number]
                 delay = undo.latency
                 made = Attempt(self, command, undo, delay, "compensation", attempt, timeout)
-                return made if self.scenario is None else self._under_fault(made)
+                return made if self.scenario is None else self.under_fault(made)
             case AskReconcile(step=name):
                 number = plan.index[name]
                 self.emit(ReconcileStarted(name, now))
@@ -357,9 +357,9 @@ class Run:
         self.emit(StepStarted(name, attempt, now))
         timeout = plan.timeout[number]
         made = Attempt(self, command, call, call.latency, "action", attempt, timeout)
-        return made if self.scenario is None else self._under_fault(made)
+        return made if self.scenario is None else self.under_fault(made)
 
-    def _under_fault(self, attempt: Attempt) -> Attempt:
+    def under_fault(self, attempt: Attempt) -> Attempt:
         assert self.scenario is not None
         step = attempt.command.step
         fault = self.scenario.find(step, attempt.side, attempt.attempt)

@@ -6,6 +6,7 @@ from sagakit.lab.diagnosis import Finding, diagnose
 from sagakit.lab.explore import explore
 from sagakit.lab.fork import Fork, fork
 from sagakit.lab.report import Report, Violation
+from sagakit.lab.semantics import Semantics, semantics
 
 __all__ = [
     "ChaosReport",
@@ -13,9 +14,11 @@ __all__ = [
     "Finding",
     "Fork",
     "Report",
+    "Semantics",
     "Violation",
     "chaos",
     "diagnose",
     "explore",
     "fork",
+    "semantics",
 ]

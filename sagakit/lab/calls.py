@@ -38,6 +38,8 @@ def make_calls(attempts: Sequence[Attempt]) -> list[ErrorInfo | None]:
     Returns:
         the error of each, None where it succeeded.
     """
+    if not attempts:
+        return []
     # Steps without an order, in a saga of their own: so the driver makes them as it makes any.
     steps = [
         step(_call(attempt), name=str(number), after=(), timeout=attempt.timeout)

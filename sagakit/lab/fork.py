@@ -230,7 +230,7 @@ class _Past:
             if attempt is not None:
                 (error,) = make_calls([attempt])
                 if error is not None and isinstance(event, StepSucceeded | CompensationSucceeded):
-                    raise self._impossible(attempt, event, error)
+                    raise self._impossible(attempt, error)
             evolve(run.state, event)
 
     def _begun(self, path: str, event: ExecutionStarted) -> Run:
@@ -260,8 +260,10 @@ class _Past:
                     return _attempt(run, "compensation", name, event.attempt)
         return None
 
-    def _impossible(self, attempt: Attempt, event: Event, error: ErrorInfo) -> SagaError:
-        said = f": {error.message}" if error.message else ""
+    def _impossible(self, attempt: Attempt, error: ErrorInfo) -> SagaError:
+        redaction = self.execution.redaction
+        message = error.message if redaction is None else redaction.scrub(error.message)
+        said = f": {message}" if message else ""
         return SagaError(
             f"saga '{self.saga.name}': in the world that world() made, what execution "
             f"'{self.execution.id}' has done cannot happen: the {attempt.side} of "
