@@ -21,6 +21,7 @@ from sagakit import telemetry
 from sagakit.coordinator import State
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import MortalRun, Simulation, through_crashes, watched
 from sagakit.execution import Execution
 from sagakit.saga import Saga
@@ -137,11 +138,10 @@ class Beginnings:
         at = bisect_right(course.checkpoints, place, key=_place)
         point = course.checkpoints[at - 1]
         self.world.restore(point.world)
-        kind = MortalRun if last else _Noting
-        run = kind(course.execution.saga, point.state.copy(), 0, scenario, 0.0, False)
+        kind = _Noting if not last else MortalRun if scenario.crashes else Run
+        run: Run = kind(course.execution.saga, point.state.copy(), 0, scenario, 0.0, False)
         run.events = list(course.execution.events[: point.place])
         run.redaction = course.execution.redaction if self.saga.sensitive else None
-        run.armed = True
         simulation = _Plain(run, point.now, {})
         for name, attempt in point.late.items():
             run.late[name] = msgspec.structs.replace(attempt, run=run)
@@ -149,10 +149,13 @@ class Beginnings:
             mine = msgspec.structs.replace(attempt, run=run)
             simulation.delayed.append((due, number, mine))
         checkpoints: list[Checkpoint] = []
+        if isinstance(run, MortalRun):
+            run.armed = True
         if isinstance(run, _Noting):
             checkpoints = course.checkpoints[: at - 1]
             run.note_in(simulation, self.world, checkpoints)
-        return Course(scenario, through_crashes(simulation, scenario), checkpoints, [])
+        done = through_crashes(simulation, scenario) if scenario.crashes else simulation.finish()
+        return Course(scenario, done, checkpoints, [])
 
 
 class FromTheStart:

@@ -98,27 +98,27 @@ class Twin(World):
 
     def create_order(self, ctx: Any) -> dict[str, Any]:
         """Store the order as pending; ``TerminalError`` when its number is taken."""
-        return self._act(ctx, self._create)
+        return self.act(ctx, self.create)
 
     def cancel_order(self, ctx: Any) -> None:
         """Cancel a pending order; ``TerminalError`` when it was confirmed."""
-        self._undo(ctx, lambda reply: self._move(reply["order_id"], "cancelled"))
+        self.undo(ctx, lambda reply: self.move(reply["order_id"], "cancelled"))
 
     def charge_payment(self, ctx: Any) -> dict[str, Any]:
         """Move the order's amount from the customer to the shop."""
-        return self._act(ctx, lambda order: self._transfer("charge", order))
+        return self.act(ctx, lambda order: self.transfer("charge", order))
 
     def refund_payment(self, ctx: Any) -> None:
         """Move what was charged back to the customer."""
-        self._undo(ctx, lambda charge: self._transfer("refund", charge))
+        self.undo(ctx, lambda charge: self.transfer("refund", charge))
 
     def reserve_stock(self, ctx: Any) -> dict[str, Any]:
         """Take all lines off the shelf, or none; ``TerminalError`` when units lack."""
-        return self._act(ctx, self._reserve)
+        return self.act(ctx, self.reserve)
 
     def release_stock(self, ctx: Any) -> None:
         """Put back what the order holds."""
-        self._undo(ctx, self._release)
+        self.undo(ctx, self.release)
 
     def confirm_stock(self, ctx: Any) -> dict[str, Any]:
         """Keep what the order holds; ``TerminalError`` when it holds nothing."""
@@ -130,15 +130,15 @@ class Twin(World):
                 raise TerminalError(f"'{held}' cannot be confirmed: it is {state}")
             return dict(answer)
 
-        return self._act(ctx, confirmed)
+        return self.act(ctx, confirmed)
 
     def confirm_order(self, ctx: Any) -> dict[str, Any]:
         """The pivot: from here the order is not taken back."""
-        return self._act(ctx, lambda order: self._move(order["order_id"], "confirmed"))
+        return self.act(ctx, lambda order: self.move(order["order_id"], "confirmed"))
 
     def schedule_delivery(self, ctx: Any) -> dict[str, Any]:
         """Book the shipper for the order's address."""
-        return self._act(ctx, self._schedule, keep_refusal=False)
+        return self.act(ctx, self.schedule, keep_refusal=False)
 
     def reconcile(self, ctx: Any) -> Any:
         """Whether an action's effect stands; if not, it never will."""
@@ -148,7 +148,9 @@ class Twin(World):
 
     # -- each request once ------------------------------------------------------------------
 
-    def _act(self, ctx: Any, effect: Effect, *, keep_refusal: bool = True) -> dict[str, Any]:
+    def act(self, ctx: Any, effect: Effect, *, keep_refusal: bool = True) -> dict[str, Any]:
+        """Do an action's effect once, however often its request arrives, and never once it was
+        undone: `Participant.act` in memory."""
         key = ctx.action_key
         row = self.inbox.get(key)
         if row is None:
@@ -167,7 +169,8 @@ class Twin(World):
             raise TerminalError(answer)
         raise TerminalError(f"the late action '{key}' is refused: its step {_LATE[state]}")
 
-    def _undo(self, ctx: Any, undo: Effect | Callable[[Any], None]) -> None:
+    def undo(self, ctx: Any, undo: Callable[[Any], Any]) -> None:
+        """Undo an action's effect once, if there is one: `Participant.compensate` in memory."""
         key = ctx.action_key
         state, answer = self.inbox.get(key, (None, None))
         if state is None:
@@ -176,9 +179,10 @@ class Twin(World):
             undo(dict(answer))
             self.inbox[key] = ("undone", answer)
 
-    # -- effects ----------------------------------------------------------------------------
+    # -- what the services do, without a thought of keys ----------------------------------------------------------------------------
 
-    def _create(self, order: Any) -> dict[str, Any]:
+    def create(self, order: Any) -> dict[str, Any]:
+        """Store the order as pending."""
         order_id = order["order_id"]
         if order_id in self.orders:
             state = self.orders[order_id][0]
@@ -186,20 +190,23 @@ class Twin(World):
         self.orders[order_id] = ("pending", order["amount_cents"])
         return {"order_id": order_id, "state": "pending"}
 
-    def _move(self, order_id: int, to: str) -> dict[str, Any]:
+    def move(self, order_id: int, to: str) -> dict[str, Any]:
+        """From pending to another state."""
         state, cents = self.orders.get(order_id, ("not there", 0))
         if state != "pending":
             raise TerminalError(f"order {order_id} cannot become {to}: it is {state}")
         self.orders[order_id] = (to, cents)
         return {"order_id": order_id, "state": to}
 
-    def _transfer(self, kind: str, order: Any) -> dict[str, Any]:
+    def transfer(self, kind: str, order: Any) -> dict[str, Any]:
+        """A ``charge`` or a ``refund`` of the order's amount."""
         charge = {name: order[name] for name in ("order_id", "customer", "amount_cents")}
         number = len(self.entries)
         self.entries[number] = (order["order_id"], kind, order["amount_cents"])
         return charge
 
-    def _reserve(self, order: Any) -> dict[str, Any]:
+    def reserve(self, order: Any) -> dict[str, Any]:
+        """Take all lines off the shelf, or none."""
         wanted: dict[int, int] = {}
         for line in order["lines"]:
             wanted[line["product"]] = wanted.get(line["product"], 0) + line["quantity"]
@@ -214,11 +221,13 @@ class Twin(World):
         self.held[order["order_id"]] = tuple(wanted.items())
         return {"order_id": order["order_id"], "units": sum(wanted.values())}
 
-    def _release(self, reserved: Mapping[str, Any]) -> None:
+    def release(self, reserved: Mapping[str, Any]) -> None:
+        """Put back what the order holds."""
         for product, units in self.held.pop(reserved["order_id"], ()):
             self.shelf[product] += units
 
-    def _schedule(self, order: Any) -> dict[str, Any]:
+    def schedule(self, order: Any) -> dict[str, Any]:
+        """Book the shipper."""
         self.deliveries[len(self.deliveries)] = order["order_id"]
         names = {"order_id": "order_id", "shipper": "shipper"}
         names |= {"city": "ship_city", "country": "ship_country"}

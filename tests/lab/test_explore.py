@@ -160,7 +160,7 @@ def careless() -> Twin:
 
     class Careless(Twin):
         def refund_payment(self, ctx: Any) -> None:
-            self._undo(ctx, lambda charge: self._transfer("refund", charge))
+            self.undo(ctx, lambda charge: self.transfer("refund", charge))
             self.inbox.pop(ctx.action_key)
 
     return Careless(confirms_stock=True)
