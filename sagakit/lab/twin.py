@@ -15,7 +15,7 @@ from sagakit.errors import TerminalError
 from sagakit.lab.table import Table, World
 from sagakit.saga import Saga
 from sagakit.spec import Retry
-from sagakit.steps import Happened, pivot, step
+from sagakit.steps import Happened, Step, pivot, step
 
 Effect = Callable[[Any], Mapping[str, Any]]
 
@@ -70,16 +70,15 @@ class Twin(World):
     @cached_property
     def saga(self) -> Saga:
         """``checkout``, step by step the one of the real world."""
-        confirmed = step(
-            self.confirm_stock,
-            reconcile=self.reconcile,
-            idempotent=True,
-            service="inventory",
-        )
-        return Saga(
-            "checkout",
-            step(self.create_order, self.cancel_order, idempotent=True, service="order"),
-            step(
+        return Saga("checkout", *self.steps(), version="1")
+
+    def steps(self, **instead: Step) -> tuple[Step, ...]:
+        """The steps of the saga, some of them replaced: ``charge_payment=step(…)``."""
+        made = {
+            "create_order": step(
+                self.create_order, self.cancel_order, idempotent=True, service="order"
+            ),
+            "charge_payment": step(
                 self.charge_payment,
                 self.refund_payment,
                 retry=Retry(attempts=3, wait=0.5),
@@ -87,12 +86,23 @@ class Twin(World):
                 idempotent=True,
                 service="payment",
             ),
-            step(self.reserve_stock, self.release_stock, idempotent=True, service="inventory"),
-            *([confirmed] if self._confirms_stock else []),
-            pivot(self.confirm_order, reconcile=self.reconcile, idempotent=True, service="order"),
-            step(self.schedule_delivery, idempotent=True, service="shipping"),
-            version="1",
-        )
+            "reserve_stock": step(
+                self.reserve_stock, self.release_stock, idempotent=True, service="inventory"
+            ),
+            "confirm_stock": step(
+                self.confirm_stock, reconcile=self.reconcile, idempotent=True, service="inventory"
+            ),
+            "confirm_order": pivot(
+                self.confirm_order, reconcile=self.reconcile, idempotent=True, service="order"
+            ),
+            "schedule_delivery": step(self.schedule_delivery, idempotent=True, service="shipping"),
+        }
+        if not self._confirms_stock:
+            del made["confirm_stock"]
+        strange = instead.keys() - made.keys()
+        if strange:
+            raise KeyError(f"the checkout has no step {', '.join(sorted(strange))}")
+        return tuple((made | instead).values())
 
     # -- the services' actions and compensations --------------------------------------------
 
@@ -179,7 +189,7 @@ class Twin(World):
             undo(dict(answer))
             self.inbox[key] = ("undone", answer)
 
-    # -- what the services do, without a thought of keys ----------------------------------------------------------------------------
+    # -- what the services do, without a thought of keys -------------------------------------
 
     def create(self, order: Any) -> dict[str, Any]:
         """Store the order as pending."""

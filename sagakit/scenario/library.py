@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sagakit.errors import ScenarioError
+from sagakit.packaged import data_folder
 from sagakit.spec import nearest
 
 
@@ -27,6 +28,4 @@ def file_of(name: str) -> Path:
 
 
 def _folder() -> Path:
-    package = Path(__file__).resolve().parents[1]
-    places = (package / "_data" / "scenarios", package.parent / "data" / "scenarios")
-    return next((place for place in places if place.is_dir()), places[0])
+    return data_folder("scenarios")
