@@ -35,6 +35,7 @@ from sagakit.steps import (
 if TYPE_CHECKING:
     from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
+    from sagakit.lab.asserting import assert_saga
     from sagakit.lab.chaos import chaos
     from sagakit.lab.explore import explore
     from sagakit.lab.fork import fork
@@ -70,6 +71,7 @@ __all__ = [
     "TerminalError",
     "Trace",
     "arun",
+    "assert_saga",
     "await_event",
     "chaos",
     "choice",
@@ -92,6 +94,7 @@ _LATER = {
     "Overview": "sagakit.overview",
     "Trace": "sagakit.trace_view",
     "arun": "sagakit.drivers.local",
+    "assert_saga": "sagakit.lab.asserting",
     "chaos": "sagakit.lab.chaos",
     "compare": "sagakit.comparison",
     "explore": "sagakit.lab.explore",
