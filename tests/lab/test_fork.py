@@ -379,11 +379,11 @@ def test_both_are_shown_side_by_side(street: Street) -> None:
     at = execution.events[4]
     found = fork(execution, at, scenario=Scenario().fail("ship"), world=street.fresh)
     assert repr(found) == (
-        "<Fork of 'row' behind event 4 (StepSucceeded of 'charge'): "
+        "<Fork of 'row' at event 4 (StepSucceeded of 'charge'): "
         "completed and compensated, 4 differences>"
     )
     assert isinstance(found, sagakit.comparison.Comparison)
-    assert "o-1, forked behind event 4" in found.picture().svg
+    assert "fork at 4 of o-1" in found.picture().svg
     assert found._repr_html_().startswith('<img src="data:image/svg+xml;base64,')
 
 
