@@ -35,6 +35,8 @@ from sagakit.steps import (
 if TYPE_CHECKING:
     from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
+    from sagakit.lab.chaos import chaos
+    from sagakit.lab.explore import explore
     from sagakit.lab.fork import fork
     from sagakit.overview import Overview
     from sagakit.trace_view import Trace
@@ -69,8 +71,10 @@ __all__ = [
     "Trace",
     "arun",
     "await_event",
+    "chaos",
     "choice",
     "compare",
+    "explore",
     "for_each",
     "fork",
     "pivot",
@@ -88,7 +92,9 @@ _LATER = {
     "Overview": "sagakit.overview",
     "Trace": "sagakit.trace_view",
     "arun": "sagakit.drivers.local",
+    "chaos": "sagakit.lab.chaos",
     "compare": "sagakit.comparison",
+    "explore": "sagakit.lab.explore",
     "fork": "sagakit.lab.fork",
     "run": "sagakit.drivers.local",
 }

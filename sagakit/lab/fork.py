@@ -32,7 +32,8 @@ from sagakit.execution import Execution, typed
 from sagakit.lab.calls import make_calls
 from sagakit.redaction import Redaction
 from sagakit.saga import Saga
-from sagakit.scenario import INJECTED, Scenario, Side
+from sagakit.scenario import Scenario, Side
+from sagakit.scenario.injection import INJECTED
 from sagakit.transitions import ACTIVE, StepState
 
 _History = list[tuple[str, Event]]
@@ -156,7 +157,7 @@ def _check(execution: Execution, saga: Saga, number: int, scenario: Scenario) ->
             f"execution '{execution.id}' is {state.status} at event {number} "
             f"({_named(events[-1])}): nothing is left to go on with; fork at an earlier event"
         )
-    scenario.check(saga)
+    scenario.check(saga, crashes=True)
     for crash in scenario.crashes:
         if crash.event <= number:
             raise ScenarioError(

@@ -18,6 +18,7 @@ from sagakit.views.dot import flow_dot
 from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
 from sagakit.views.flow_words import flow_alt, flow_table
 from sagakit.views.nodes import Flow, FlowNode, fan_out
+from sagakit.views.outcomes import outcome_heatmap
 from sagakit.views.picture import Mermaid, Picture
 from sagakit.views.render import dot_svg
 from sagakit.views.rules import RuleCall, RuleRow, calls_text, rules_picture
@@ -65,6 +66,7 @@ __all__ = [
     "latency_over_time",
     "legend",
     "most_retried_steps",
+    "outcome_heatmap",
     "retry_heatmap",
     "rules_picture",
     "self_time",
