@@ -35,6 +35,7 @@ from sagakit.steps import (
 if TYPE_CHECKING:
     from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
+    from sagakit.lab.check import check
     from sagakit.overview import Overview
     from sagakit.trace_view import Trace
 
@@ -68,6 +69,7 @@ __all__ = [
     "Trace",
     "arun",
     "await_event",
+    "check",
     "choice",
     "compare",
     "for_each",
@@ -86,6 +88,7 @@ _LATER = {
     "Overview": "sagakit.overview",
     "Trace": "sagakit.trace_view",
     "arun": "sagakit.drivers.local",
+    "check": "sagakit.lab.check",
     "compare": "sagakit.comparison",
     "run": "sagakit.drivers.local",
 }

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from sagakit.audit_cli import audit_commands
+from sagakit.check_cli import check_command
 from sagakit.errors import SagaError
 from sagakit.redaction import MASK
 from sagakit.trace_cli import trace_command
@@ -921,6 +922,7 @@ def _time(at: float) -> str:
 
 cli.add_command(trace_command(_table, _print_json))
 cli.add_command(audit_commands(_print_json))
+cli.add_command(check_command(load_saga, _table, _print_json))
 
 
 def main() -> None:
