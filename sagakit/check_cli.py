@@ -64,8 +64,8 @@ def check_command(
         else:
             if everything:
                 print_table(_HEADER, list(map(_row, everything)))
-            for findings in found:
-                click.echo(f"{findings.saga}: {findings.summary}", err=True)
+            for reference, findings in zip(sagas, found, strict=True):
+                click.echo(f"{reference}: {findings.summary}", err=True)
         counts = ("error", "warning") if strict else ("error",)
         sys.exit(1 if any(finding.severity in counts for finding in everything) else 0)
 

@@ -6,16 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# The rules of these modules are declared when they are imported.
-from sagakit.lab.check import definition, design, forward, timing, undoing
 from sagakit.lab.check.definition import REFUSED
-from sagakit.lab.check.finding import RULES, Finding, Findings
+from sagakit.lab.check.finding import Finding, Findings
 from sagakit.lab.check.places import Places, line_of
+from sagakit.lab.check.rules import RULES
 from sagakit.lab.check.view import Found, View
 from sagakit.saga import Saga
-from sagakit.spec import nearest
-
-_MODULES = (definition, undoing, timing, forward, design)  # in the order of the rules' ids
 
 
 def check(
@@ -116,6 +112,8 @@ def _accepted(ignore: str | Iterable[str]) -> set[str]:
     for entry in sorted(entries):
         rule = entry.partition(":")[0]
         if rule not in RULES:
-            cure = nearest(rule, RULES) or "; data/rules.md has them"
-            raise ValueError(f"ignore has '{entry}', and there is no rule '{rule}'{cure}")
+            raise ValueError(
+                f"ignore has '{entry}', and there is no rule '{rule}'; data/rules.md lists them, "
+                f"{min(RULES)} to {max(RULES)}"
+            )
     return entries

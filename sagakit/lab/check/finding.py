@@ -40,7 +40,7 @@ class Rule(NamedTuple):
     find: Callable[[View], Iterable[Found]]
 
 
-RULES: dict[str, Rule] = {}  # filled by the modules of rules, in the order of their ids
+DECLARED: dict[str, Rule] = {}  # whatever module of rules was imported; `rules` has them all
 
 
 def rule(
@@ -49,8 +49,8 @@ def rule(
     """Declare a function a rule. Parameters as of ``Rule``."""
 
     def declare(find: Callable[[View], Iterable[Found]]) -> Callable[[View], Iterable[Found]]:
-        assert id not in RULES, f"two rules have the id {id}"
-        RULES[id] = Rule(id, name, title, severity, bad.lstrip("\n"), good.lstrip("\n"), find)
+        assert id not in DECLARED, f"two rules have the id {id}"
+        DECLARED[id] = Rule(id, name, title, severity, bad.lstrip("\n"), good.lstrip("\n"), find)
         return find
 
     return declare

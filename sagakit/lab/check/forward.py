@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
 from sagakit.spec import Simulated
-from sagakit.steps import Choose, Step, callable_name
+from sagakit.steps import Choose, Step
 
 # How an action is called that may say no.
 _ASKS = {
@@ -117,7 +117,7 @@ def refusable_after_pivot(view: View) -> Iterator[Found]:
                 "stands after the pivot and raises TerminalError, which leaves the execution stuck",
                 "ask before the pivot, or raise another error, which is retried",
             ).at(code, node)
-        elif _named_to_refuse(step):
+        elif not step.read and _ASKS & view.verbs(step):
             yield Found(
                 step.name,
                 "stands after the pivot, and sounds as if it could be refused",
@@ -132,10 +132,6 @@ def refusable_after_pivot(view: View) -> Iterator[Found]:
                 "drop 'on'",
                 "retry",
             )
-
-
-def _named_to_refuse(step: Step) -> bool:
-    return not step.read and (callable_name(step.action) or step.name).split("_")[0] in _ASKS
 
 
 @rule(

@@ -51,13 +51,14 @@ def line_of(problem: str, file: str | Path) -> int | None:
     if said := re.match(r"line (\d+): ", problem):
         return int(said[1])
     named = re.match(r"step '([^']+)'", problem)
+    if named is None:
+        return None
     try:
         lines = Path(file).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return None
-    if named is None:
-        return None
-    step = re.compile(rf"\s*(- )?\s*step: *['\"]?{re.escape(named[1])}['\"]?\s*(#.*)?$")
+    quoted = rf"['\"]?{re.escape(named[1])}['\"]?"
+    step = re.compile(rf"[^#]*\bstep: *{quoted} *([,}}#].*)?$")
     return next((number for number, text in enumerate(lines, 1) if step.match(text)), None)
 
 
@@ -73,8 +74,7 @@ def _in_yaml(text: str) -> Iterator[tuple[Way, str, int]]:
 
 def _saga(node: Any, path: Way) -> Iterator[tuple[Way, str, int]]:
     keys = _keys(node)
-    if not path:
-        yield from _own(node, path)
+    yield from _own(node, path)
     for item in keys["steps"].value if "steps" in keys else ():
         yield from _step(item, path)
 

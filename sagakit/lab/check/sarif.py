@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sagakit.lab.check.finding import RULES, Finding, Rule
+from sagakit.lab.check.finding import Finding, Rule
+from sagakit.lab.check.rules import RULES
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

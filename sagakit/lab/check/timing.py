@@ -22,7 +22,6 @@ _DAY = 86400.0
     bad="""
 saga: order
 version: "1"
-deadline: 60
 steps:
   - step: reserve_stock
     compensation: release_stock
@@ -33,7 +32,6 @@ steps:
     good="""
 saga: order
 version: "1"
-deadline: 60
 steps:
   - step: reserve_stock
     compensation: release_stock
@@ -47,7 +45,7 @@ steps:
 def no_timeout(view: View) -> Iterator[Found]:
     """A call that never answers holds the execution for ever, and what it has reserved.
 
-    Of an action it is a warning where the saga has a deadline, which no call that is under way
+    Of an action it is a warning where it stands under a deadline, which no call that is under way
     obeys, or where retries are declared, which a call that hangs never comes to. What answers
     within its own process needs none. Source: Nygard, "Release It!", "Timeouts".
     """
@@ -59,7 +57,7 @@ def no_timeout(view: View) -> Iterator[Found]:
         ]
         if not silent:
             continue
-        urgent = step.timeout is None and (view.deadline is not None or _repeats(step))
+        urgent = step.timeout is None and (view.deadline(step) is not None or _repeats(step))
         message = f"{' and '.join(silent)} may hang for ever"
         options = ["timeout" if role == "its action" else "compensation_timeout" for role in silent]
         yield Found(
@@ -110,19 +108,20 @@ def endless_retry(view: View) -> Iterator[Found]:
     """What the steps above have reserved is held meanwhile, and nobody gets an answer.
 
     Before the pivot a saga can give up and undo; after it, it cannot. Found are more than 100
-    attempts, or more than a day of waits, without a deadline. Source: Richardson, "Microservices
-    Patterns", section 4.3.2, on compensatable and retriable transactions.
+    attempts, or more than a day of waits, without a deadline, which ends when the pivot is tried.
+    Source: Richardson, "Microservices Patterns", section 4.3, on compensatable and retriable
+    transactions.
     """
     for step in view.steps:
         retry = step.retry
-        if retry is None or view.kind(step) == "retriable" or view.deadline is not None:
+        if retry is None or view.kind(step) == "retriable" or view.deadline(step) is not None:
             continue
         waits = pauses(retry)
         if retry.attempts > _ATTEMPTS or waits > _DAY:
             yield Found(
                 step.name,
-                f"is tried {retry.attempts:,} times, {_told(waits)} of waits, before the pivot",
-                "give fewer attempts, or give the saga a deadline",
+                f"is tried up to {retry.attempts:,} times, with {_told(waits)} of waits",
+                "give fewer attempts" + ("" if step.pivot else ", or give the saga a deadline"),
                 "retry",
             )
 
@@ -422,7 +421,7 @@ def endless_wait(view: View) -> Iterator[Found]:
         if wait is None or wait.timeout is not None:
             continue
         late = view.kind(step) == "retriable"
-        if late or view.deadline is None:
+        if view.deadline(step) is None:
             yield Found(
                 step.name,
                 f"waits for '{wait.event}' as long as it takes",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
 from sagakit.spec import Simulated
-from sagakit.steps import Step, callable_name
+from sagakit.steps import Step
 
 # How an action is called that reaches people, who cannot forget it; and by what it does so.
 _TELLS = {"announce", "broadcast", "deliver", "email", "mail", "notify", "resend", "send", "sms"}
@@ -21,9 +21,8 @@ def _settles(view: View, step: Step) -> bool:
 
 
 def _irrevocable(view: View, step: Step) -> bool:
-    words = (callable_name(step.action) or step.name).lower().split("_")
-    tells = words[0] in _TELLS or step.name.lower().split("_")[0] in _TELLS
-    return not step.read and (tells or bool(_SENDS & view.code(step.action).names))
+    sends = _SENDS & view.code(step.action).names
+    return not step.read and bool(_TELLS & view.verbs(step) or sends)
 
 
 @rule(

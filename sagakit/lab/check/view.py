@@ -60,12 +60,14 @@ class View:
         for name, inner in self.saga.children.items():
             yield from View(inner, (*self.path, name), self).family()
 
-    @property
-    def deadline(self) -> float | None:
-        """The saga's deadline, or that of a saga around it."""
+    def deadline(self, step: Step) -> float | None:
+        """The deadline that a step must obey, of this saga or one around it; from the moment when
+        the pivot is tried there is none."""
+        if self.kind(step) != "compensatable":
+            return None
         if self.saga.deadline is not None or self.outer is None:
             return self.saga.deadline
-        return self.outer.deadline
+        return self.outer.deadline(self.outer.saga[self.path[-1]])
 
     def number(self, step: Step) -> int:
         return self.plan.index[step.name]
@@ -148,6 +150,11 @@ class View:
             case Wait(correlate=correlate, timeout=timeout):
                 found |= {"correlate": correlate, "timeout": timeout}
         return ((role, function) for role, function in found.items() if callable(function))
+
+    def verbs(self, step: Step) -> set[str]:
+        """The first words of what the step and its action are called."""
+        names = step.name, callable_name(step.action) or ""
+        return {name.lower().split("_")[0] for name in names}
 
     def callables(self, step: Step) -> Iterator[tuple[str, Callable[..., Any]]]:
         """The callables of a step that have an effect, with what each is for."""
