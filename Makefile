@@ -48,7 +48,7 @@ rules: $(VENV)/installed-dev ## Write data/rules.md anew, from the rules of `sag
 	$(BIN)/python -m sagakit.lab.check.page
 
 clean: ## Remove the venvs and everything generated.
-	rm -rf $(VENV) $(BENCH) build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) $(BENCH) .venv-peers .venv-peers.lock build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
 		.hypothesis .benchmarks
 	find sagakit tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -206,8 +206,11 @@ def named(correlation: str) -> str:
     return MASK if DECLARED else correlation
 
 
-def repr_of(message: msgspec.Struct) -> str:
-    """The repr of what brings a payload or has a correlation, without what may be sensitive."""
+_Message = TypeVar("_Message", bound=msgspec.Struct)
+
+
+def masked(message: _Message) -> _Message:
+    """What brings a payload or has a correlation, without what may be sensitive."""
     changes: dict[str, Any] = {}
     for name in message.__struct_fields__ if DECLARED else ():
         value = getattr(message, name)
@@ -218,7 +221,12 @@ def repr_of(message: msgspec.Struct) -> str:
             changes[name] = (
                 MASK if event and event.casefold() in DECLARED else mask(value, DECLARED)
             )
-    return msgspec.Struct.__repr__(msgspec.structs.replace(message, **changes))
+    return msgspec.structs.replace(message, **changes)
+
+
+def repr_of(message: msgspec.Struct) -> str:
+    """The repr of what brings a payload or has a correlation, without what may be sensitive."""
+    return msgspec.Struct.__repr__(masked(message))
 
 
 class Shown(dict[str, Any]):

@@ -197,6 +197,8 @@ JOURNAL_OUTPUTS: dict[str, list[str]] = {
     "audit": ["audit", "export", "{journal}"],
     "audit json": ["audit", "export", "{journal}", "--jsonl"],
     "doctor": ["doctor", "{journal}"],
+    "doctor of an execution": ["doctor", "{id}", "--journal", "{journal}"],
+    "doctor of an execution json": ["doctor", "{id}", "--journal", "{journal}", "--json"],
 }
 
 every_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
