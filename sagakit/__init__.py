@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sagakit.drivers.local import Engine, arun, run
     from sagakit.lab.asserting import assert_saga
     from sagakit.lab.chaos import chaos
+    from sagakit.lab.check import check
     from sagakit.lab.explore import explore
     from sagakit.lab.fork import fork
     from sagakit.overview import Overview
@@ -74,6 +75,7 @@ __all__ = [
     "assert_saga",
     "await_event",
     "chaos",
+    "check",
     "choice",
     "compare",
     "explore",
@@ -96,6 +98,7 @@ _LATER = {
     "arun": "sagakit.drivers.local",
     "assert_saga": "sagakit.lab.asserting",
     "chaos": "sagakit.lab.chaos",
+    "check": "sagakit.lab.check",
     "compare": "sagakit.comparison",
     "explore": "sagakit.lab.explore",
     "fork": "sagakit.lab.fork",
