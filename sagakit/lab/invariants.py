@@ -47,7 +47,7 @@ def single_terminal_state(world: Any, execution: Execution) -> bool:  # noqa: AR
 
 
 def all_or_compensated(world: Any, execution: Execution) -> bool:  # noqa: ARG001
-    """Every step has succeeded or was skipped, or every step that may have happened was undone."""
+    """All steps succeeded or were skipped, or all that may have happened were undone."""
     states = set(execution.states.values())
     if execution.status == "completed":
         return states <= {"succeeded", "skipped"}
@@ -87,14 +87,19 @@ def nothing_charged_twice(world: HasCharges, execution: Execution) -> bool:  # n
 
 
 def books_balance(world: HasBooks, execution: Execution) -> bool:
-    """The services agree with each other, once the execution has ended. While it is stuck, things
-    are half done: that is what an operator is called for."""
+    """The services agree with each other, once the execution has ended.
+
+    While it is stuck, things are half done: that is what an operator is called for.
+    """
     return execution.status == "stuck" or bool(world.books().balanced)
 
 
 def nothing_stuck_without_cause(world: Any, execution: Execution) -> bool:
-    """An execution is stuck only where a compensation, or a step that cannot be undone, was made
-    to fail: by an injected fault, or because nobody answered in time."""
+    """An execution is stuck only where it was made so.
+
+    A compensation, or a step that cannot be undone, was made to fail: by an injected fault, or
+    because nobody answered in time.
+    """
     if execution.status != "stuck":
         return True
     last: dict[str, ErrorInfo] = {}
