@@ -52,10 +52,17 @@ ACTIONS = ("act", "refuse", "fail", "lose", "keep_silent", "undo", "cannot")
 FEWER = settings(MANY, max_examples=max(10, settings.default.max_examples // 3))
 
 
+class Log(list[tuple[str, Any]]):
+    """Shown as its length: hypothesis prints it with what failed."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} events>"
+
+
 @pytest.fixture
 def order(monkeypatch):
     """The events of all executions in the order in which they came."""
-    found: list[tuple[str, Any]] = []
+    found = Log()
     emit = Run.emit
 
     def noting(self, event):

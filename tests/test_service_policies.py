@@ -250,7 +250,7 @@ def test_the_log_tells_in_words():
 
 
 def test_what_is_told_of_a_call_changes_no_state_and_needs_an_execution_that_goes_on():
-    from sagas import snapshot
+    from pure import snapshot
 
     from sagakit.coordinator import State, evolve, replay
     from sagakit.errors import IllegalEventError

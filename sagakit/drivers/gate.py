@@ -371,10 +371,11 @@ class Ticket:
 
 
 def _is_retry(attempt: Attempt) -> bool:
-    """Whether the same has been asked before. A compensation that was never let in is none: were it
-    charged to the retry budget, what the service was spared might never be undone."""
-    if attempt.side == "action":
-        return attempt.attempt > 1
+    """Whether the same has failed before, for the retry budget. What a crash took away has not, nor
+    has a compensation that was never let in: charged to the budget, they could be refused for good,
+    and a recovery or a breaker's rest would change how executions end."""
+    if isinstance(attempt.command, AskReconcile):
+        return False
     run = attempt.run
     return bool(run.state.failures.get(run.plan.index[attempt.command.step]))
 

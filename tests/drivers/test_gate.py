@@ -538,6 +538,15 @@ def test_plain_functions_on_threads_are_hedged_too():
         assert under_way(engine) == [0]
 
 
+def test_what_a_crash_took_away_is_no_retry_for_the_budget():
+    """Else whatever was under way at the crash would fail by it."""
+    services = [bank(retry_budget=RetryBudget(ratio=0, least=0))]
+    saga = Saga("s", step(act, undo, name="a", service="bank"), services=services)
+    execution = simulate(saga, scenario=Scenario().crash(1))
+    assert any(isinstance(event, AttemptLost) for event in execution.events)
+    assert execution.status == "completed"
+
+
 def test_refusals_without_a_wait_do_not_pile_up():
     saga = Saga(
         "s",
