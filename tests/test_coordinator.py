@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from sagas import ERROR
+from pure import ERROR
 
 from sagakit import Retry, Saga, pivot, step
 from sagakit.coordinator import (

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
-from sagas import PureDriver, possibly_done, sagas, snapshot
+from pure import PureDriver, possibly_done, snapshot
+from sagas import sagas
 
 from sagakit import (
     DefinitionError,

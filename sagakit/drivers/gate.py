@@ -171,7 +171,10 @@ class Gate:
 
     def _ask(self, ticket: Ticket, now: float, waiting: int) -> bool:
         attempt = ticket.attempt
-        answer = self.guard.admit(now, attempt.attempt > 1, waiting)
+        if attempt.trips:
+            attempt.trips = False
+            ticket.note(self.guard.trip(now), now)
+        answer = self.guard.admit(now, _is_retry(attempt), waiting)
         ticket.note(answer.transitions, now)
         match answer:
             case Admitted(call=call):
@@ -365,6 +368,15 @@ class Ticket:
         self.note(self._gate.guard.settle(now, call, _outcome(error)), now)
         self._gate.freed()
         return True
+
+
+def _is_retry(attempt: Attempt) -> bool:
+    """Whether the same has been asked before. A compensation that was never let in is none: were it
+    charged to the retry budget, what the service was spared might never be undone."""
+    if attempt.side == "action":
+        return attempt.attempt > 1
+    run = attempt.run
+    return bool(run.state.failures.get(run.plan.index[attempt.command.step]))
 
 
 def _outcome(error: BaseException) -> Outcome:

@@ -371,6 +371,20 @@ def test_retries_beyond_the_budget_are_refused(drive):
     )
 
 
+def test_a_compensation_that_was_never_let_in_is_no_retry_for_the_budget(drive):
+    """Else what a breaker has spared its service once could never be undone."""
+    world = World()
+    services = bank(
+        breaker=CircuitBreaker(failures=1, reset=0.02), retry_budget=RetryBudget(ratio=0, least=0)
+    )
+    steps = [world.step("a", service="bank"), world.step("b", *down(1), service="bank")]
+    execution = drive(Saga("s", *steps, services=services))
+    refused = of(CompensationAttemptFailed, execution)
+    assert [event.refused for event in refused] == [True]
+    assert execution.status == "compensated"
+    assert world.undone == ["a"]
+
+
 # -- hedge ----------------------------------------------------------------------------------
 
 
