@@ -78,7 +78,7 @@ from sagakit.scenario.injection import followed, inject
 from sagakit.spec import Retry
 from sagakit.steps import Happened
 from sagakit.telemetry import Watch
-from sagakit.transitions import ACTIVE
+from sagakit.transitions import ACTIVE, Phase
 
 if TYPE_CHECKING:
     from sagakit.difference import Difference
@@ -436,6 +436,23 @@ class Run:
         )
 
     @property
+    def open(self) -> bool:
+        """It has not ended: one that is stuck takes signals, too, for when it goes on."""
+        return self.state.phase in ACTIVE or self.state.phase is Phase.STUCK
+
+    @property
+    def goes_on(self) -> bool:
+        """Something will happen without an operator; to one that is stuck, or to those that do
+        steps of it, what the scenario still has for them."""
+        phase = self.state.phase
+        if phase in ACTIVE:
+            return True
+        if phase is not Phase.STUCK:
+            return False
+        children = () if self.kin is None else self.kin.children.values()
+        return bool(self.meanwhile) or any(child.run.goes_on for child in children)
+
+    @property
     def resting(self) -> bool:
         """It waits for the world, and so do all that do steps of it: nothing is under way."""
         return self.state.resting if self.kin is None else self.kin.resting
@@ -477,19 +494,19 @@ class Run:
     def signal(
         self, signal: Signal, id: str, now: float, *, by: str = "", chosen: bool = False
     ) -> None:
-        """Record a signal; which step takes it, if any, follows. One that came before is not
-        recorded again.
+        """Record a signal; which step takes it, if any, follows: where the execution is stuck, once
+        that is resolved. One that came before is not recorded again.
 
         Parameters:
             by: who sent it.
             chosen: its sender gave the id.
 
         Raises:
-            SignalError: the execution has ended, or is stuck.
+            SignalError: the execution has ended.
         """
         if self.scenario is not None and self.scenario.drops(self.saga, signal.event):
             return  # lost on its way: nobody is told
-        if self.state.phase not in ACTIVE:
+        if not self.open:
             raise SignalError(
                 f"execution '{self.state.execution_id}' has ended: it is {self.state.status}"
             )
@@ -554,7 +571,7 @@ class Run:
         """Do what the scenario has from outside by now. What comes too late changes nothing."""
         while self.meanwhile and self.meanwhile[-1][0] <= now:
             _, number, what = self.meanwhile.pop()
-            if self.state.phase not in ACTIVE:
+            if not self.open:
                 continue
             if isinstance(what, Signal):
                 self.signal(what, f"scenario-{number}", now)

@@ -278,7 +278,7 @@ class Simulation:
     def _finish(self) -> None:
         run = self.run
         self._advance(run)
-        if self.busy or run.state.phase in ACTIVE:
+        if self.busy or run.goes_on:
             self.pump()
             while not self.pending and (due := self.next_due()) is not None:
                 self.now = max(self.now, due)
@@ -320,7 +320,7 @@ class Simulation:
             watch.follow(run, len(run.events))
         if run.kin is not None:
             self._stir(run, run.kin)
-        if run.state.phase in ACTIVE:
+        if run.goes_on:
             due = run.next_due()
             if due is not None and (run.alarm is None or due < run.alarm):
                 self._set_alarm(run, due)
@@ -334,7 +334,7 @@ class Simulation:
         alarms = self._alarms
         while alarms:
             at, _, run = alarms[0]
-            due = run.next_due() if run.state.phase in ACTIVE else None
+            due = run.next_due() if run.goes_on else None
             if due == at == run.alarm:
                 return at
             heapq.heappop(alarms)

@@ -19,7 +19,6 @@ from typing import Any
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.simulated import Simulation
 from sagakit.errors import InDoubtError, SimulationError
-from sagakit.transitions import ACTIVE
 
 _THREAD = "sagakit-virtual-time"
 _PATIENCE = 10.0  # seconds for threads that were there before: most are no concern of ours
@@ -185,7 +184,7 @@ class _OnLoop:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        if self.root.state.phase not in ACTIVE:
+        if not self.root.goes_on:
             self.over.set_result(None)
             return
         due = self.simulation.next_due()

@@ -247,7 +247,7 @@ class Journal(Protocol):
         """(id, wake_at) of every waiting execution with one of these fingerprints."""
 
     def waits(self) -> bool:
-        """Whether any execution waits."""
+        """Whether any execution waits, or is stuck and waits for a correlated signal."""
 
     def due(self, ids: Iterable[str], at: float) -> Iterator[tuple[str, list[Event] | None]]:
         """(id, events) of those executions that still wait and are to wake by then (seconds);

@@ -117,7 +117,7 @@ class MemoryJournal:
         return [(row.id, rest.wake_at) for row in rows if (rest := self._rests.get(row.id))]
 
     def waits(self) -> bool:
-        return bool(self._rests)
+        return bool(self._rests or self._waits)
 
     def due(self, ids: Iterable[str], at: float) -> Iterator[tuple[str, list[Event] | None]]:
         for id in ids:

@@ -97,7 +97,6 @@ class Ledger:
         rows = Rows(ord=self.ord, mark=self.mark)
         begun: dict[str, ExecutionStarted] = {}
         changed: dict[str, None] = {}  # whose row is written
-        decided: set[str] = set()  # whose status follows from the events
         for id, first, events in batch:
             if not first:
                 head = events[0]
@@ -116,12 +115,11 @@ class Ledger:
             for event in events:
                 if fold(summary, event):
                     changed[id] = None
-                    decided.add(id)
                 elif type(event) in _OF_NOTE:
                     self._note(rows, id, event, changed)
         last = {id: events[-1] for id, _, events in batch}
         for id, rest in rests.items():
-            self._rest(rows, id, rest, last[id], id in decided)
+            self._rest(rows, id, rest, last[id])
             changed[id] = None
         for id in {**begun, **changed}:
             self._describe(rows, id, id in begun, rests.get(id))
@@ -149,10 +147,10 @@ class Ledger:
         else:
             changed[id] = None  # it is pinned to another definition
 
-    def _rest(self, rows: Rows, id: str, rest: Rest | None, last: Any, decided: bool) -> None:
+    def _rest(self, rows: Rows, id: str, rest: Rest | None, last: Any) -> None:
         """What an execution waits for from now on."""
         number, summary = self._get(id)
-        if not decided or summary.status == "running":
+        if summary.status in ("running", "waiting"):  # what is stuck may wait, too, and stays so
             resting = rest is not None and rest.resting
             summary.status, summary.changed_at = "waiting" if resting else "running", last.at
         if rest is None or rest.waits is not None:

@@ -336,8 +336,11 @@ class SqliteJournal:
 
     def waits(self) -> bool:
         with self.reading() as reader:
-            found = reader.execute("SELECT 1 FROM executions WHERE status = 'waiting' LIMIT 1")
-            return found.fetchone() is not None
+            (found,) = reader.execute(
+                "SELECT EXISTS (SELECT 1 FROM executions WHERE status = 'waiting')"
+                " OR EXISTS (SELECT 1 FROM waits)"
+            ).fetchone()
+        return bool(found)
 
     def due(self, ids: Iterable[str], at: float) -> Iterator[tuple[str, list[Event] | None]]:
         with self.reading() as reader:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from world import World, kinds
 
-from sagakit import Saga, Scenario, await_event, pivot, simulate, step, timer
+from sagakit import Saga, Scenario, await_event, pivot, simulate, step, sub_saga, timer
 from sagakit.drivers.simulated import resume
-from sagakit.errors import ScenarioError
+from sagakit.errors import ScenarioError, TerminalError
 
 
 def paid(**options):
@@ -137,6 +137,32 @@ def test_a_function_that_cannot_say_how_long_fails_its_step(drive, seconds):
 
 def test_a_skipped_wait_waits_for_nobody(drive):
     assert drive(Saga("s", paid(when=False))).states == {"paid": "skipped"}
+
+
+# -- stuck, and still waiting ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wait", ["coroutine", "plain"])
+def test_a_signal_to_what_is_stuck_is_recorded_and_leaves_it_stuck(drive, wait):
+    world = World()
+    first = step(world.sleeper("a", 0.0)) if wait == "coroutine" else world.last("a")
+    bad = world.last("bad", TerminalError(), after="a")
+    saga = Saga("s", world.pivot("p"), first, bad, paid(after="a"))
+    execution = drive(saga, scenario=Scenario().signal("paid", 5, at=0.05).cancel(at=0.06))
+    assert execution.status == "stuck"
+    names = [type(event).__name__ for event in execution.events]
+    assert names[-2:] == ["ExecutionStuck", "SignalReceived"]
+    assert list(execution.waiting_for) == ["paid"]
+
+
+def test_so_is_one_to_what_is_stuck_inside(drive):
+    world = World()
+    inner = Saga("in", world.pivot("p"), world.last("bad", TerminalError()), paid(after="p"))
+    saga = Saga("s", sub_saga(inner, pivot=True))
+    execution = drive(saga, scenario=Scenario().signal("paid", 5, at=0.05, to="in"))
+    assert execution.status == execution.children["in"].status == "stuck"
+    names = [type(event).__name__ for event in execution.children["in"].events]
+    assert names[-2:] == ["ExecutionStuck", "SignalReceived"]
 
 
 # -- called off -----------------------------------------------------------------------------

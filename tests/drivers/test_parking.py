@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from sagakit import Engine, Saga, await_event, pivot, step, timer
+from sagakit import Engine, Saga, await_event, for_each, pivot, step, sub_saga, timer
 from sagakit.errors import (
     CancellationError,
     DefinitionChangedError,
@@ -19,6 +19,7 @@ from sagakit.errors import (
 )
 from sagakit.events import ExecutionStarted, SignalReceived, StepSucceeded, WaitStarted
 from sagakit.journal import mail
+from sagakit.journal.audit import verify
 from sagakit.journal.base import Post, Rest
 from sagakit.journal.sqlite import SqliteJournal
 
@@ -305,26 +306,150 @@ def test_a_wait_beside_steps_that_run_is_found_too_and_so_is_one_after_a_pivot(p
             engine.cancel("one", by="ann", why="x")
 
 
-def test_what_is_called_off_or_stuck_waits_for_no_signal(place):
-    def fail():
-        raise ValueError
-
-    stuck = Saga(
-        "stuck",
-        pivot(act, name="go"),
-        step(act, name="bad", after="go", when=fail),
-        await_event("paid", correlate=order, after="go"),
-    )
+def test_what_is_called_off_waits_for_no_signal(place):
     with Engine(place) as engine:
         engine.run(PAID, "7", id="off", until_rest=True)
         assert engine.cancel("off", by="ann", why="x").status == "compensated"
-        assert engine.run(stuck, "8", id="stuck").status == "stuck"
-        for correlation in "78":
-            with pytest.raises(UnknownExecutionError):
-                engine.signal("paid", correlation=correlation)
-        engine.resolve("stuck", "skip", by="ann", why="x")
-        assert engine.signal("paid", correlation="8").id == "stuck"
-        until(lambda: engine.status("stuck").status == "completed")
+        with pytest.raises(UnknownExecutionError):
+            engine.signal("paid", correlation="7")
+
+
+# -- what is stuck, and still waits ---------------------------------------------------------
+
+
+def fail():
+    raise ValueError
+
+
+STUCK = Saga(
+    "stuck",
+    pivot(act, name="go"),
+    step(act, name="bad", after="go", when=fail),
+    await_event("paid", correlate=order, after="go"),
+)
+SKIP = {"resolution": "skip", "by": "ann", "why": "done by hand"}
+
+
+@pytest.mark.parametrize("address", [{"to": "one"}, {"correlation": "8"}, {"keep": 60}])
+def test_a_signal_to_what_is_stuck_is_recorded_and_taken_once_that_is_resolved(place, address):
+    if "keep" in address:
+        address = {**address, "correlation": "8"}
+    engine = Engine(place)
+    try:
+        assert engine.run(STUCK, "8", id="one").status == "stuck"
+        engine = reopened(engine, place, STUCK)
+        reached = engine.signal("paid", {"sum": 7}, id="x", by="bob", **address)
+        assert (reached.id, reached.status) == ("one", "stuck")
+        assert [row.status for row in engine.list()] == ["stuck"]
+        assert engine.signal("paid", {"sum": 7}, id="x", **address).id == "one"  # sent again
+        assert not engine._core.live
+        engine = reopened(engine, place, STUCK)
+        resolved = engine.resolve("one", **SKIP)
+        assert (resolved.status, resolved.results["paid"]) == ("completed", {"sum": 7})
+        received = [e for e in resolved.events if isinstance(e, SignalReceived)]
+        assert [(e.id, e.by) for e in received] == [("x", "bob")]
+    finally:
+        engine.close()
+    assert place is None or verify(place).sound
+
+
+def test_a_second_signal_is_for_another_once_the_stuck_one_has_its_own(place):
+    with Engine(place) as engine:
+        for id in ("one", "two"):
+            assert engine.run(STUCK, "8", id=id).status == "stuck"
+        assert [engine.signal("paid", n, correlation="8").id for n in (1, 2)] == ["one", "two"]
+        with pytest.raises(UnknownExecutionError):
+            engine.signal("paid", correlation="8")
+        assert engine.resolve("two", **SKIP).results["paid"] == 2
+        assert engine.resolve("one", **SKIP).results["paid"] == 1
+
+
+def test_what_was_abandoned_waits_no_more(place):
+    with Engine(place, sagas=[STUCK]) as engine:
+        engine.run(STUCK, "8", id="one")
+        engine.signal("paid", to="one")
+        engine.run(STUCK, "8", id="two")
+        for id in ("one", "two"):
+            engine.resolve(id, "abandon", by="ann", why="x")
+        with pytest.raises(UnknownExecutionError):
+            engine.signal("paid", correlation="8")
+        with pytest.raises(SignalError, match="has ended: it is abandoned"):
+            engine.signal("paid", to="one")
+        assert not engine.journal.waits()
+
+
+def test_what_is_stuck_and_waits_takes_the_signal_also_after_it_went_on(place):
+    with Engine(place) as engine:
+        assert engine.run(STUCK, "8", id="one").status == "stuck"
+        assert engine.resolve("one", **SKIP).status == "waiting"
+        assert engine.signal("paid", correlation="8").id == "one"
+        counts(engine, completed=1)
+
+
+def test_another_process_reaches_what_is_stuck(path):
+    with Engine(path) as engine:
+        engine.run(STUCK, "8", id="one")
+        mail.post(path, Post("p1", "paid", {"n": 1}, correlation="8"))
+        assert outcome(path, "p1") == ("delivered", "one")
+    mail.post(path, Post("p2", "paid", {"n": 2}, to="one"))
+    with Engine(path) as engine:
+        assert engine.recover(STUCK) == []
+        engine.run(PAID, "7", id="two", until_rest=True)
+        assert outcome(path, "p2") == ("delivered", "one")
+        assert engine.resolve("one", **SKIP).results["paid"] == {"n": 1}
+
+
+def test_a_definition_that_is_not_known_is_asked_for(path):
+    with Engine(path) as engine:
+        engine.run(STUCK, "8", id="one")
+    with (
+        Engine(path) as engine,
+        pytest.raises(SignalError, match="'stuck' is not known here"),
+    ):
+        engine.signal("paid", to="one")
+
+
+def test_what_is_stuck_inside_another_one_takes_its_signal_and_both_go_on(place):
+    outer = Saga("outer", sub_saga(STUCK, name="tail", pivot=True), step(act, name="z"))
+    engine = Engine(place)
+    try:
+        assert engine.run(outer, "8", id="e").status == "stuck"
+        engine = reopened(engine, place, outer)
+        assert engine.signal("paid", 5, correlation="8").id == "e/tail"
+        assert engine.signal("paid", 6, to="e/tail").status == "stuck"
+        assert {row.status for row in engine.list()} == {"stuck"}
+        assert engine.resolve("e", **SKIP).status == "completed"
+        assert engine.status("e/tail").status == "abandoned"
+        assert engine.run(outer, "8", id="f").status == "stuck"
+        engine.signal("paid", 5, to="f/tail")
+        assert engine.resolve("f/tail", **SKIP).results["paid"] == 5
+        assert engine.status("f").status == "completed"
+    finally:
+        engine.close()
+
+
+# -- what waits inside, and who is asked ----------------------------------------------------
+
+
+def test_a_signal_to_the_outer_execution_is_answered_with_who_waits_inside(place):
+    inner = Saga("in", await_event("go"))
+    one = Saga("s", sub_saga(inner), step(act, act, name="last"))
+    many = Saga("m", for_each("all", lambda: [1, 2, 3, 4], inner))
+    with Engine(place) as engine:
+        engine.run(one, id="R", until_rest=True)
+        engine.run(many, id="M", until_rest=True)
+        with pytest.raises(SignalError, match=r"'go' itself; 'R/in' inside it does: .* to='R/in'"):
+            engine.signal("go", to="R")
+        with pytest.raises(SignalError, match=r"'M/all/0' and 'M/all/1' .* do, as do 2 more: "):
+            engine.signal("go", to="M")
+        with pytest.raises(SignalError, match=r"'R' of saga 's' never waits for 'gone'$"):
+            engine.signal("gone", to="R")
+        engine.signal("go", to="R/in")
+        until(lambda: engine.status("R").status == "completed")
+        later = Saga("l", await_event("first"), sub_saga(inner))
+        engine.run(later, id="L", until_rest=True)
+        with pytest.raises(SignalError, match=r"a saga within it, 'in', waits for .* has begun"):
+            engine.signal("go", to="L")
 
 
 # -- signals that come early ----------------------------------------------------------------

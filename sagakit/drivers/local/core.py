@@ -20,7 +20,14 @@ from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.entrance import Entrance
-from sagakit.drivers.local.parking import Answer, Parking, may_be_parked, rest_of, stored_waits
+from sagakit.drivers.local.parking import (
+    Answer,
+    Parking,
+    may_be_parked,
+    rest_of,
+    stored_waits,
+    waits_of,
+)
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Run
 from sagakit.errors import (
@@ -33,7 +40,7 @@ from sagakit.events import Event, WaitStarted
 from sagakit.execution import Execution
 from sagakit.journal.base import Batch, Journal, Rest
 from sagakit.telemetry import Watch
-from sagakit.transitions import ACTIVE
+from sagakit.transitions import ACTIVE, Phase
 
 
 class Live:
@@ -77,6 +84,12 @@ class Live:
         self.waits: dict[tuple[str, str], float] = {}  # and those of them that it lists
         self.stored = stored_waits(run)
         self.letters: list[str] = []  # the ids of signals that it took, if others know them
+
+    def rest(self) -> Rest:
+        """What the journal is to note of it, and has from then on."""
+        rest, self.stored = rest_of(self.run, self.stored), waits_of(self.run)
+        self.rests = rest.resting
+        return rest
 
     def join(self, answer: Future[Execution], *, until_rest: bool) -> None:
         """Another caller waits for its end, or until it waits for the world."""
@@ -285,7 +298,7 @@ class Core:
                 entries.append((run.state.execution_id, run.written, run.events[run.written :]))
                 run.written = len(run.events)
                 if live.rests or run.state.waiting or live.stored is None or live.stored:
-                    rests[run.state.execution_id] = rest_of(live)
+                    rests[run.state.execution_id] = live.rest()
         if not entries:
             self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
@@ -363,12 +376,15 @@ class Core:
         if run.kin is not None and run.kin.unsaved:
             run.kin.save(True)
         state = run.state
-        if state.phase not in ACTIVE:
+        if not run.goes_on:
             self._forget(live)
             if self.parking is not None:
-                self.parking.ended(state.execution_id)
+                self.parking.ended(state.execution_id, waits=run.open and bool(state.waiting))
             live.answer.set_result(run.execution())
             live.end()
+            above = self._above(live)
+            if above is not None and above.run.state.phase is Phase.STUCK:
+                self._rest(above)  # which had been kept for what the scenario had for this one
             return
         due = run.next_due()
         if due is not None:
@@ -394,17 +410,20 @@ class Core:
                 self._forget(live)
                 self.parking.park(live)
                 return
-        parent = None if run.kin is None else run.kin.parent
-        if parent is not None:
-            above = self.live.get(parent.run.state.execution_id)
-            if above is not None:
-                self._rest(above)
+        above = self._above(live)
+        if above is not None:
+            self._rest(above)
         elif self._rests is None:
             everybody = self.live.values()  # one execution and those that do steps of it
             if all(one.run.next_due() is None for one in everybody):
                 for one in list(everybody):
                     self._forget(one)
                 live.answer.set_result(run.execution())
+
+    def _above(self, live: Live) -> Live | None:
+        """The execution that this one is part of, as long as it goes on here."""
+        parent = None if live.run.kin is None else live.run.kin.parent
+        return None if parent is None else self.live.get(parent.run.state.execution_id)
 
     def _family(self, live: Live) -> list[Live]:
         """The outermost execution that this one is part of, and all that do steps of it."""
@@ -435,11 +454,9 @@ class Core:
         id = run.state.execution_id
         for watch in list(self.watches.values()):
             watch.add(id)  # whoever has read its events already must read them again
-        state = run.state
         rests: dict[str, Rest | None] = {}
-        if state.waiting and state.phase in ACTIVE:  # it may have more to do now, or wake later
-            resting = state.status == "waiting"
-            rests[id] = Rest(state.next_due() if resting else None, resting)
+        if run.state.waiting:  # it may have more to do now, or wake later, or not wait any more
+            rests[id] = rest_of(run, None) if run.open else None
         run.watch = telemetry.watch(run)
         self.journal.append([(id, run.written, run.events[run.written :])], rests)
         run.written = len(run.events)

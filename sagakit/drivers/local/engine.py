@@ -26,7 +26,7 @@ from sagakit.drivers.local.background import BackgroundLoop
 from sagakit.drivers.local.core import Core, Live, pass_on
 from sagakit.drivers.local.inbox import Inbox
 from sagakit.drivers.local.parking import Answer, Parking
-from sagakit.drivers.local.requests import check_decision, check_repeat, check_signal
+from sagakit.drivers.local.requests import check_decision, check_repeat, check_signal, not_awaited
 from sagakit.drivers.run import Run
 from sagakit.errors import (
     CancellationError,
@@ -52,7 +52,7 @@ from sagakit.progress import progress as told
 from sagakit.redaction import MASK
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
-from sagakit.transitions import ACTIVE
+from sagakit.transitions import ACTIVE, Phase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -368,7 +368,7 @@ class Engine:
             self._inbox.watch()
             answer.set_result(None)
 
-        if sleeping:
+        if sleeping or self.journal.waits():
             self._background.run(note, answer)
 
     def _wake(self, id: str, events: builtins.list[Event] | None) -> None:
@@ -672,7 +672,8 @@ class Engine:
 
         It may come before the wait is reached: it is kept for it. What comes after the last wait
         for it, or during compensation, is recorded and changes nothing. An execution that is only
-        in the journal is continued, provided that its definition is known here.
+        in the journal is continued, provided that its definition is known here. One that is stuck
+        stays so: its wait takes the signal once it is resolved.
 
         Parameters:
             event: what ``await_event`` waits for.
@@ -769,11 +770,15 @@ class Engine:
         run = self._loaded(id) if live is None else live.run
         if event is not None and event not in {wait.event for wait in run.plan.waits.values()}:
             raise SignalError(
-                f"execution '{id}' of saga '{run.saga.name}' never waits for '{event}'"
+                not_awaited(self.status(id) if live is None else run.snapshot(), event)
             )
         if live is not None:
             return self._core.intervene(live, what)
         what(run)
+        if run.state.phase is Phase.STUCK:
+            if len(run.events) > run.written:
+                self._core.record(run)
+            return _given(self.status(id))
         run.watch = telemetry.watch(run)  # whoever watches here, where it is made to go on
         safe: Future[Execution] = Future()
         self._go_on(run, safe)
@@ -786,17 +791,20 @@ class Engine:
         if above is None:
             return None
         if above[0] not in self._core.live and self._bring(above[0]) is None:
-            with contextlib.suppress(SignalError):  # it has ended, or is stuck
-                self._go_on(self._loaded(above[0]))
+            with contextlib.suppress(SignalError):  # it has ended
+                run = self._loaded(above[0])
+                if run.state.phase in ACTIVE:  # not stuck
+                    self._go_on(run)
         return self._core.live.get(id)
 
     def _loaded(self, id: str) -> Run:
-        """An unfinished execution from the journal; an error that says why it cannot go on."""
+        """An execution from the journal that has not ended; an error that says why it cannot be
+        reached."""
         events = self.journal.read(id)
         saga = self._sagas.get(pinned_to(events).fingerprint)
         if saga is not None:
             run = Run.resume(saga, events, time.time())
-            if run.state.phase in ACTIVE:
+            if run.open:
                 return run
             status = run.state.status
         else:
@@ -804,6 +812,12 @@ class Engine:
         if status in ("running", "waiting"):
             raise SignalError(
                 f"execution '{id}' is in the journal and does not run here; recover it first"
+            )
+        if status == "stuck":
+            raise SignalError(
+                f"execution '{id}' is stuck, and the definition of its saga "
+                f"'{first_event(events).saga}' is not known here; give it: "
+                "Engine(…, sagas=[saga]) or engine.register(saga)"
             )
         raise SignalError(f"execution '{id}' has ended: it is {status}")
 

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from sagakit.coordinator import letters
 from sagakit.errors import JournalError
 from sagakit.events import Event
 from sagakit.execution import Execution
 from sagakit.journal.base import Letter, Rest, Wait
 from sagakit.scenario import Signal
-from sagakit.transitions import ACTIVE
+from sagakit.transitions import Phase
 
 if TYPE_CHECKING:
     import asyncio
@@ -69,11 +70,15 @@ def may_be_parked(live: Live) -> bool:
 
 
 def waits_of(run: Run) -> dict[Key, float]:
-    """The correlated waits of an execution, and when each began."""
+    """The correlated waits of an execution that no signal has reached, and when each began. One
+    that is stuck may have waits for which a signal is there, to be taken once it goes on."""
     state = run.state
     found: dict[Key, float] = {}
-    if state.waiting and state.phase in ACTIVE:
-        for wait in state.waiting.values():
+    if state.waiting and run.open:
+        reached = letters(state)
+        for number, wait in state.waiting.items():
+            if number in reached:
+                continue
             if wait.event is not None and wait.correlation is not None:
                 found.setdefault((wait.event, wait.correlation), wait.at)
     return found
@@ -85,6 +90,19 @@ def stored_waits(run: Run) -> dict[Key, float] | None:
     if not run.written or not run.plan.waits:
         return {}
     return waits_of(run) if run.written == len(run.events) else None
+
+
+def rest_of(run: Run, stored: dict[Key, float] | None) -> Rest:
+    """What the journal is to note of an execution that waits, or has waited, for the world.
+
+    Parameters:
+        stored: its waits as the journal lists them; None: they are to be listed anew.
+    """
+    state, waits, changed = run.state, waits_of(run), None
+    if stored != waits:
+        changed = tuple(Wait(*key, since) for key, since in waits.items())
+    resting = state.status == "waiting"
+    return Rest(state.next_due() if resting else None, resting, changed)
 
 
 class Parking:
@@ -156,8 +174,9 @@ class Parking:
         heapq.heapify(self._heap)
         self._arm()
 
-    def ended(self, id: str) -> None:
-        """Nobody needs to wake this one any more."""
+    def ended(self, id: str, *, waits: bool = False) -> None:
+        """Nobody needs to wake this one any more; one that is stuck may wait for a signal yet."""
+        self._parked = self._parked or waits
         if self._due.pop(id, None) is not None and len(self._heap) > 1000 + 2 * len(self._due):
             self._heap = [(at, id) for id, at in self._due.items()]
             heapq.heapify(self._heap)
@@ -229,7 +248,7 @@ class Parking:
         """Note what a live execution waits for now; whether a letter that was kept for it ends
         a wait."""
         state = live.run.state
-        waiting = state.waiting if state.phase in ACTIVE else {}
+        waiting = state.waiting if live.run.open else {}
         if waiting == live.seen:
             return False
         began = [wait for number, wait in waiting.items() if live.seen.get(number) is not wait]
@@ -246,13 +265,18 @@ class Parking:
 
     def _take(self, live: Live, event: str, correlation: str) -> bool:
         now = time.time()
+        letter = self._letter(live.run, event, correlation, now)
+        if letter is not None:
+            self.takes(live, letter.id)
+            _receive(live.run, letter, now)
+        return letter is not None
+
+    def _letter(self, run: Run, event: str, correlation: str, now: float) -> Letter | None:
+        """The oldest that is kept for this wait and that nobody has taken."""
         for letter in self.core.journal.letters(event, correlation, now):
-            if letter.id not in self._taking and letter.id not in (live.run.state.signals or ()):
-                self.takes(live, letter.id)
-                signal = Signal(event, letter.payload, correlation=correlation)
-                live.run.signal(signal, letter.id, now, by=letter.by, chosen=True)
-                return True
-        return False
+            if letter.id not in self._taking and letter.id not in (run.state.signals or ()):
+                return letter
+        return None
 
     def takes(self, live: Live, signal_id: str) -> None:
         """Note that an execution has a signal, before the journal says so."""
@@ -265,10 +289,14 @@ class Parking:
 
     def hand_over(self, run: Run, event: str, correlation: str) -> None:
         """Let a wait that is there take what is kept for it. One that was only in the journal
-        does so by itself when it is noted."""
+        does so by itself when it is noted, unless it is stuck."""
         live = self.core.live.get(run.state.execution_id)
         if live is not None:
             self._take(live, event, correlation)
+        elif run.state.phase is Phase.STUCK:
+            letter = self._letter(run, event, correlation, time.time())
+            if letter is not None:
+                _receive(run, letter, time.time())
 
     def _unlist(self, live: Live) -> None:
         id = live.run.state.execution_id
@@ -306,13 +334,6 @@ class Parking:
             self.sweep_by(time.time() + 60)
 
 
-def rest_of(live: Live) -> Rest:
-    """What the journal is to note of an execution that waits, or has waited, for the world."""
-    state = live.run.state
-    waits = waits_of(live.run)
-    changed = None
-    if live.stored != waits:
-        changed = tuple(Wait(*key, since) for key, since in waits.items())
-    live.stored = waits
-    live.rests = state.status == "waiting"
-    return Rest(state.next_due() if live.rests else None, live.rests, changed)
+def _receive(run: Run, letter: Letter, now: float) -> None:
+    signal = Signal(letter.event, letter.payload, correlation=letter.correlation)
+    run.signal(signal, letter.id, now, by=letter.by, chosen=True)

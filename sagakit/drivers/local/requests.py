@@ -10,6 +10,7 @@ import msgspec
 
 from sagakit.errors import SagaError, SignalError
 from sagakit.events import SignalReceived
+from sagakit.execution import Execution
 from sagakit.journal.base import Letter, Post
 
 
@@ -39,6 +40,35 @@ def check_signal(event: Any, to: Any, correlation: Any, id: Any, keep: Any, by: 
     if keep is not None and (correlation is None or not seconds):
         raise SignalError(f"{place}: keep= is a number of seconds, for one with correlation=")
     return None if correlation is None else str(correlation)
+
+
+def not_awaited(execution: Execution, event: str) -> str:
+    """Why an execution whose saga has no wait for this event cannot be sent it, and who can."""
+    never = f"execution '{execution.id}' of saga '{execution.saga.name}' never waits for '{event}'"
+    waiting = _waiting_inside(execution, event)
+    if waiting:
+        shown = " and ".join(f"'{inner.id}'" for inner in waiting[:2])
+        more = len(waiting) - 2
+        others = f", as do {more} more" if more > 0 else ""
+        do = "does" if len(waiting) == 1 else "do"
+        return f"{never} itself; {shown} inside it {do}{others}: give to='{waiting[0].id}'"
+    for inner in execution.saga.family():
+        if event in {wait.event for wait in inner.plan.waits.values()}:
+            return (
+                f"{never} itself; what a saga within it, '{inner.name}', waits for is sent to the "
+                "execution of that one, by its own id or by correlation, once it has begun"
+            )
+    return never
+
+
+def _waiting_inside(execution: Execution, event: str) -> list[Execution]:
+    """Of those that do steps of it, and of theirs, the ones that wait for this event now."""
+    found = []
+    for child in execution.children.values():
+        if any(wait.event == event for wait in child.waiting_for.values()):
+            found.append(child)
+        found += _waiting_inside(child, event)
+    return found
 
 
 def _is_text(value: Any) -> bool:
