@@ -35,7 +35,9 @@ from sagakit.steps import (
 if TYPE_CHECKING:
     from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
+    from sagakit.lab.asserting import assert_saga
     from sagakit.lab.chaos import chaos
+    from sagakit.lab.check import check
     from sagakit.lab.explore import explore
     from sagakit.lab.fork import fork
     from sagakit.overview import Overview
@@ -70,8 +72,10 @@ __all__ = [
     "TerminalError",
     "Trace",
     "arun",
+    "assert_saga",
     "await_event",
     "chaos",
+    "check",
     "choice",
     "compare",
     "explore",
@@ -92,7 +96,9 @@ _LATER = {
     "Overview": "sagakit.overview",
     "Trace": "sagakit.trace_view",
     "arun": "sagakit.drivers.local",
+    "assert_saga": "sagakit.lab.asserting",
     "chaos": "sagakit.lab.chaos",
+    "check": "sagakit.lab.check",
     "compare": "sagakit.comparison",
     "explore": "sagakit.lab.explore",
     "fork": "sagakit.lab.fork",

@@ -20,6 +20,14 @@ SHORTEST = 4  # a shorter value is hidden under its name alone: it would turn up
 # hide fields where nobody knows whose data it is: in the repr of an event alone, for instance.
 DECLARED: set[str] = set()
 
+# Names that are sensitive nearly everywhere, casefolded: what `sagakit check` reminds one of. They
+# hide nothing by themselves.
+LIKELY = frozenset({
+    "access_token", "account_number", "api_key", "apikey", "auth_token", "authorization",
+    "bearer_token", "card_number", "cardnumber", "client_secret", "credit_card", "creditcard",
+    "cvc", "cvv", "iban", "pan_number", "passphrase", "passwd", "password", "pin_code",
+    "private_key", "pwd", "refresh_token", "secret", "secret_key", "ssn",
+})  # fmt: skip
 
 _PLAIN = frozenset({str, int, float, bool, type(None), list, tuple})  # the usual, in short
 
