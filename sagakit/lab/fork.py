@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -158,8 +159,9 @@ def _check(execution: Execution, saga: Saga, number: int, scenario: Scenario) ->
             f"({_named(events[-1])}): nothing is left to go on with; fork at an earlier event"
         )
     scenario.check(saga, crashes=True)
+    past = Counter(path for path, _ in _past(execution, number))
     for crash in scenario.crashes:
-        if crash.event <= number:
+        if crash.event < past[crash.to]:
             raise ScenarioError(
                 f"{crash}: that lies in the past of a fork at event {number}; "
                 "name a later event, or fork earlier"

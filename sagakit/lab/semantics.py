@@ -38,8 +38,6 @@ from sagakit.views import Picture, RuleCall, RuleRow, calls_text, rules_picture
 if TYPE_CHECKING:
     import pandas as pd
 
-ID = "semantics"  # of every execution: its keys are the same under every rule
-
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the saga under one rule.
@@ -172,7 +170,8 @@ def semantics(
 
     The way forward is the same under every rule, retries and timeouts included. Where it stops
     before its end, the rule says which compensations are called, and when; they are really
-    called. None but sagakit's own rule knows a pivot, a reconcile or a stuck execution.
+    called. None but sagakit's own rule knows a pivot, a reconcile or a stuck execution; nor do
+    breakers and limits of services (``Service``) hold on the way back under the others.
 
     Parameters:
         input: of every execution.
@@ -202,16 +201,21 @@ def _check(saga: Saga, scenario: Scenario, rules: Sequence[Rule]) -> None:
             f"saga '{saga.name}': step '{name}' is done by a saga, and the rules of other tools "
             "know none within another; try them on that saga alone"
         )
-    scenario.check(saga)
     if scenario.crashes:
         raise ScenarioError(
             f"{scenario}: who remembers anything after a crash is no matter of these rules; "
             "leave the crash out, or explore it"
         )
+    scenario.check(saga)
     names = [_name(rule) for rule in rules]
     if not names or len(set(names)) < len(names):
         problem = f"names a rule twice: {', '.join(names)}" if names else "has no rules to try"
         raise SagaError(f"saga '{saga.name}': {problem}; give each once, or leave rules= out")
+
+
+def _id(saga: Saga) -> str:
+    """The id of each execution: the keys are the same under every rule."""
+    return f"{saga.name}-0"
 
 
 def _name(rule: Rule) -> str:
@@ -235,7 +239,7 @@ def _left(step: str, value: Any) -> str:
 def _outcome(saga: Saga, kept: Any, world: Any, scenario: Scenario, rule: Rule) -> Outcome:
     entries = None if hasattr(world, "effects") else _Entries(saga, world)
     if rule is reverse_order:
-        execution = watched(saga, kept, ID, 0, scenario, None)
+        execution = watched(saga, kept, _id(saga), 0, scenario, None)
         calls, told, ended = _read_calls(execution), _given_up(execution), execution.status
     else:
         model = _Model(saga, kept, scenario, rule)
@@ -312,7 +316,7 @@ class _Model:
         self.rule = rule
         faults = tuple(fault for fault in scenario.faults if fault.side == "action")
         forward = msgspec.structs.replace(scenario, faults=faults)
-        self.run = Run.begin(_one_way(saga), kept, ID, 0.0, 0, forward)
+        self.run = Run.begin(_one_way(saga), kept, _id(saga), 0.0, 0, forward)
         self.run.watch = Unseen()
         self.execution = Simulation(self.run, 0.0, {}).finish()
         self.calls = _read_calls(self.execution)

@@ -76,7 +76,7 @@ def rules_picture(title: str, scenario: str, rows: Sequence[RuleRow]) -> Picture
                 for r in rows
             ),
         ),
-        caption=f"{len(rows)} rules of undoing {title!r}",
+        caption=f"{title!r} under {_rules(rows)}",
     )
 
 
@@ -163,4 +163,8 @@ def _alt(title: str, scenario: str, rows: Sequence[RuleRow]) -> str:
     told = [
         f"{row.rule}: {row.ended}, {', '.join(row.left) or 'nothing'} left behind" for row in rows
     ]
-    return f"{title!r} under {scenario}, by {len(rows)} rules of undoing: {'; '.join(told)}"
+    return f"{title!r} with {scenario}, under {_rules(rows)}: {'; '.join(told)}"
+
+
+def _rules(rows: Sequence[RuleRow]) -> str:
+    return "one rule of undoing" if len(rows) == 1 else f"{len(rows)} rules of undoing"

@@ -261,6 +261,17 @@ def test_faults_reach_into_the_sagas_that_do_steps(street: Street) -> None:
     assert ("lines/1", "outcome") in [(d.step, d.what) for d in found.differences]
 
 
+def test_a_crash_inside_must_lie_ahead_too(street: Street) -> None:
+    execution = simulate(_nested(street), ["tea"])
+    paid = next(e for e in execution.events if isinstance(e, StepSucceeded) and e.step == "pay")
+    with pytest.raises(ScenarioError, match="crash after event 2 of pay is written: that lies in"):
+        fork(execution, paid, scenario=Scenario().crash(2, to="pay"))
+    found = fork(execution, 2, scenario=Scenario().crash(3, to="pay"), world=street.fresh)
+    assert found.second.status == "completed"
+    assert any(isinstance(event, AttemptLost) for event in found.second.children["pay"].events)
+    assert len(found.world.done) == 5
+
+
 def test_an_execution_that_does_a_step_cannot_go_on_alone(street: Street) -> None:
     execution = simulate(_nested(street), ["tea"], id="o-1")
     with pytest.raises(SagaError, match=r"'o-1/pay' does step 'pay' of execution 'o-1'.*'pay/…'"):

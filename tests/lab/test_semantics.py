@@ -124,7 +124,7 @@ def test_the_coordinators_own_rule_is_the_coordinator(street: Street) -> None:
     scenario = Scenario().fail("confirm").fail_compensation("charge")
     own = semantics(saga, world=street.fresh, scenario=scenario, rules=[reverse_order]).outcomes[0]
     street.fresh()
-    assert own.execution.events == simulate(saga, scenario=scenario, id="semantics").events
+    assert own.execution.events == simulate(saga, scenario=scenario).events
     assert (own.ended, own.told) == ("stuck", ("confirm", "undo charge"))
 
 
@@ -172,7 +172,7 @@ def test_compensations_are_given_the_results_and_keys_of_the_way_forward(street:
     assert len(seen) == len(RULES)
     assert all(given == seen[0] for given in seen)
     done = "a done"
-    assert seen[0] == (done, {"n": 1}, "semantics/a/compensation", 1, {"a": done})
+    assert seen[0] == (done, {"n": 1}, "s-0/a/compensation", 1, {"a": done})
 
 
 def test_waits_and_choices_are_no_calls(street: Street) -> None:
@@ -282,12 +282,12 @@ def test_a_world_without_effects_is_compared_with_what_it_was() -> None:
     found = semantics(saga, {"amount": 42, "card": "4111-1111"}, world=fresh, scenario=scenario)
     assert found[reverse_order].residue == {}
     residue = found[register_after].residue
-    assert list(residue) == ["semantics"], "the float was there before"
-    assert "42" in residue["semantics"]
+    assert list(residue) == ["s-0"], "the float was there before"
+    assert "42" in residue["s-0"]
     for shown in (found.frame().to_string(), repr(found), found._repr_html_(), str(residue)):
         assert "4111-1111" not in shown
-    assert list(found.residue().columns) == ["semantics"]
-    assert found.residue().loc["reverse order", "semantics"] == ""
+    assert list(found.residue().columns) == ["s-0"]
+    assert found.residue().loc["reverse order", "s-0"] == ""
 
 
 def test_entries_that_are_gone_are_residue_too() -> None:
