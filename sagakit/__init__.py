@@ -35,6 +35,7 @@ from sagakit.steps import (
 if TYPE_CHECKING:
     from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
+    from sagakit.lab.asserting import assert_saga
     from sagakit.lab.chaos import chaos
     from sagakit.lab.check import check
     from sagakit.lab.explore import explore
@@ -71,6 +72,7 @@ __all__ = [
     "TerminalError",
     "Trace",
     "arun",
+    "assert_saga",
     "await_event",
     "chaos",
     "check",
@@ -94,6 +96,7 @@ _LATER = {
     "Overview": "sagakit.overview",
     "Trace": "sagakit.trace_view",
     "arun": "sagakit.drivers.local",
+    "assert_saga": "sagakit.lab.asserting",
     "chaos": "sagakit.lab.chaos",
     "check": "sagakit.lab.check",
     "compare": "sagakit.comparison",

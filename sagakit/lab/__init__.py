@@ -1,5 +1,6 @@
 """The failure lab: break a saga in every way, and prove that it holds."""
 
+from sagakit.lab.asserting import SagaAssertion, assert_saga
 from sagakit.lab.bugs import Bug, bugs
 from sagakit.lab.chaos import chaos
 from sagakit.lab.chaos_report import ChaosReport, Failure
@@ -19,11 +20,13 @@ __all__ = [
     "Finding",
     "Fork",
     "Report",
+    "SagaAssertion",
     "Semantics",
     "Table",
     "Twin",
     "Violation",
     "World",
+    "assert_saga",
     "bugs",
     "chaos",
     "diagnose",

@@ -14,8 +14,8 @@ from sagakit.saga import Saga
 from sagakit.steps import step
 
 
-class _Unseen:
-    """Keeps the calls out of the traces: what they belong to is traced already, or never was."""
+class Unseen:
+    """Keeps calls out of the traces: what they belong to is traced already, or is none of ours."""
 
     sampled = False
 
@@ -46,7 +46,7 @@ def make_calls(attempts: Sequence[Attempt]) -> list[ErrorInfo | None]:
         for number, attempt in enumerate(attempts)
     ]
     run = Run.begin(Saga("calls", *steps), None, "calls", 0.0, 0, None)
-    run.watch = _Unseen()
+    run.watch = Unseen()
     errors = dict(Simulation(run, 0.0, {}).finish().errors)
     return [errors.get(str(number)) for number in range(len(steps))]
 

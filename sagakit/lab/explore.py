@@ -14,7 +14,7 @@ from sagakit.events import ErrorInfo, Event
 from sagakit.lab.cores import cores, in_parts
 from sagakit.lab.courses import Beginnings, Course, FromTheStart, NotPlainError, digest
 from sagakit.lab.faults import Step, more_faults
-from sagakit.lab.invariants import Invariant, Judge
+from sagakit.lab.invariants import Invariant, Judge, told_by
 from sagakit.lab.report import Report, Violation
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as shown
@@ -86,7 +86,10 @@ def explore(
     violations = []
     for name, found in tally.found.items():
         execution = from_the_start.run(found.scenario).execution
-        violations.append(Violation(name, found.scenario, execution, found.times, found.problem))
+        seen = told_by(from_the_start.world)
+        violations.append(
+            Violation(name, found.scenario, execution, found.times, found.problem, *seen)
+        )
     return Report(
         saga.name,
         faults,

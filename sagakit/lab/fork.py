@@ -57,15 +57,12 @@ class Fork(Comparison):
         self.scenario = scenario
         self.world = world
         one, two = self._courses
-        self._courses = one, msgspec.structs.replace(two, title=f"{two.title}, {self._from()}")
-
-    def _from(self) -> str:
-        return f"forked behind event {self.at}"
+        self._courses = one, msgspec.structs.replace(two, title=f"fork at {at} of {two.title}")
 
     def __repr__(self) -> str:
         what = _named(self.first.events[self.at])
         name = self.first.saga.name
-        return f"<Fork of '{name}' behind event {self.at} ({what}): {self.words}>"
+        return f"<Fork of '{name}' at event {self.at} ({what}): {self.words}>"
 
 
 def fork(

@@ -165,6 +165,14 @@ class Judge:
                 yield name, ""
 
 
+def told_by(world: Any) -> tuple[dict[str, int], tuple[str, ...]]:
+    """What stands in a world, and where its books contradict each other, so far as it says so."""
+    effects = getattr(world, "effects", None)
+    books = getattr(world, "books", None)
+    standing = dict(effects()) if callable(effects) else {}
+    return standing, tuple(books().problems) if callable(books) else ()
+
+
 class _Seen:
     """A world that is asked each thing once, however many invariants want to know."""
 

@@ -26,6 +26,8 @@ class Violation(msgspec.Struct, frozen=True):
         scenario: as few faults as possible; ``simulate`` with it gives ``execution`` again.
         count: in how many of the scenarios it does not hold.
         problem: what the invariant raised, if it raised.
+        left: what the world says of itself then: by step, how often its effect stands.
+        contradictions: where its books contradict each other.
     """
 
     invariant: str
@@ -33,6 +35,8 @@ class Violation(msgspec.Struct, frozen=True):
     execution: Execution
     count: int
     problem: str = ""
+    left: Mapping[str, int] = msgspec.field(default_factory=dict)
+    contradictions: tuple[str, ...] = ()
 
     def timeline(self) -> Picture:
         """The counterexample as bars."""
@@ -41,6 +45,18 @@ class Violation(msgspec.Struct, frozen=True):
     def sequence(self) -> Mermaid:
         """The counterexample as messages."""
         return self.execution.sequence()
+
+    def story(self) -> str:
+        """The counterexample in words: what to run to see it, what happens, and what is left."""
+        lines = [str(self), f"    {self.scenario!r}", *self.execution.log(inside=True).splitlines()]
+        standing = [
+            name if count == 1 else f"{name} ({count} times)"
+            for name, count in self.left.items()
+            if count
+        ]
+        if standing:
+            lines.append(f"what stands in the end: {', '.join(standing)}")
+        return "\n".join([*lines, *self.contradictions])
 
     def __str__(self) -> str:
         raised = f" ({self.problem})" if self.problem else ""

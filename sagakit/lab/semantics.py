@@ -28,7 +28,7 @@ from sagakit.events import (
     StepSucceeded,
 )
 from sagakit.execution import Execution
-from sagakit.lab.calls import make_calls
+from sagakit.lab.calls import Unseen, make_calls
 from sagakit.lab.rules import RULES, Names, Rule, Turned, reverse_order
 from sagakit.redaction import Redaction
 from sagakit.saga import Saga
@@ -313,13 +313,13 @@ class _Model:
         faults = tuple(fault for fault in scenario.faults if fault.side == "action")
         forward = msgspec.structs.replace(scenario, faults=faults)
         self.run = Run.begin(_one_way(saga), kept, ID, 0.0, 0, forward)
+        self.run.watch = Unseen()
         self.execution = Simulation(self.run, 0.0, {}).finish()
         self.calls = _read_calls(self.execution)
         self.told: Names = ()
         self.ended = self.execution.status
         if self.ended != "compensated":
             return
-        self.run.watch = None  # what follows is no part of that execution
         self.run.scenario = scenario
         self.tries: Counter[str] = Counter()
         self.told = self._go_back()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from sagakit.errors import InDoubtError, SagaError, TerminalError
@@ -60,34 +61,61 @@ def _invoke(call: Call, ctx: Any) -> Any:
     return call.function(ctx) if call.takes_context else call.function()
 
 
+# What an attempt does under a fault is told once, as a script: a generator that yields what its
+# calls give, which may be awaitables, and is sent what came of them. A plain call stays plain as
+# long as nothing has to be awaited.
+_Script = Generator[Any, Any, Any]
+
+
+def _acting(is_async: bool, script: Callable[[Any], _Script]) -> Any:
+    async def act_async(ctx: Any) -> Any:
+        return await _go_on(script(ctx), None)
+
+    def act(ctx: Any) -> Any:
+        return _go(script(ctx))
+
+    return act_async if is_async else act
+
+
+def _go(script: _Script) -> Any:
+    """Follow a script; from the first awaitable on, as a coroutine."""
+    value = None
+    try:
+        while True:
+            value = script.send(value)
+            if hasattr(value, "__await__"):
+                return _go_on(script, value)
+    except StopIteration as end:
+        return end.value
+
+
+async def _go_on(script: _Script, value: Any) -> Any:
+    try:
+        while True:
+            try:
+                came = await value if hasattr(value, "__await__") else value
+            except Exception as error:  # noqa: BLE001  the script knows what to do
+                value = script.throw(error)
+            else:
+                value = script.send(came)
+    except StopIteration as end:
+        return end.value
+
+
 def _losing(call: Call, fault: Fault) -> Any:
-    async def act_and_lose_async(ctx: Any) -> None:
-        value = _invoke(call, ctx)
-        if hasattr(value, "__await__"):
-            await value
+    def act_and_lose(ctx: Any) -> _Script:
+        yield _invoke(call, ctx)
         raise _silence(fault)
 
-    def act_and_lose(ctx: Any) -> None:
-        _invoke(call, ctx)
-        raise _silence(fault)
-
-    return act_and_lose_async if call.is_async else act_and_lose
+    return _acting(call.is_async, act_and_lose)
 
 
 def _repeating(call: Call) -> Any:
-    async def act_twice_async(ctx: Any) -> Any:
-        value = None
-        for _ in range(2):
-            value = _invoke(call, ctx)
-            if hasattr(value, "__await__"):
-                value = await value
-        return value
+    def act_twice(ctx: Any) -> _Script:
+        yield _invoke(call, ctx)
+        return (yield _invoke(call, ctx))
 
-    def act_twice(ctx: Any) -> Any:
-        _invoke(call, ctx)
-        return _invoke(call, ctx)
-
-    return act_twice_async if call.is_async else act_twice
+    return _acting(call.is_async, act_twice)
 
 
 class Late(Protocol):
@@ -103,39 +131,21 @@ def followed(first: Call, late: Late) -> Call:
     """A call behind which a late request arrives, however it ends; what that raises nobody
     hears."""
 
-    async def act_and_arrive_async(ctx: Any) -> Any:
+    def act_and_arrive(ctx: Any) -> _Script:
         try:
-            value = _invoke(first, ctx)
-            if hasattr(value, "__await__"):
-                value = await value
+            value = yield _invoke(first, ctx)
         except Exception:
-            await _arrive_async(late)
+            yield from _arrive(late)
             raise
-        await _arrive_async(late)
-        return value
-
-    def act_and_arrive(ctx: Any) -> Any:
-        try:
-            value = _invoke(first, ctx)
-        except Exception:
-            _arrive(late)
-            raise
-        _arrive(late)
+        yield from _arrive(late)
         return value
 
     is_async = first.is_async or late.call.is_async
-    made = first.through(act_and_arrive_async if is_async else act_and_arrive)
+    made = first.through(_acting(is_async, act_and_arrive))
     made.is_async = is_async
     return made
 
 
-async def _arrive_async(late: Late) -> None:
+def _arrive(late: Late) -> _Script:
     with contextlib.suppress(Exception):
-        value = late.invoke()
-        if hasattr(value, "__await__"):
-            await value
-
-
-def _arrive(late: Late) -> None:
-    with contextlib.suppress(Exception):
-        late.invoke()
+        yield late.invoke()

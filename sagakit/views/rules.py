@@ -15,6 +15,7 @@ MARGIN = 20.0
 _WIDTH = 860.0
 _CHIP, _LINE = 20.0, 28.0
 _LABEL = 150.0  # a step's name is cut there
+_FIRST, _LAST = 16, 48  # of very many calls the first and the last are drawn
 _BOLD = 'font-weight="bold"'
 _AT_ONCE, _THEN = "∥", "→"
 _LOOKS = {**STATES, **STATUSES}
@@ -113,7 +114,12 @@ def _row(row: RuleRow, y: float) -> tuple[list[str], float]:
     ]
     y += _LINE
     x = MARGIN
-    for number, call in enumerate(row.calls):
+    calls, left_out = row.calls, len(row.calls) - _FIRST - _LAST
+    for number, call in enumerate(calls if left_out <= 0 else calls[:_FIRST] + calls[-_LAST:]):
+        if left_out > 0 and number == _FIRST:
+            x, y = MARGIN, y + _LINE
+            parts.append(label(x + 14, y + 14, f"… {left_out:,} more calls …", fill=MUTED))
+            y += _LINE
         text = fit(_chip_text(call), 11, _LABEL)
         width = text_width(text, 11) + 14
         if x > MARGIN and x + width + 14 > right:

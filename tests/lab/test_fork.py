@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def test_what_a_reconcile_denied_later_is_not_called(street: Street) -> None:
         "s",
         step(street.act, street.undo, name="order"),
         step(silent, street.undo, reconcile=lambda: answers["confirm"]),
+        step(street.act, street.undo, name="ship"),
     )
     for said, calls in ((False, ["order"]), (True, ["order", "silent"])):
         answers["confirm"] = said
@@ -152,6 +154,8 @@ def test_what_a_reconcile_denied_later_is_not_called(street: Street) -> None:
         found = fork(execution, doubted, world=street.fresh)
         assert found.world.calls[: len(calls)] == calls
         assert "silent" not in found.world.calls[len(calls) :]
+        after = fork(execution, doubted + 2, world=street.fresh) if said else None
+        assert after is None or after.world.calls.count("silent") == 1
 
 
 def test_a_world_in_which_the_past_cannot_have_happened_is_refused(street: Street) -> None:
@@ -189,6 +193,8 @@ def test_the_coordinator_may_crash_again_behind_the_event(street: Street) -> Non
     lost = [n for n, e in enumerate(found.second.events) if isinstance(e, AttemptLost)]
     assert lost == [6, 8]
     assert found.second.status == "completed"
+    again = fork(found.second, found.second.events[8], world=street.fresh)
+    assert again.at == 8, "though event 6 says the same"
     with pytest.raises(ScenarioError, match="event 2 is written: that lies in the past"):
         fork(execution, 2, scenario=Scenario().crash(2))
 
@@ -285,6 +291,29 @@ def test_an_execution_in_a_journal_goes_on_in_virtual_time(street: Street, tmp_p
         assert set(found.world.done) == {"o-1/a/action", "o-1/b/action"}
 
 
+@dataclass
+class Receipt:
+    number: int
+
+
+def test_the_past_is_given_results_of_the_types_that_the_definition_declares(
+    street: Street, tmp_path: Path
+) -> None:
+    def charge(ctx: Any) -> Receipt:
+        return Receipt(7)
+
+    def ship(ctx: Any) -> None:
+        street.shop.done["ship"] = ctx.results["charge"].number
+
+    saga = Saga("s", step(charge), step(ship), step(street.act, name="end"))
+    with Engine(tmp_path / "sagas.db") as engine:
+        engine.run(saga, id="o-1")
+    with Engine(tmp_path / "sagas.db") as engine:
+        remembered = engine.status("o-1")
+    found = fork(remembered, 4, saga=saga, world=street.fresh)
+    assert found.world.done["ship"] == 7
+
+
 def test_an_execution_of_another_version_is_refused(street: Street) -> None:
     execution = simulate(street.row("a", "b"))
     newer = Saga("row", *street.row("a", "b", "c").steps, version=2)
@@ -335,6 +364,9 @@ def test_nothing_is_called_and_no_world_is_made_for_a_wrong_question(street: Str
         fork(execution, 99, world=street.fresh)
     with pytest.raises(ScenarioError):
         fork(execution, 2, scenario=Scenario().fail("z"), world=street.fresh)
+    newer = Saga("row", *street.row("a", "b").steps, version=2)
+    with pytest.raises(DefinitionChangedError):
+        fork(execution, 2, saga=newer, world=street.fresh)
     assert street.shop is shop
     assert shop.calls == []
 
@@ -347,11 +379,11 @@ def test_both_are_shown_side_by_side(street: Street) -> None:
     at = execution.events[4]
     found = fork(execution, at, scenario=Scenario().fail("ship"), world=street.fresh)
     assert repr(found) == (
-        "<Fork of 'row' behind event 4 (StepSucceeded of 'charge'): "
+        "<Fork of 'row' at event 4 (StepSucceeded of 'charge'): "
         "completed and compensated, 4 differences>"
     )
     assert isinstance(found, sagakit.comparison.Comparison)
-    assert "o-1, forked behind event 4" in found.picture().svg
+    assert "fork at 4 of o-1" in found.picture().svg
     assert found._repr_html_().startswith('<img src="data:image/svg+xml;base64,')
 
 

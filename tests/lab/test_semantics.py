@@ -217,6 +217,25 @@ def test_a_rule_of_ones_own_is_a_generator_function(street: Street) -> None:
         found[swallow_failures]
 
 
+def test_a_rule_is_told_of_calls_alone(street: Street) -> None:
+    heard: list[Turned] = []
+
+    def curious(turned: Turned) -> Any:
+        heard.append(turned)
+        yield ()
+
+    saga = Saga(
+        "s",
+        step(street.act, street.undo, name="a", compensation_retry=Retry(5)),
+        *choice("way", lambda ctx: "x", {"x": step(street.act, name="b")}),
+        step(_failing, name="c"),
+    )
+    semantics(saga, world=street.fresh, rules=[curious])
+    (turned,) = heard
+    assert (turned.begun, turned.succeeded, turned.failed) == (("a", "b", "c"), ("a", "b"), ("c",))
+    assert turned.attempts["a"] == 5
+
+
 def test_a_rule_that_is_none_is_refused_with_the_cure(street: Street) -> None:
     def no_generator(turned: Turned) -> Any:
         return turned.succeeded
@@ -306,7 +325,7 @@ def test_without_a_world_the_calls_alone_are_compared() -> None:
     found = semantics(saga, scenario=scenario)
     assert list(found.frame().columns) == ["ended", "calls", "told", "unseen"]
     assert found[stop_at_first_failure].order == ("charge", "ship", "undo charge")
-    assert "nothing is left" in found._repr_html_()
+    assert "nothing is left behind" in found.picture().svg
 
 
 def test_what_stands_twice_is_residue_of_a_completed_execution() -> None:
@@ -327,6 +346,16 @@ def test_what_stands_twice_is_residue_of_a_completed_execution() -> None:
     found = semantics(saga, world=fresh, scenario=Scenario().repeat("charge"))
     assert {outcome.ended for outcome in found.outcomes} == {"completed"}
     assert all(outcome.residue == {"charge": 1} for outcome in found.outcomes)
+
+
+def test_what_other_tools_would_do_is_in_no_trace(street: Street) -> None:
+    capture = pytest.importorskip("sagakit.trace").capture
+    with capture() as caught:
+        semantics(_row(street), world=street.fresh, scenario=STUCK, rules=[register_after])
+    assert caught.spans == []
+    with capture() as caught:
+        semantics(_row(street), world=street.fresh, scenario=STUCK)
+    assert [span.name for span in caught.spans if span.parent_id is None] == ["saga row"]
 
 
 # -- wrong questions -------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,27 +10,20 @@ pytest.importorskip("sqlalchemy")
 
 from sagakit import Scenario, simulate
 from sagakit.lab import explore
-from sagakit.lab.faults import more_faults
+from sagakit.lab.faults import single_faults
 from sagakit.lab.twin import ORDER, Twin
 from sagakit.services import CheckoutWorld
 
 STOCK = {11: 22, 42: 26}
 
 
-def scenarios() -> Iterator[Scenario]:
-    """No fault, and every single one that can strike the checkout."""
-    twin = Twin(confirms_stock=True)
-    calm = simulate(twin.saga, ORDER, id="order-1")
-    yield Scenario()
-    for more in more_faults(twin.saga, calm, Scenario(), 0, True):
-        yield more.scenario
-
-
 def told(execution: Any) -> list[str]:
     return [f"{type(event).__name__} {getattr(event, 'step', '')}" for event in execution.events]
 
 
-@pytest.mark.parametrize("scenario", list(scenarios()), ids=str)
+@pytest.mark.parametrize(
+    "scenario", list(single_faults(Twin(confirms_stock=True).saga, ORDER)), ids=str
+)
 def test_it_ends_as_the_real_world_does(scenario: Scenario) -> None:
     twin = Twin(STOCK, confirms_stock=True)
     mine = simulate(twin.saga, ORDER, scenario=scenario, id="order-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -172,3 +173,31 @@ def test_what_cannot_be_hit_is_refused_with_the_cure(scenario: Scenario, said: s
     saga = Saga("s", step(print, name="x"), await_event("e", name="w"))
     with pytest.raises(ScenarioError, match=said):
         simulate(saga, scenario=scenario)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "times"),
+    [
+        (Scenario().repeat("pay"), 2),
+        (Scenario().lose_reply("pay"), 1),
+        (Scenario().deliver_late("pay"), 1),
+        (Scenario().fail("pay"), 0),
+    ],
+    ids=str,
+)
+def test_a_plain_function_that_returns_an_awaitable_is_struck_as_a_coroutine_is(
+    scenario: Scenario, times: int
+) -> None:
+    for wrapped in (False, True):
+        paid = []
+
+        async def pay(ctx: Any, paid: list[str] = paid) -> None:
+            await asyncio.sleep(1)
+            paid.append(ctx.execution_id)
+
+        def plain(ctx: Any, pay: Any = pay) -> Any:
+            return pay(ctx)
+
+        saga = Saga("s", step(plain if wrapped else pay, lambda: None, name="pay"))
+        simulate(saga, scenario=scenario)
+        assert len(paid) == times
