@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sagakit.lab.check import Finding, Findings
     from sagakit.saga import Saga
 
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _HEADER = ("place", "severity", "rule", "step", "finding", "cure")
 
 
@@ -62,7 +63,9 @@ def check_command(
         elif as_json:
             print_json(everything)
         else:
-            if everything:
+            if sys.stdout.isatty():
+                _show(everything)
+            elif everything:
                 print_table(_HEADER, list(map(_row, everything)))
             for reference, findings in zip(sagas, found, strict=True):
                 click.echo(f"{reference}: {findings.summary}", err=True)
@@ -95,6 +98,22 @@ def _file(reference: str) -> Path | None:
         return Path(place)
     spec = importlib.util.find_spec(place)
     return None if spec is None or spec.origin is None else Path(spec.origin)
+
+
+def _show(everything: Sequence[Finding]) -> None:
+    """For people: each finding with its cure below it, since a table would be too wide."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for finding in everything:
+        place = finding.place or finding.saga
+        style = _STYLES[finding.severity]
+        mark = (f"{finding.severity} {finding.rule}", style)
+        head = Text.assemble((place, "dim"), "  ", mark, "  ", (finding.step or "", "bold"))
+        console.print(head, soft_wrap=True)
+        console.print(Padding(Text(f"{finding.message};\n{finding.cure}"), (0, 0, 0, 4)))
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

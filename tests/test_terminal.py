@@ -90,3 +90,13 @@ def test_demo_shows_a_progress_bar(folder):
     assert code == 0
     assert re.search(r"replay: +\d+%\|.*\| *\d+/830", shown)
     assert "money and stock balance" in shown
+
+
+def test_check_shows_each_finding_with_its_cure_below_and_no_table(folder):
+    shown, code = on_terminal("check", "m.py", cwd=folder, columns=60)
+    assert code == 0
+    lines = [line.rstrip() for line in shown.splitlines()]
+    first = lines.index("m.py:3  warning SAGA101  reserve_the_very_last_teapot_on_the_shelf")
+    assert lines[first + 1].startswith("    if its reply is lost")
+    assert max(map(len, lines[first + 1 : first + 4])) <= 60
+    assert lines[-1] == "m.py: 1 warning, 2 notes"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_BROAD = {"Exception", "BaseException"}
+_BROAD = {"Exception", "BaseException", "SagaError", "TerminalError"}
 _SAYS = {"print", "log", "debug", "info", "warning", "warn", "error", "exception", "critical"}
 _BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.Compare, ast.Match, ast.Try)
 
@@ -81,7 +81,8 @@ class Code:
 
     @property
     def swallows(self) -> ast.AST | None:
-        """Where it catches every error and does nothing about it (but perhaps say so)."""
+        """Where it catches every error, or a refusal for good, and does nothing about it (but
+        perhaps say so)."""
         for node in self._walk():
             if isinstance(node, ast.ExceptHandler):
                 broad = node.type is None or _tail(node.type) in _BROAD
@@ -218,7 +219,10 @@ def _constants(node: ast.expr) -> tuple[Any, ...] | None:
 
 def _idle(node: ast.AST) -> bool:
     if isinstance(node, ast.Return):
-        return node.value is None or isinstance(node.value, ast.Constant)
+        empty = isinstance(node.value, ast.Dict | ast.List | ast.Tuple) and not any(
+            ast.iter_child_nodes(node.value)
+        )
+        return node.value is None or empty or isinstance(node.value, ast.Constant)
     is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return is_text or isinstance(node, ast.Pass | ast.Continue)
 

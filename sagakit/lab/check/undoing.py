@@ -10,7 +10,10 @@ from sagakit.spec import Simulated
 from sagakit.steps import Step
 
 # How an action is called that reaches people, who cannot forget it; and by what it does so.
-_TELLS = {"announce", "broadcast", "deliver", "email", "mail", "notify", "resend", "send", "sms"}
+_TELLS = {
+    "announce", "broadcast", "deliver", "email", "inform", "invite", "mail", "notify", "remind",
+    "resend", "send", "sms", "thank",
+}  # fmt: skip
 _SENDS = {"EmailMessage", "send_email", "send_mail", "send_message", "sendmail", "smtplib"}
 
 
@@ -397,7 +400,8 @@ def swallowed_error(view: View) -> Iterator[Found]:
     """The step counts as succeeded, or as compensated, though it was not: nothing is retried, and
     nothing undone.
 
-    Found is an `except Exception` (or a bare one) that does nothing, or only says something. That
+    Found is an `except` of `Exception`, of `TerminalError` or of everything that does nothing, or
+    only says something. That
     of a step after the pivot is a note: a message that nobody misses may get lost.
     """
     for step in view.steps:
@@ -407,7 +411,7 @@ def swallowed_error(view: View) -> Iterator[Found]:
                 late = role == "action" and view.kind(step) == "retriable"
                 yield Found(
                     step.name,
-                    f"its {role} catches every error and goes on as if it had worked",
+                    f"its {role} keeps errors to itself and goes on as if it had worked",
                     "let it raise: sagakit retries, undoes, and keeps the error",
                     severity="note" if late else None,
                 ).at(code, code.swallows)

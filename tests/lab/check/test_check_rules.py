@@ -99,3 +99,30 @@ def test_the_example_sagas_warnings_are_those_that_are_meant() -> None:
         "quotes": {"SAGA203", "SAGA301"},
         "shipment": {"SAGA201", "SAGA203", "SAGA301"},
     }
+
+
+# -- the classic mistakes -------------------------------------------------------------------
+
+# Those of data/sagas/buggy that can be seen without running them. The others need `explore`.
+SEEN = {
+    "compensation_missing": "SAGA101",
+    "email_too_early": "SAGA104",
+    "needs_anothers_result": "SAGA404",
+    "null_compensation": "SAGA103",
+    "swallowed_error": "SAGA107",
+}
+
+
+@pytest.mark.parametrize(("name", "rule"), SEEN.items(), ids=SEEN)
+def test_a_classic_mistake_that_shows_in_the_code_is_found_and_not_in_its_mended_twin(
+    name: str, rule: str
+) -> None:
+    file = ROOT / "data" / "sagas" / "buggy" / f"{name}.py"
+    assert rule in check(load_saga(f"{file}:buggy"), file=file).rules
+    assert rule not in check(load_saga(f"{file}:fixed"), file=file).rules
+
+
+def test_a_retry_with_a_key_for_each_attempt_is_not_taken_for_idempotent() -> None:
+    file = ROOT / "data" / "sagas" / "buggy" / "retry_not_idempotent.py"
+    found = check(load_saga(f"{file}:buggy"), file=file)
+    assert "SAGA203" in found.rules
