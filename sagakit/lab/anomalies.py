@@ -9,7 +9,7 @@ the reads and writes of transactions come back one level up, for those of sagas;
 Below, ``rA[x]`` is a read of row x by saga A, ``wA[x]`` whatever changes it, and ``<`` the order in
 which things happened; ``cA[x]`` is a change of x by a compensation of A. Every definition rests on
 the order of accesses of which at least one changes the row, and on the order within a saga. Both
-are the same in all orders of a trace (``histories.py``), so an anomaly is in all of them or in none.
+are the same in all orders of a trace (``histories.py``), so an anomaly is in all or in none.
 
 A read whose value decides only whether to refuse (``Table.check``: whether a lock is free, whether
 a row is as it was) hands on no value. It counts as one that saw the newest state, and for write
@@ -165,7 +165,9 @@ def write_skew(story: Story) -> Iterator[tuple[Fact, ...]]:
     the changes.
     """
     looked = [
-        (place, fact) for place, facts in story.by_place.items() for fact in facts
+        (place, fact)
+        for place, facts in story.by_place.items()
+        for fact in facts
         if fact.access.kind in _LOOKS and fact.who not in story.changers(place)
     ]
     for (x, a), (y, b) in product(looked, looked):

@@ -20,7 +20,7 @@ class Trace(NamedTuple):
     """The orders that are alike: how many, and the one that changes least often between sagas
     (the first of those, by the sagas' numbers)."""
 
-    count: int
+    orders: int
     switches: int
     turns: tuple[Turn, ...]
 

@@ -209,7 +209,7 @@ class _Search:
         together = self.together
         turns = together.turns
         trace = trace_of(turns, len(self.parts))
-        count = trace.count if self.reduce else 1
+        count = trace.orders if self.reduce else 1
         self.ran += 1
         self.total += count
         self.touched = self.touched or any(turn.accesses for turn in turns)

@@ -82,7 +82,9 @@ class Interleaving(msgspec.Struct, frozen=True):
                 turn.call,
                 turn.side,
                 _words(a for a in turn.accesses if a.kind in (AccessKind.READ, AccessKind.CHECK)),
-                _words(a for a in turn.accesses if a.kind not in (AccessKind.READ, AccessKind.CHECK)),
+                _words(
+                    a for a in turn.accesses if a.kind not in (AccessKind.READ, AccessKind.CHECK)
+                ),
                 turn.error,
             )
             for turn in self.turns
@@ -287,7 +289,9 @@ def _told(accesses: Sequence[Access], marked: Sequence[Access]) -> str:
         if access.key is ALL and access.kind is AccessKind.COMMUTE:
             continue  # the row that comes or goes is told by itself
         sign = "◆ " if any(access is one for one in marked) else ""
-        sign = sign or lines.get((access.kind, access.key), "")[:2].replace(_VERBS[access.kind][:2], "")
+        sign = sign or lines.get((access.kind, access.key), "")[:2].replace(
+            _VERBS[access.kind][:2], ""
+        )
         what = "which rows there are" if access.key is ALL else repr(access.key)
         value = "" if access.key is ALL else f" = {access.value!r}"
         verb = "deletes" if access.value is MISSING and access.kind is AccessKind.WRITE else ""

@@ -313,9 +313,7 @@ class Together:
     def statuses(self) -> tuple[str, ...]:
         """How each stands, in the words of ``Execution.status``."""
         runs = [sim.run for sim in self._sims]
-        return tuple(
-            run.state.status if run.kin is None else run.snapshot().status for run in runs
-        )
+        return tuple(run.state.status if run.kin is None else run.snapshot().status for run in runs)
 
     def under_way(self) -> bool:
         """Whether one of the sagas still has something to do."""
