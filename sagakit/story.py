@@ -178,11 +178,11 @@ class _Bars:
                     self._mark(path, "point of no return", "pivot")
             case StepAttemptFailed(step=step, error=error, in_doubt=in_doubt):
                 outcome = "in doubt" if in_doubt else "failed"
-                self._close(path, step, "action", at, outcome, _error_label(error))
+                self._close(path, step, "action", at, outcome, error_label(error))
             case StepFailed(step=step, error=error):
-                self._close(path, step, "action", at, "failed", _error_label(error))
+                self._close(path, step, "action", at, "failed", error_label(error))
             case StepInDoubt(step=step, error=error):
-                self._close(path, step, "action", at, "in doubt", _error_label(error))
+                self._close(path, step, "action", at, "in doubt", error_label(error))
             case AttemptLost(step=step):
                 side = "action" if (path, step, "action") in self.open else "compensation"
                 self._close(path, step, side, at, "in doubt", "crash")
@@ -194,10 +194,10 @@ class _Bars:
             case CompensationSucceeded(step=step):
                 self._close(path, step, "compensation", at, "compensated", "")
             case CompensationAttemptFailed(step=step, error=error):
-                label = _error_label(error)
+                label = error_label(error)
                 self._close(path, step, "compensation", at, "compensation failed", label)
             case CompensationFailed(step=step, error=error):
-                label = _error_label(error)
+                label = error_label(error)
                 self._close(path, step, "compensation", at, "compensation failed", label)
             case StepSkipped(step=step):
                 self.open[path, step, "action"] = (1, at)
@@ -273,7 +273,7 @@ class _Bars:
             )
 
 
-def _error_label(error: ErrorInfo) -> str:
+def error_label(error: ErrorInfo) -> str:
     """A few words for a picture, where the step is plain from the place."""
     if INJECTED in error.message:
         fault = error.message.rpartition(INJECTED)[2]
@@ -384,11 +384,11 @@ class _Talk:
             case StepSucceeded():
                 self._answer(path, str(step), "done", "reply")
             case StepAttemptFailed(error=error, in_doubt=in_doubt):
-                self._answer(path, str(step), _error_label(error), "lost" if in_doubt else "error")
+                self._answer(path, str(step), error_label(error), "lost" if in_doubt else "error")
             case StepFailed(error=error):
-                self._answer(path, str(step), _error_label(error), "error")
+                self._answer(path, str(step), error_label(error), "error")
             case StepInDoubt(error=error):
-                self._answer(path, str(step), _error_label(error), "lost")
+                self._answer(path, str(step), error_label(error), "lost")
             case ReconcileFailed():
                 self._answer(path, str(step), "cannot tell", "lost")
             case AttemptLost():
@@ -415,9 +415,9 @@ class _Talk:
             case CompensationSucceeded(step=step):
                 self._answer(path, step, "undone", "reply")
             case CompensationAttemptFailed(step=step, error=error):
-                self._answer(path, step, _error_label(error), "error")
+                self._answer(path, step, error_label(error), "error")
             case CompensationFailed(step=step, error=error):
-                self._answer(path, step, f"gave up, {_error_label(error)}", "error")
+                self._answer(path, step, f"gave up, {error_label(error)}", "error")
 
     def _end_wait(self, path: str, step: str, at: float) -> None:
         """Say that a time is over; a signal that ended the wait has been told already."""
@@ -436,7 +436,7 @@ class _Talk:
             case StepSucceeded(result=result) if (path, step) in self.choices:
                 self._note(path, f"{step}: {result}")
             case StepFailed(error=error):
-                self._note(path, f"{step}: {_error_label(error)}")
+                self._note(path, f"{step}: {error_label(error)}")
             case StepSkipped():
                 self._note(path, f"{step} is skipped")
             case StepSucceeded(at=at) if (path, step) in self.waits:

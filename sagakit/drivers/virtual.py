@@ -13,7 +13,7 @@ import functools
 import selectors
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sagakit.drivers.attempt import Attempt
@@ -97,6 +97,38 @@ def finish_on_loop(simulation: Simulation) -> None:
     _away_from_running_loops(_OnLoop(simulation).finish)
 
 
+def await_on_loop(simulation: Simulation, attempt: Attempt) -> None:
+    """Make one call of a coroutine to its end, while nothing else of the simulation goes on, and
+    record its outcome."""
+    _away_from_running_loops(functools.partial(_await_alone, simulation, attempt))
+
+
+def _await_alone(simulation: Simulation, attempt: Attempt) -> None:
+    loop = VirtualLoop(simulation)
+    try:
+        value = loop.run_until_complete(_within_its_time(attempt))
+    except _StalledError:
+        raise _stalled(attempt.run.saga.name, [attempt]) from None
+    except Exception as error:  # noqa: BLE001  the user's code may raise anything
+        attempt.run.raised(attempt, error, simulation.now)
+    else:
+        attempt.run.returned(attempt, value, simulation.now)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _within_its_time(attempt: Attempt) -> Any:
+    limit = asyncio.timeout(attempt.timeout)
+    try:
+        async with limit:
+            return await _perform(attempt)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise TimeoutError(f"no answer within {attempt.timeout:g} s") from None
+
+
 class _OnLoop:
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
@@ -115,7 +147,7 @@ class _OnLoop:
             self._rest()
             loop.run_until_complete(self.over)
         except _StalledError:
-            raise self._stalled() from None
+            raise _stalled(self.root.saga.name, self.tasks.values()) from None
         finally:
             for task in self.tasks:
                 task.cancel()
@@ -123,14 +155,6 @@ class _OnLoop:
                 loop.run_until_complete(asyncio.gather(*self.tasks, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
-
-    def _stalled(self) -> SimulationError:
-        names = sorted({attempt.command.step for attempt in self.tasks.values()})
-        steps = "step " + ", ".join(f"'{name}'" for name in names)
-        return SimulationError(
-            f"saga '{self.root.saga.name}': {steps} waits for what never comes: no timer, thread "
-            "or socket is under way; give the step a timeout, or let something wake it"
-        )
 
     def _spawn(self, attempt: Attempt) -> None:
         attempt.task = task = self.loop.create_task(_perform(attempt))
@@ -196,6 +220,15 @@ class _OnLoop:
     def _wake(self, due: float) -> None:
         self.simulation.now = max(self.simulation.now, due)  # a timer may fire a hair early
         self._step()
+
+
+def _stalled(saga: str, attempts: Iterable[Attempt]) -> SimulationError:
+    names = sorted({attempt.command.step for attempt in attempts})
+    steps = "step " + ", ".join(f"'{name}'" for name in names)
+    return SimulationError(
+        f"saga '{saga}': {steps} waits for what never comes: no timer, thread "
+        "or socket is under way; give the step a timeout, or let something wake it"
+    )
 
 
 async def _perform(attempt: Attempt) -> Any:

@@ -7,18 +7,21 @@ from sagakit.lab.chaos_report import ChaosReport, Failure
 from sagakit.lab.diagnosis import Finding, diagnose
 from sagakit.lab.explore import explore
 from sagakit.lab.fork import Fork, fork
+from sagakit.lab.interleave import interleave
+from sagakit.lab.interleavings import Interleavings
 from sagakit.lab.report import Report, Violation
 from sagakit.lab.semantics import Semantics, semantics
 from sagakit.lab.table import Table, World
 from sagakit.lab.twin import ORDER, Twin
 
 __all__ = [
-    "ORDER",
     "Bug",
     "ChaosReport",
     "Failure",
     "Finding",
     "Fork",
+    "Interleavings",
+    "ORDER",
     "Report",
     "SagaAssertion",
     "Semantics",
@@ -32,5 +35,6 @@ __all__ = [
     "diagnose",
     "explore",
     "fork",
+    "interleave",
     "semantics",
 ]

@@ -304,7 +304,7 @@ class World:
 
     def snapshot(self) -> tuple[_Rows, ...]:
         """What it holds now, for ``restore``."""
-        return tuple(map(Table.snapshot, self._tables.values()))
+        return tuple([table.snapshot() for table in self._tables.values()])
 
     def restore(self, token: tuple[_Rows, ...]) -> None:
         """Hold again what it held when the snapshot was made."""
