@@ -15,13 +15,13 @@ from sagakit.lab.table import Table, World
 from sagakit.lab.twin import ORDER, Twin
 
 __all__ = [
+    "ORDER",
     "Bug",
     "ChaosReport",
     "Failure",
     "Finding",
     "Fork",
     "Interleavings",
-    "ORDER",
     "Report",
     "SagaAssertion",
     "Semantics",
