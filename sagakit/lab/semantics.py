@@ -54,7 +54,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             without ``effects()``, by entry, its value as text, as far as that has changed.
         residue: what of that is not to be there: all of it, if the execution was undone; if it
             was not, how often an effect stands beyond the first time.
-        world: the world in which it ran.
+        world: what ``world()`` gave. Where that is the same object each time, made fresh, it holds
+            by now what the last rule left; ``effects`` are those of this one.
         execution: the coordinator's; under another rule than its own, of the way forward alone.
     """
 

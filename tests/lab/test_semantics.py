@@ -22,7 +22,7 @@ from sagakit import (
     sub_saga,
 )
 from sagakit.errors import InputError, ScenarioError
-from sagakit.lab import semantics
+from sagakit.lab import ORDER, Twin, semantics
 from sagakit.lab.rules import (
     RULES,
     Turned,
@@ -124,7 +124,7 @@ def test_the_coordinators_own_rule_is_the_coordinator(street: Street) -> None:
     scenario = Scenario().fail("confirm").fail_compensation("charge")
     own = semantics(saga, world=street.fresh, scenario=scenario, rules=[reverse_order]).outcomes[0]
     street.fresh()
-    assert own.execution.events == simulate(saga, scenario=scenario).events
+    assert own.execution.events == simulate(saga, scenario=scenario, id="checkout-0").events
     assert (own.ended, own.told) == ("stuck", ("confirm", "undo charge"))
 
 
@@ -253,6 +253,17 @@ def test_a_rule_that_is_none_is_refused_with_the_cure(street: Street) -> None:
         semantics(_row(street), rules=[])
     with pytest.raises(SagaError, match="names a rule twice"):
         semantics(_row(street), rules=[reverse_order, reverse_order])
+
+
+def test_the_checkout_world_keeps_what_no_rule_of_theirs_takes_back() -> None:
+    twin = Twin()
+    scenario = Scenario().lose_reply("reserve_stock").fail_compensation("charge_payment")
+    found = semantics(twin.saga, ORDER, world=twin.fresh, scenario=scenario)
+    assert found[reverse_order].residue == {"create_order": 1, "charge_payment": 1}
+    assert found[reverse_order].ended == "stuck", "and a person is asked"
+    assert found[swallow_failures].residue == {"charge_payment": 1, "reserve_stock": 1}
+    assert found[swallow_failures].ended == "compensated"
+    assert found[register_before].residue == {"charge_payment": 1}
 
 
 # -- worlds that cannot say what stands in them ---------------------------------------------------
