@@ -11,7 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from sagas import sagas
 
+from sagakit import Saga, check
 from sagakit.cli import cli
 from sagakit.errors import SagaError
 
@@ -195,3 +198,10 @@ def test_sarif_names_files_of_elsewhere_by_their_whole_path(
 def _uri(result: dict[str, Any]) -> str:
     uri: str = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     return uri
+
+
+@given(sagas())
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_saga_can_be_checked_and_each_finding_names_a_step_of_it(saga: Saga) -> None:
+    for found in check(saga):
+        assert found.step is None or found.step.split("/")[0] in saga.plan.index

@@ -490,6 +490,9 @@ def test_a_result_must_be_there_when_it_is_read() -> None:
     assert about(step(act, undo, name="a", when=reads), first) == [("a", "error")]
     skipped = step(act, undo, name="first", when=ask)
     assert about(skipped, step(reads, undo)) == [("reads", "warning")]
+    within = choice("way", ask, {"x": [first, step(reads, undo)], "y": step(act, undo, name="b")})
+    assert about(*within) == []
+    assert about(*within, step(reads, undo, name="join")) == [("join", "warning")]
 
 
 # -- design ---------------------------------------------------------------------------------
