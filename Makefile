@@ -10,7 +10,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help lab test lint bench mutants diagrams clean
+.PHONY: help lab test lint bench mutants diagrams rules clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,8 +44,11 @@ mutants: $(VENV)/installed-dev ## Mutation-test the coordinator, for an hour or 
 diagrams: $(VENV)/installed-dev ## Draw the state diagrams of the docs anew, from the transition table.
 	$(BIN)/python -m sagakit.diagrams
 
+rules: $(VENV)/installed-dev ## Write data/rules.md anew, from the rules of `sagakit check`.
+	$(BIN)/python -m sagakit.lab.check.page
+
 clean: ## Remove the venvs and everything generated.
-	rm -rf $(VENV) $(BENCH) build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) $(BENCH) .venv-peers .venv-peers.lock build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
 		.hypothesis .benchmarks
 	find sagakit tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 

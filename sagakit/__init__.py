@@ -35,6 +35,11 @@ from sagakit.steps import (
 if TYPE_CHECKING:
     from sagakit.comparison import compare
     from sagakit.drivers.local import Engine, arun, run
+    from sagakit.lab.asserting import assert_saga
+    from sagakit.lab.chaos import chaos
+    from sagakit.lab.check import check
+    from sagakit.lab.explore import explore
+    from sagakit.lab.fork import fork
     from sagakit.overview import Overview
     from sagakit.trace_view import Trace
 
@@ -67,10 +72,15 @@ __all__ = [
     "TerminalError",
     "Trace",
     "arun",
+    "assert_saga",
     "await_event",
+    "chaos",
+    "check",
     "choice",
     "compare",
+    "explore",
     "for_each",
+    "fork",
     "pivot",
     "run",
     "simulate",
@@ -86,7 +96,12 @@ _LATER = {
     "Overview": "sagakit.overview",
     "Trace": "sagakit.trace_view",
     "arun": "sagakit.drivers.local",
+    "assert_saga": "sagakit.lab.asserting",
+    "chaos": "sagakit.lab.chaos",
+    "check": "sagakit.lab.check",
     "compare": "sagakit.comparison",
+    "explore": "sagakit.lab.explore",
+    "fork": "sagakit.lab.fork",
     "run": "sagakit.drivers.local",
 }
 

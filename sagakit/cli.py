@@ -10,29 +10,29 @@ import contextlib
 import datetime
 import functools
 import io
-import json
 import os
-import re
 import sys
 import time
 import traceback
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from sagakit.audit_cli import audit_commands
+from sagakit.check_cli import check_command
+from sagakit.doctor_cli import doctor_command
 from sagakit.errors import SagaError
-from sagakit.redaction import MASK
+from sagakit.explore_cli import explore_command
+from sagakit.scenario_cli import scenario_of, scenarios_command
 from sagakit.trace_cli import trace_command
 
 if TYPE_CHECKING:
     from sagakit.execution import Execution
     from sagakit.journal.base import ExecutionRow, Post
     from sagakit.saga import Saga
-    from sagakit.scenario import Scenario
     from sagakit.trace import Export
 
 EXIT = {"completed": 0, "running": 0, "waiting": 0, "compensated": 2, "stuck": 3, "abandoned": 3}
@@ -72,6 +72,13 @@ def cli() -> None:
 @click.argument("saga")
 @click.option(
     "--input", "input_text", type=text, metavar="JSON", help="The input: JSON text, or @FILE."
+)
+@click.option(
+    "--scenario",
+    "named",
+    type=text,
+    metavar="FILE|NAME",
+    help="Faults as data: FILE.yaml, or one that 'sagakit scenarios' lists.",
 )
 @click.option(
     "--fail",
@@ -115,6 +122,7 @@ def cli() -> None:
 def run(
     saga: str,
     input_text: str | None,
+    named: str | None,
     fails: Sequence[str],
     signals: Sequence[str],
     cancel: float | None,
@@ -140,7 +148,7 @@ def run(
     if otlp:
         click.get_current_context().with_resource(_sent(definition.name))
     value = _read_input(input_text)
-    scenario = _scenario(fails, signals, cancel, definition)
+    scenario = scenario_of(named, fails, signals, cancel, definition)
     if journal is not None:
         from sagakit.drivers.local import Engine
 
@@ -579,44 +587,6 @@ def demo(journal: Path | None, concurrency: int, limit: int | None, as_json: boo
     sys.exit(1 if not report.balanced else 3 if report.stuck else 0)
 
 
-@cli.command()
-@click.argument("journal", required=False, type=click.Path(path_type=Path))
-@_json
-def doctor(journal: Path | None, as_json: bool) -> None:
-    """Check this installation, and JOURNAL if one is given."""
-    checks = _installation()
-    if journal is not None:
-        with _reading(journal) as opened:
-            problems = opened.verify() or _log_problems(journal)
-            counts = ", ".join(f"{n} {status}" for status, n in sorted(opened.counts().items()))
-        checks.append(
-            (f"journal {journal}", not problems, "; ".join(problems) or counts or "empty")
-        )
-    if as_json:
-        _print_json([{"check": name, "ok": ok, "found": found} for name, ok, found in checks])
-    else:
-        _table(
-            ("check", "", "found"),
-            [
-                (name, "ok" if ok else "missing" if ok is None else "BAD", found)
-                for name, ok, found in checks
-            ],
-        )
-    sys.exit(1 if any(ok is False for _, ok, _ in checks) else 0)
-
-
-def _log_problems(journal: Path) -> list[str]:
-    """What reading the whole log finds."""
-    from sagakit.errors import JournalKeyError
-    from sagakit.journal.audit import verify
-
-    try:
-        finding = verify(journal).finding
-    except JournalKeyError:
-        return []  # only who has the key can tell; SQLite found nothing wrong
-    return [] if finding is None else [str(finding)]
-
-
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
 def lab(jupyter_options: Sequence[str]) -> None:
@@ -668,7 +638,35 @@ def load_saga(reference: str) -> Saga:
     return found.build() if isinstance(found, SagaBuilder) else found
 
 
+def _load(reference: str) -> Any:
+    """What a module or file has under a name: MODULE_OR_FILE.py:NAME, where NAME may be dotted.
+
+    Raises:
+        SagaError: there is no such file, module or name.
+    """
+    place, _, name = reference.rpartition(":")
+    if not place:
+        raise SagaError(f"'{reference}' names nothing; give FILE.py:NAME or MODULE:NAME")
+    found = _import(place, reference)
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise SagaError(f"'{place}' has no '{name}'") from None
+    return found
+
+
 def _import(place: str, reference: str) -> Any:
+    """A module or file, run once: what a command takes from it in two places belongs together."""
+    if place not in _imported:
+        _imported[place] = _run_module(place, reference)
+    return _imported[place]
+
+
+_imported: dict[str, Any] = {}
+
+
+def _run_module(place: str, reference: str) -> Any:
     import importlib
     import importlib.util
 
@@ -735,41 +733,6 @@ def _read_input(text: str | None, option: str = "--input") -> Any:
         raise SagaError(f"{source} is not JSON: {error}") from None
 
 
-def _scenario(
-    fails: Iterable[str], signals: Iterable[str], cancel: float | None, saga: Saga
-) -> Scenario | None:
-    from sagakit.scenario import Scenario
-
-    scenario = Scenario()
-    for item in fails:
-        step, at, attempt = item.rpartition("@")
-        if not at or item in saga.plan.index:  # a step's own name may hold an @
-            step, at, attempt = item, "", ""
-        if at and not attempt.isdecimal():
-            raise SagaError(f"--fail {item}: '{attempt}' is not an attempt's number")
-        scenario = scenario.fail(step, int(attempt) if at else None)
-    for item in signals:
-        event, equals, payload = item.partition("=")
-        at = "0"
-        if saga.sensitive and payload:
-            item = f"{event}{equals}{MASK}"  # an error must not show it
-        if found := re.fullmatch(r"(.*)@(\d+(?:\.\d+)?)", payload or event, re.DOTALL):
-            rest, at = found.groups()
-            event, payload = (event, rest) if payload else (rest, "")
-        try:
-            value = json.loads(payload) if payload else None
-        except json.JSONDecodeError as error:
-            text = MASK if saga.sensitive else payload
-            raise SagaError(f"--signal {item}: '{text}' is not JSON: {error}") from None
-        to = ""
-        if "/" in event and event not in {wait.event for wait in saga.plan.waits.values()}:
-            to, _, event = event.rpartition("/")
-        scenario = scenario.signal(event, value, at=float(at), to=to)
-    if cancel is not None:
-        scenario = scenario.cancel(cancel, why="--cancel")
-    return scenario if scenario != Scenario() else None
-
-
 def _must_exist(journal: Path) -> None:
     if not journal.is_file():
         raise SagaError(f"there is no journal '{journal}'")
@@ -802,33 +765,6 @@ def _optional(module: str, extra: str) -> Any:
         if error.name is not None and error.name.startswith("sagakit"):
             raise
         raise SagaError(f"this needs {error.name}: pip install 'sagakit[{extra}]'") from None
-
-
-def _installation() -> list[tuple[str, bool | None, str]]:
-    import importlib.util
-    import platform
-    import shutil
-    import sqlite3
-    from importlib.metadata import version
-
-    checks: list[tuple[str, bool | None, str]] = [
-        ("sagakit", True, version("sagakit")),
-        ("Python", sys.version_info >= (3, 11), platform.python_version()),
-        ("SQLite", sqlite3.sqlite_version_info >= (3, 38), sqlite3.sqlite_version),
-    ]
-    dot = shutil.which("dot")
-    checks.append(("Graphviz dot", True if dot else None, dot or "not needed: own layout"))
-    for package, extra in (
-        ("pygraphviz", "lab"),
-        ("sqlalchemy", "services"),
-        ("pandas", "lab"),
-        ("jupyterlab", "lab"),
-        ("nbval", "test"),
-    ):
-        there = importlib.util.find_spec(package) is not None
-        found = version(package) if there else f"pip install 'sagakit[{extra}]'"
-        checks.append((package, True if there else None, found))
-    return checks
 
 
 # -- output ---------------------------------------------------------------------------------
@@ -871,7 +807,7 @@ def _print_execution(execution: Execution, as_json: bool) -> None:
     if as_json:
         _print_json(_as_json(execution))
         return
-    from sagakit.scenario import INJECTED
+    from sagakit.scenario.injection import INJECTED
     from sagakit.story import tell
 
     start = execution.started_at
@@ -921,6 +857,10 @@ def _time(at: float) -> str:
 
 cli.add_command(trace_command(_table, _print_json))
 cli.add_command(audit_commands(_print_json))
+cli.add_command(check_command(load_saga, _table, _print_json))
+cli.add_command(explore_command(_print_json, load_saga, _load, _read_input))
+cli.add_command(doctor_command(_table, _print_json, _reading, load_saga, EXIT))
+cli.add_command(scenarios_command(_table, _print_json))
 
 
 def main() -> None:

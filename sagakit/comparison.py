@@ -34,12 +34,17 @@ class Comparison:
         """Both timelines on one scale, side by side, what differs marked and in a table."""
         return compare_picture(self.first.saga.name, *self._courses, self.factor)
 
-    def __repr__(self) -> str:
+    @property
+    def words(self) -> str:
+        """How both ended, and how many differences there are."""
         statuses = self.first.status, self.second.status
         words = f"both {statuses[0]}" if statuses[0] == statuses[1] else " and ".join(statuses)
         count = len(self.differences)
         found = f"{count} difference{'' if count == 1 else 's'}" if count else "no differences"
-        return f"<Comparison of '{self.first.saga.name}': {words}, {found}>"
+        return f"{words}, {found}"
+
+    def __repr__(self) -> str:
+        return f"<Comparison of '{self.first.saga.name}': {self.words}>"
 
     def _repr_html_(self) -> str:
         return self.picture()._repr_html_()

@@ -11,6 +11,7 @@ neighbours) and not O(steps); keep a ``state.copy()`` to go back to. ``decide`` 
 from __future__ import annotations
 
 import heapq
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -173,10 +174,11 @@ class State:
     def copy(self) -> State:
         """An independent copy: O(steps)."""
         twin = State.__new__(State)
-        for slot in State.__slots__:
+        for slot, value in zip(_VALUES, _values_of(self), strict=True):
+            setattr(twin, slot, value)
+        for slot in _CONTAINERS:
             value = getattr(self, slot)
-            mutable = isinstance(value, list | dict | set) and slot != "input"
-            setattr(twin, slot, value.copy() if mutable else value)
+            setattr(twin, slot, value if value is None else value.copy())
         return twin
 
     def state_of(self, name: str) -> StepState:
@@ -202,6 +204,15 @@ class State:
             for number, state in enumerate(self.steps)
             if state in _UNDER_WAY and number not in nests
         ]
+
+
+# The slots that hold containers, which belong to one state, and all others.
+_CONTAINERS = (
+    *("attempts", "children", "doubtful", "due", "enabled", "failures", "line", "missing", "ready"),
+    *("results", "signals", "steps", "stuck", "timers", "undo_attempts", "waiting", "waits"),
+)
+_VALUES = tuple(slot for slot in State.__slots__ if slot not in _CONTAINERS)
+_values_of = operator.attrgetter(*_VALUES)
 
 
 # -- decide ---------------------------------------------------------------------------------

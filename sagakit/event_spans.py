@@ -51,7 +51,7 @@ from sagakit.events import (
     WaitStarted,
 )
 from sagakit.saga import Saga
-from sagakit.scenario import INJECTED
+from sagakit.scenario.injection import INJECTED
 from sagakit.spans import Link, Span, SpanEvent, Value
 
 # The attributes of our spans, and what they say.

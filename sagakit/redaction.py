@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Set
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,14 @@ SHORTEST = 4  # a shorter value is hidden under its name alone: it would turn up
 # hide fields where nobody knows whose data it is: in the repr of an event alone, for instance.
 DECLARED: set[str] = set()
 
+# Names that are sensitive nearly everywhere, casefolded: what `sagakit check` reminds one of. They
+# hide nothing by themselves.
+LIKELY = frozenset({
+    "access_token", "account_number", "api_key", "apikey", "auth_token", "authorization",
+    "bearer_token", "card_number", "cardnumber", "client_secret", "credit_card", "creditcard",
+    "cvc", "cvv", "iban", "pan_number", "passphrase", "passwd", "password", "pin_code",
+    "private_key", "pwd", "refresh_token", "secret", "secret_key", "ssn",
+})  # fmt: skip
 
 _PLAIN = frozenset({str, int, float, bool, type(None), list, tuple})  # the usual, in short
 
@@ -198,8 +206,11 @@ def named(correlation: str) -> str:
     return MASK if DECLARED else correlation
 
 
-def repr_of(message: msgspec.Struct) -> str:
-    """The repr of what brings a payload or has a correlation, without what may be sensitive."""
+_Message = TypeVar("_Message", bound=msgspec.Struct)
+
+
+def masked(message: _Message) -> _Message:
+    """What brings a payload or has a correlation, without what may be sensitive."""
     changes: dict[str, Any] = {}
     for name in message.__struct_fields__ if DECLARED else ():
         value = getattr(message, name)
@@ -210,7 +221,12 @@ def repr_of(message: msgspec.Struct) -> str:
             changes[name] = (
                 MASK if event and event.casefold() in DECLARED else mask(value, DECLARED)
             )
-    return msgspec.Struct.__repr__(msgspec.structs.replace(message, **changes))
+    return msgspec.structs.replace(message, **changes)
+
+
+def repr_of(message: msgspec.Struct) -> str:
+    """The repr of what brings a payload or has a correlation, without what may be sensitive."""
+    return msgspec.Struct.__repr__(masked(message))
 
 
 class Shown(dict[str, Any]):

@@ -42,15 +42,20 @@ class BreakerCause(StrEnum):
     RESET = "the reset time passed"
     TRIAL_FAILED = "a trial failed"
     TRIALS_SUCCEEDED = "the trials succeeded"
+    TRIPPED = "a scenario tripped it"
 
 
 # The one table of what may happen to a circuit breaker.
 BREAKER_TRANSITIONS: dict[BreakerState, dict[BreakerCause, BreakerState]] = {
-    BreakerState.CLOSED: {BreakerCause.FAILURES: BreakerState.OPEN},
+    BreakerState.CLOSED: {
+        BreakerCause.FAILURES: BreakerState.OPEN,
+        BreakerCause.TRIPPED: BreakerState.OPEN,
+    },
     BreakerState.OPEN: {BreakerCause.RESET: BreakerState.HALF_OPEN},
     BreakerState.HALF_OPEN: {
         BreakerCause.TRIAL_FAILED: BreakerState.OPEN,
         BreakerCause.TRIALS_SUCCEEDED: BreakerState.CLOSED,
+        BreakerCause.TRIPPED: BreakerState.OPEN,
     },
 }
 
@@ -435,6 +440,12 @@ class _Breaker:
             return self._change(now, BreakerCause.RESET)
         return ()
 
+    def trip(self, now: float) -> tuple[Transition, ...]:
+        if self.state is BreakerState.OPEN:
+            self._reset_at = now + self._policy.reset
+            return ()
+        return self._change(now, BreakerCause.TRIPPED)
+
     def refusal(self, changes: tuple[Transition, ...]) -> Refused | None:
         if self.state is BreakerState.OPEN:
             return Refused(Part.BREAKER, "it is open", self._reset_at, changes)
@@ -616,6 +627,18 @@ class Guard:
         if self._breaker is None or period != self._breaker.period:
             return ()
         return self._breaker.settle(now, _HEALTHY[outcome])
+
+    def trip(self, now: float) -> tuple[Transition, ...]:
+        """Open the circuit breaker, whatever the calls were like; one that is open stays so, and
+        its reset time begins anew.
+
+        Parameters:
+            now: as for ``admit``.
+
+        Returns:
+            What changed: none or one transition. Without a circuit breaker, nothing.
+        """
+        return () if self._breaker is None else self._breaker.trip(self._move_to(now))
 
     def _move_to(self, now: float) -> float:
         self._now = max(self._now, now)

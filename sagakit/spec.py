@@ -218,6 +218,18 @@ def read(text: str, source: str = "the YAML text") -> tuple[SagaSpec | None, lis
     Raises:
         DefinitionError: the text is not YAML or not a mapping.
     """
+    return SagaReader().read(compose(text, source, "'saga: NAME' and 'steps:'"))
+
+
+def compose(text: str, source: str, beginning: str) -> Any:
+    """The mapping that a text is, as a YAML node, which knows its lines.
+
+    Parameters:
+        beginning: what such a text begins with, for the error message.
+
+    Raises:
+        DefinitionError: the text is not YAML or not a mapping.
+    """
     import yaml
 
     try:
@@ -228,8 +240,8 @@ def read(text: str, source: str = "the YAML text") -> tuple[SagaSpec | None, lis
         raise DefinitionError(source, ["is nested too deeply; write it flatter"]) from None
     if not isinstance(node, yaml.MappingNode):
         found = "is empty" if node is None else "is not a mapping"
-        raise DefinitionError(source, [f"{found}; begin with 'saga: NAME' and 'steps:'"])
-    return _Reader(yaml).read(node)
+        raise DefinitionError(source, [f"{found}; begin with {beginning}"])
+    return node
 
 
 def parse(text: str, source: str = "the YAML text") -> SagaSpec:
@@ -244,36 +256,16 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).replace(' in "<unicode string>",', " in").split())
 
 
-class _Reader:
-    """Turns YAML nodes into a SagaSpec and collects the problems, each with its line."""
+class Reader:
+    """Turns YAML nodes into plain structs and collects the problems, each with its line."""
 
-    def __init__(self, yaml: Any) -> None:
-        self.yaml = yaml
+    def __init__(self) -> None:
+        import yaml
+
+        self.yaml: Any = yaml
         self.problems: list[str] = []
         self._count = 0
-        self._loader = yaml.SafeLoader("")
-
-    def read(self, node: Any) -> tuple[SagaSpec | None, list[str]]:
-        self._guard(node, ())
-        saga = None if self.problems else self._saga(node, "the saga")
-        return saga, self.problems
-
-    def _saga(self, node: Any, place: str) -> SagaSpec | None:
-        if not isinstance(node, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(node)}: {place} must be a mapping, 'saga: NAME' and 'steps:'"
-            )
-            return None
-        fields = self._fields(node, SagaSpec, place)
-        services = self._list(fields.pop("services", None), Service, "services", "service")
-        steps = self._list(fields.pop("steps", None), StepSpec, "steps", "step")
-        head = self._convert(node, fields, SagaSpec, place)
-        if head is None or steps is None:
-            return None
-        saga: SagaSpec = msgspec.structs.replace(
-            head, services=tuple(services or ()), steps=tuple(steps)
-        )
-        return saga
+        self._loader: Any = yaml.SafeLoader("")
 
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
         """Refuse aliases that unfold without end or measure, and every tag beyond plain data."""
@@ -312,44 +304,13 @@ class _Reader:
                 )
                 continue
             place = self._place(item, word, count)
-            part: Any = self._step(item, place) if kind is StepSpec else None
-            if kind is not StepSpec:
-                part = self._convert(item, self._fields(item, kind, place), kind, place)
+            part = self._part(item, kind, place)
             if part is not None:
                 found.append(part)
         return found if len(found) == len(node.value) else None
 
-    def _step(self, item: Any, place: str) -> StepSpec | None:
-        fields = self._fields(item, StepSpec, place)
-        saga, each = fields.pop("saga", None), fields.pop("for_each", None)
-        step: StepSpec | None = self._convert(item, fields, StepSpec, place)
-        if saga is not None:
-            inner = self._saga(saga, f"{place}: saga")
-            step = step and msgspec.structs.replace(step, saga=inner)
-        if each is not None:
-            step = step and msgspec.structs.replace(
-                step, for_each=self._for_each(each, f"{place}: for_each")
-            )
-        return step
-
-    def _for_each(self, node: Any, place: str) -> ForEachSpec | None:
-        if not isinstance(node, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(node)}: {place} must be a mapping, 'items: NAME' and 'step:'"
-            )
-            return None
-        fields = self._fields(node, ForEachSpec, place)
-        body = fields.pop("step", None)
-        if not isinstance(body, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(body or node)}: {place} needs 'step:', a mapping with 'step: NAME'"
-            )
-            return None
-        step = self._step(body, self._place(body, "step", 1))
-        head = self._convert(node, fields, _ForEachHead, place)
-        if head is None or step is None:
-            return None
-        return ForEachSpec(items=head.items, limit=head.limit, step=step)
+    def _part(self, item: Any, kind: type[Any], place: str) -> Any | None:
+        return self._convert(item, self._fields(item, kind, place), kind, place)
 
     def _place(self, item: Any, word: str, count: int) -> str:
         for key, value in item.value:
@@ -391,6 +352,11 @@ class _Reader:
                 return msgspec.convert(plain, kind)
             except msgspec.ValidationError as error:
                 message, _, path = str(error).partition(" - at ")
+                lacks = re.match(r"Object missing required field `(\w+)`", message)
+                if lacks and not path:
+                    lacking = f"{place} has no '{lacks[1]}'; add '{lacks[1]}: …'"
+                    self.problems.append(f"{self._line(node)}: {lacking}")
+                    return None
                 keys = re.findall(r"\w+", path.rpartition("$")[2]) or [required]
                 at = fields[keys[0]]
                 self.problems.append(
@@ -406,16 +372,8 @@ class _Reader:
         is_word = wants_text and isinstance(node, self.yaml.ScalarNode)
         return f'; write it in quotes: "{node.value}"' if is_word else ""
 
-    def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
-        if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
-            return node.value  # 'version: 1.10' means the text, not a number
-        inner = _INNER.get(kind, {}).get(name)
-        if inner is None or not isinstance(node, self.yaml.MappingNode):
-            return self._plain(node)
-        fields = self._fields(node, inner, f"{place}: {name}")
-        # keys are words here, even 'on', which YAML alone takes for true
-        plain = {key: self._plain(value) for key, value in fields.items()}
-        return {key: value for key, value in plain.items() if value is not _UNREADABLE}
+    def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:  # noqa: ARG002
+        return self._plain(node)
 
     def _plain(self, node: Any) -> Any:
         try:
@@ -430,6 +388,78 @@ class _Reader:
     @staticmethod
     def _line(node: Any) -> str:
         return f"line {node.start_mark.line + 1}"
+
+
+class SagaReader(Reader):
+    """Turns a YAML node into a SagaSpec."""
+
+    def read(self, node: Any) -> tuple[SagaSpec | None, list[str]]:
+        self._guard(node, ())
+        saga = None if self.problems else self._saga(node, "the saga")
+        return saga, self.problems
+
+    def _saga(self, node: Any, place: str) -> SagaSpec | None:
+        if not isinstance(node, self.yaml.MappingNode):
+            self.problems.append(
+                f"{self._line(node)}: {place} must be a mapping, 'saga: NAME' and 'steps:'"
+            )
+            return None
+        fields = self._fields(node, SagaSpec, place)
+        services = self._list(fields.pop("services", None), Service, "services", "service")
+        steps = self._list(fields.pop("steps", None), StepSpec, "steps", "step")
+        head = self._convert(node, fields, SagaSpec, place)
+        if head is None or steps is None:
+            return None
+        saga: SagaSpec = msgspec.structs.replace(
+            head, services=tuple(services or ()), steps=tuple(steps)
+        )
+        return saga
+
+    def _part(self, item: Any, kind: type[Any], place: str) -> Any | None:
+        return self._step(item, place) if kind is StepSpec else super()._part(item, kind, place)
+
+    def _step(self, item: Any, place: str) -> StepSpec | None:
+        fields = self._fields(item, StepSpec, place)
+        saga, each = fields.pop("saga", None), fields.pop("for_each", None)
+        step: StepSpec | None = self._convert(item, fields, StepSpec, place)
+        if saga is not None:
+            inner = self._saga(saga, f"{place}: saga")
+            step = step and msgspec.structs.replace(step, saga=inner)
+        if each is not None:
+            step = step and msgspec.structs.replace(
+                step, for_each=self._for_each(each, f"{place}: for_each")
+            )
+        return step
+
+    def _for_each(self, node: Any, place: str) -> ForEachSpec | None:
+        if not isinstance(node, self.yaml.MappingNode):
+            self.problems.append(
+                f"{self._line(node)}: {place} must be a mapping, 'items: NAME' and 'step:'"
+            )
+            return None
+        fields = self._fields(node, ForEachSpec, place)
+        body = fields.pop("step", None)
+        if not isinstance(body, self.yaml.MappingNode):
+            self.problems.append(
+                f"{self._line(body or node)}: {place} needs 'step:', a mapping with 'step: NAME'"
+            )
+            return None
+        step = self._step(body, self._place(body, "step", 1))
+        head = self._convert(node, fields, _ForEachHead, place)
+        if head is None or step is None:
+            return None
+        return ForEachSpec(items=head.items, limit=head.limit, step=step)
+
+    def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
+        if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
+            return node.value  # 'version: 1.10' means the text, not a number
+        inner = _INNER.get(kind, {}).get(name)
+        if inner is None or not isinstance(node, self.yaml.MappingNode):
+            return super()._field(kind, name, node, place)
+        fields = self._fields(node, inner, f"{place}: {name}")
+        # keys are words here, even 'on', which YAML alone takes for true
+        plain = {key: self._plain(value) for key, value in fields.items()}
+        return {key: value for key, value in plain.items() if value is not _UNREADABLE}
 
 
 class _ForEachHead(msgspec.Struct, kw_only=True):
@@ -471,8 +501,6 @@ def dump(spec: SagaSpec) -> str:
     Raises:
         DefinitionError: a simulated result is not plain data and would come back as another.
     """
-    import yaml
-
     found = [
         f"step '{item.name}': the result of its simulated {role} is {function.result!r}; "
         "YAML holds text, numbers, true, false, null, dates, lists and mappings"
@@ -482,7 +510,14 @@ def dump(spec: SagaSpec) -> str:
     ]
     if found:
         raise DefinitionError(f"saga '{spec.name}'", found)
-    plain = msgspec.to_builtins(spec, builtin_types=(datetime.datetime, datetime.date))
+    return written(spec)
+
+
+def written(document: msgspec.Struct) -> str:
+    """A document as YAML."""
+    import yaml
+
+    plain = msgspec.to_builtins(document, builtin_types=(datetime.datetime, datetime.date))
     text: str = yaml.dump(
         plain, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=True, width=100
     )

@@ -37,7 +37,8 @@ from sagakit.events import (
     shown,
 )
 from sagakit.saga import Saga
-from sagakit.scenario import INJECTED, FaultKind
+from sagakit.scenario import FaultKind
+from sagakit.scenario.injection import INJECTED
 from sagakit.steps import callable_name
 
 if TYPE_CHECKING:

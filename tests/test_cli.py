@@ -289,6 +289,20 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "inspect of nothing": (["inspect", "none.db", "x"], "there is no journal 'none.db'"),
     "recover of nothing": (["recover", "none.db", "shop.py:good"], "there is no journal"),
     "doctor of nothing": (["doctor", "none.db"], "there is no journal 'none.db'"),
+    "doctor of nobody": (["doctor", "x", "--journal", "none.db"], "there is no journal 'none.db'"),
+    "doctor of no journal": (["doctor", "x", "--slow", "1"], "give --journal and its id"),
+    "no such scenario": (
+        ["run", "shop.py:good", "--scenario", "lost-replay"],
+        "there is no scenario named 'lost-replay' (did you mean 'lost-reply'?)",
+    ),
+    "no scenario file": (
+        ["run", "shop.py:good", "--scenario", "none.yaml"],
+        "there is no file 'none.yaml'",
+    ),
+    "a scenario of another saga": (
+        ["run", "shop.py:good", "--scenario", "bank-refuses"],
+        "saga 'good' has no step 'charge_payment' to fail",
+    ),
     "a picture nowhere": (["show", "shop.py:good", "--svg", "no/x.svg"], "no/x.svg"),
     "a nameless callable": (
         ["show", "shop.py:nameless", "--yaml"],
@@ -569,28 +583,6 @@ def test_recover_with_nothing_to_do(call: Callable[..., Done], journal: str) -> 
 # -- the world around -----------------------------------------------------------------------
 
 
-def test_doctor_checks_the_installation_and_a_journal(
-    call: Callable[..., Done], journal: str
-) -> None:
-    assert call("doctor").code == 0
-    checks = call("doctor", journal, "--json").json
-    found = {check["check"]: check for check in checks}
-    assert found["Python"]["ok"] is True
-    assert found[f"journal {journal}"]["found"] == "1 compensated, 1 completed, 1 stuck"
-
-
-def test_doctor_finds_a_damaged_journal(
-    call: Callable[..., Done], journal: str, folder: Path
-) -> None:
-    for rest in folder.glob("j.db-*"):
-        rest.unlink()
-    data = (folder / journal).read_bytes()
-    (folder / "cut.db").write_bytes(data[: len(data) // 2])
-    done = call("doctor", "cut.db")
-    assert done.code == 1
-    assert "Traceback" not in done.err
-
-
 def test_demo_replays_the_first_orders(call: Callable[..., Done]) -> None:
     pytest.importorskip("sqlalchemy")
     done = call("demo", "--limit", "3", "--json")
@@ -648,7 +640,7 @@ def test_every_command_but_lab_and_the_export_speaks_json() -> None:
 
 
 def test_every_command_that_the_issue_names_is_there() -> None:
-    wanted = "run show list inspect recover resolve migrate doctor lab demo"
+    wanted = "run scenarios show list inspect recover resolve migrate doctor lab demo"
     assert set(wanted.split()) <= set(cli.commands)
 
 

@@ -58,7 +58,7 @@ def test_the_picture_has_words_for_those_who_cannot_see_it():
 
 def test_the_commands_run_one_after_the_other(tmp_path):
     lines = shell_lines("sagakit")
-    assert len(lines) == 7
+    assert len(lines) == 9
     for line in lines:
         words = [
             str(ROOT / word) if word.startswith("data/") else word for word in shlex.split(line)

@@ -35,6 +35,7 @@ from sagakit import (
     await_event,
     compare,
     for_each,
+    fork,
     run,
     simulate,
     step,
@@ -174,6 +175,7 @@ OUTPUTS: dict[str, Callable[[Execution], str]] = {
     "otlp": lambda e: trace_bytes(e.read_spans(), format="otlp").decode(),
     "trace": lambda e: f"{Trace(e.read_spans())!r} {Trace(e.read_spans())._repr_html_()}",
     "comparison": lambda e: f"{compare(e, e).differences} {compare(e, e)._repr_html_()}",
+    "fork": lambda e: f"{fork(e, 0)!r} {fork(e, 0)._repr_html_()} {fork(e, 0).second.log()}",
     "overview": lambda e: "".join(
         f"{chart!r} {chart.alt} {chart.table}"
         for chart in (Overview([e]).funnel(), Overview([e]).durations(), Overview([e]).retries())
@@ -197,6 +199,8 @@ JOURNAL_OUTPUTS: dict[str, list[str]] = {
     "audit": ["audit", "export", "{journal}"],
     "audit json": ["audit", "export", "{journal}", "--jsonl"],
     "doctor": ["doctor", "{journal}"],
+    "doctor of an execution": ["doctor", "{id}", "--journal", "{journal}"],
+    "doctor of an execution json": ["doctor", "{id}", "--journal", "{journal}", "--json"],
 }
 
 every_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)

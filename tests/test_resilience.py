@@ -245,6 +245,17 @@ def test_it_closes_when_all_trials_succeeded(outcome):
     assert call(broken, 31, outcome) == (CLOSED_AGAIN,)
 
 
+def test_a_breaker_can_be_tripped_in_any_state():
+    guard_ = breaking()
+    assert guard_.trip(1) == (Transition(Part.BREAKER, CLOSED, OPEN, BreakerCause.TRIPPED),)
+    assert guard_.admit(2) == Refused(Part.BREAKER, "it is open", 31)
+    assert guard_.trip(10) == ()
+    assert guard_.admit(31) == Refused(Part.BREAKER, "it is open", 40), "its reset began anew"
+    assert isinstance(guard_.admit(40), Admitted)
+    assert guard_.trip(41) == (Transition(Part.BREAKER, HALF_OPEN, OPEN, BreakerCause.TRIPPED),)
+    assert guard(bulkhead=Bulkhead()).trip(1) == (), "there is none to trip"
+
+
 def test_a_breaker_that_closes_begins_to_count_anew():
     broken = opened(reset=1)
     assert call(broken, 1, SUCCEEDED) == (CLOSED_AGAIN,)

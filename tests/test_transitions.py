@@ -27,7 +27,8 @@ def test_the_breakers_table_has_every_state_and_cause_and_no_dead_end():
     targets = {target for row in BREAKER_TRANSITIONS.values() for target in row.values()}
     assert set(BREAKER_TRANSITIONS) == targets == set(BreakerState)
     causes = [cause for row in BREAKER_TRANSITIONS.values() for cause in row]
-    assert sorted(causes) == sorted(BreakerCause)
+    assert set(causes) == set(BreakerCause)
+    assert len(causes) == len(BreakerCause) + 1, "a scenario can trip it in two states"
 
 
 def test_every_event_and_cause_stands_in_a_table_and_can_be_applied():
@@ -57,7 +58,8 @@ def test_every_change_of_a_breaker_is_drawn():
     assert "[*] --> closed" in drawn
     assert 'state "half-open" as half_open' in drawn
     for cause in BreakerCause:
-        assert drawn.count(f": ({cause})") == 1
+        arrows = sum(cause in row for row in BREAKER_TRANSITIONS.values())
+        assert drawn.count(f": ({cause})") == arrows >= 1
 
 
 def test_every_policy_of_a_service_is_stated_with_its_source():

@@ -171,6 +171,9 @@ class Gate:
 
     def _ask(self, ticket: Ticket, now: float, waiting: int) -> bool:
         attempt = ticket.attempt
+        if attempt.trips:
+            attempt.trips = False
+            ticket.note(self.guard.trip(now), now)
         answer = self.guard.admit(now, _is_retry(attempt), waiting)
         ticket.note(answer.transitions, now)
         match answer:

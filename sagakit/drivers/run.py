@@ -10,7 +10,7 @@ import contextlib
 import math
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 
@@ -73,7 +73,8 @@ from sagakit.plan import Call, ChooseCall, Chosen, WaitCall
 from sagakit.redaction import Redaction
 from sagakit.resilience import Part
 from sagakit.saga import Saga
-from sagakit.scenario import Cancellation, Scenario, Signal, followed, inject
+from sagakit.scenario import Cancellation, Scenario, Signal
+from sagakit.scenario.injection import followed, inject
 from sagakit.spec import Retry
 from sagakit.steps import Happened
 from sagakit.telemetry import Watch
@@ -94,6 +95,8 @@ IN_DOUBT_ERRORS = (
 
 class Run:
     """An execution in progress."""
+
+    mortal: ClassVar[bool] = False  # whether it can die where its scenario says so
 
     __slots__ = (
         "alarm",
@@ -172,7 +175,7 @@ class Run:
             around: what is sensitive in the execution whose step this one does.
         """
         if scenario is not None and parent is None:
-            scenario.check(saga)
+            scenario.check(saga, crashes=cls.mortal)
         saga = saga.given(input)
         began = now if began is None else began
         observer = telemetry.observer
@@ -212,7 +215,7 @@ class Run:
         """Continue from the journal: what was in flight is in doubt and will be issued again."""
         first = first_event(events)
         if scenario is not None and first.parent is None:
-            scenario.check(saga)
+            scenario.check(saga, crashes=cls.mortal)
         saga = saga.given(first.input)
         events = typed(saga, events)
         state = replay(saga.plan, events)
@@ -316,7 +319,7 @@ class Run:
                 timeout = plan.compensation_timeout[number]
                 delay = undo.latency
                 made = Attempt(self, command, undo, delay, "compensation", attempt, timeout)
-                return made if self.scenario is None else self._under_fault(made)
+                return made if self.scenario is None else self.under_fault(made)
             case AskReconcile(step=name):
                 number = plan.index[name]
                 self.emit(ReconcileStarted(name, now))
@@ -354,19 +357,32 @@ class Run:
         self.emit(StepStarted(name, attempt, now))
         timeout = plan.timeout[number]
         made = Attempt(self, command, call, call.latency, "action", attempt, timeout)
-        return made if self.scenario is None else self._under_fault(made)
+        return made if self.scenario is None else self.under_fault(made)
 
-    def _under_fault(self, attempt: Attempt) -> Attempt:
+    def under_fault(self, attempt: Attempt) -> Attempt:
         assert self.scenario is not None
         step = attempt.command.step
         fault = self.scenario.find(step, attempt.side, attempt.attempt)
         if fault is not None:
-            if fault.kind == "late":
-                self.late[step] = msgspec.structs.replace(attempt)
+            if fault.kind in ("late", "reorder"):
+                self._put_off(attempt, overtaken=fault.kind == "reorder")
+            attempt.trips = fault.kind == "trip"
             attempt.call, attempt.delay = inject(attempt.call, fault, attempt.timeout)
-        if step in self.late and attempt.side == "compensation" and fault is None:
-            attempt.call = followed(attempt.call, self.late.pop(step))
+            return attempt
+        late = self.late.get(step)
+        if late is not None and (late.overtaken or attempt.side == "compensation"):
+            del self.late[step]
+            attempt.call = followed(attempt.call, late)
         return attempt
+
+    def _put_off(self, attempt: Attempt, *, overtaken: bool) -> None:
+        """Keep a request that arrives behind a later one."""
+        step = attempt.command.step
+        late = msgspec.structs.replace(attempt, overtaken=overtaken)
+        earlier = self.late.get(step)
+        if overtaken and earlier is not None:
+            late.call = followed(late.call, earlier)
+        self.late[step] = late
 
     def twin(self, attempt: Attempt) -> Attempt:
         """The call of an attempt once more. A fault of that one attempt has hit its first call; one
@@ -377,7 +393,7 @@ class Run:
         twin = Attempt(self, command, call, call.latency, attempt.side, attempt.attempt, None)
         if self.scenario is not None:
             fault = self.scenario.find(command.step, attempt.side, attempt.attempt)
-            if fault is not None and fault.attempt is None:
+            if fault is not None and fault.for_good:
                 twin.call, twin.delay = inject(call, fault, attempt.timeout)
         return twin
 
@@ -471,6 +487,8 @@ class Run:
         Raises:
             SignalError: the execution has ended, or is stuck.
         """
+        if self.scenario is not None and self.scenario.drops(self.saga, signal.event):
+            return  # lost on its way: nobody is told
         if self.state.phase not in ACTIVE:
             raise SignalError(
                 f"execution '{self.state.execution_id}' has ended: it is {self.state.status}"

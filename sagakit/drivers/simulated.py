@@ -10,12 +10,12 @@ from __future__ import annotations
 import heapq
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from sagakit import telemetry
-from sagakit.coordinator import replay
+from sagakit.coordinator import State, replay
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates, Ticket
 from sagakit.drivers.inputs import accept_input
@@ -77,53 +77,91 @@ def watched(
 ) -> Execution:
     """Run an accepted input; somebody may watch every call that the execution makes."""
     if scenario is not None and scenario.crashes:
-        return _through_crashes(saga, kept, id, seed, scenario, watch)
+        mortal = MortalRun.begin(saga, kept, id, 0.0, seed, scenario)
+        mortal.watch = watch
+        return through_crashes(Simulation(mortal, 0.0, {}), scenario)
     run = Run.begin(saga, kept, id, 0.0, seed, scenario)
     run.watch = watch
     return Simulation(run, 0.0, {}).finish()
 
 
 class _Crashed(BaseException):
-    """The coordinator is dead."""
+    """The coordinator is dead. Says at which crash of the outermost execution's scenario."""
+
+    def __init__(self, crash: Crash) -> None:
+        self.crash = crash
 
 
-class _Mortal(Run):
-    """A run that dies at one of its events."""
+class MortalRun(Run):
+    """A run that dies at events of its own, and with it all that it is part of."""
 
-    __slots__ = ("crash",)
+    mortal = True
+    __slots__ = ("armed", "crashes")
 
-    def __init__(self, *what: Any) -> None:
-        self.crash: Crash | None = None
-        super().__init__(*what)
+    def __init__(
+        self,
+        saga: Saga,
+        state: State,
+        seed: int,
+        scenario: Scenario | None,
+        began: float,
+        nested: bool,
+    ) -> None:
+        found = () if scenario is None else scenario.crashes
+        self.crashes = {crash.event: crash for crash in found if not crash.to}
+        self.armed = False
+        super().__init__(saga, state, seed, scenario, began, nested)
+
+    @classmethod
+    def begin(cls, *what: Any, **more: Any) -> Self:
+        run = super().begin(*what, **more)
+        run.armed = True
+        return run
+
+    @classmethod
+    def resume(cls, *what: Any, **more: Any) -> Self:
+        """What recovery itself records is no event to die at: it would record the same again."""
+        run = super().resume(*what, **more)
+        run.armed = True
+        return run
+
+    def take_over(self, dead: Self, simulation: Simulation) -> None:  # noqa: ARG002
+        """Know what outlives the coordinator that died, in the simulation in which this one runs:
+        requests on their way, and who watches."""
+        self.late, self.watch = dead.late, dead.watch
 
     def emit(self, event: Event) -> None:
-        crash = self.crash
-        if crash is None or len(self.events) != crash.event:
+        crash = self.crashes.get(len(self.events)) if self.armed else None
+        if crash is None:
             super().emit(event)
             return
         if crash.written:
             super().emit(event)
-        raise _Crashed
+        path = "/".join(_path(self.kin))
+        raise _Crashed(msgspec.structs.replace(crash, to=path))
 
 
-def _through_crashes(
-    saga: Saga, input: Any, id: str, seed: int, scenario: Scenario, watch: Watch | None
-) -> Execution:
+def _path(kin: Kin | None) -> list[str]:
+    """The steps on the way to an execution from the outermost one."""
+    if kin is None or kin.parent is None:
+        return []
+    return [*_path(kin.parent), kin.step]
+
+
+def through_crashes(simulation: Simulation, scenario: Scenario) -> Execution:
     """Run, die, recover from what the journal has, as often as the scenario says."""
-    others = msgspec.structs.replace(scenario, crashes=())
-    run, now = _Mortal.begin(saga, input, id, 0.0, seed, others), 0.0
-    kept: dict[str, list[Event]] = {}
-    for crash in sorted(scenario.crashes, key=lambda crash: crash.event):
-        run.crash, run.watch = crash, watch
-        simulation = Simulation(run, now, kept)
+    while True:
         try:
             return simulation.finish()
-        except _Crashed:
-            now, kept = simulation.now, _written(run)
-            late, run = run.late, _Mortal.resume(saga, run.events, now, seed, others)
-            run.late = late
-    run.watch = watch
-    return Simulation(run, now, kept).finish()
+        except _Crashed as death:
+            crashes = list(scenario.crashes)
+            crashes.remove(death.crash)
+            scenario = msgspec.structs.replace(scenario, crashes=tuple(crashes))
+            dead, now = simulation.run, simulation.now
+            assert isinstance(dead, MortalRun)
+            run = type(dead).resume(dead.saga, dead.events, now, dead.seed, scenario)
+            simulation = Simulation(run, now, _written(dead))
+            run.take_over(dead, simulation)
 
 
 def _written(run: Run) -> dict[str, list[Event]]:
@@ -150,20 +188,24 @@ def resume(
         events: what the journal kept, from the beginning.
         at: when the recovery happens, in virtual seconds; by default when the last event did.
         children: what it kept of the executions that do steps, by their ids.
+        scenario: faults to inject; its crashes must lie ahead.
 
     Raises:
         DefinitionChangedError: the execution, or one that does a step of it, is pinned to another
             definition.
     """
-    _check_pinned(saga, events)
+    check_pinned(saga, events)
     kept = children or {}
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
     now: float = max(event.at for event in last) if at is None else at
+    if scenario is not None and scenario.crashes:
+        mortal = MortalRun.resume(saga, list(events), now, seed, scenario)
+        return through_crashes(Simulation(mortal, now, kept), scenario)
     run = Run.resume(saga, list(events), now, seed, scenario)
     return Simulation(run, now, kept).finish()
 
 
-def _check_pinned(saga: Saga, events: Sequence[Event]) -> None:
+def check_pinned(saga: Saga, events: Sequence[Event]) -> None:
     """Refuse to go on under another definition than the one the execution began with."""
     pinned = pinned_to(events)
     if pinned.fingerprint == saga.fingerprint:
@@ -201,6 +243,7 @@ class Simulation:
         "_alarms",
         "_count",
         "busy",
+        "delayed",
         "gates",
         "hand_over",
         "kept",
@@ -216,8 +259,9 @@ class Simulation:
         self.busy: list[Run] = []  # those in which something has happened
         self._alarms: list[tuple[float, int, Run]] = []  # a heap of when to look at which again
         self._count = 0
+        self.delayed: list[tuple[float, int, Attempt]] = []  # a heap of plain calls yet to make
         self.pending: list[Attempt] = []  # attempts that need a loop, before there is one
-        self.hand_over: Callable[[Attempt], None] = self.pending.append
+        self.hand_over: Callable[[Attempt], None] = self._wait_for_loop
         self.gates: Gates | None = None
 
     def finish(self) -> Execution:
@@ -257,6 +301,8 @@ class Simulation:
             run = heapq.heappop(alarms)[2]
             run.alarm = None
             busy.append(run)
+        while self.delayed and self.delayed[0][0] <= self.now:
+            self._make_delayed(heapq.heappop(self.delayed)[2])
         while busy or (self.gates is not None and self.gates.turn(self.now)):
             while busy:
                 self._advance(busy.pop())
@@ -321,19 +367,46 @@ class Simulation:
             return None
         scenario, began = kin.scenario_of(name)
         saga, events = run.saga.child(name), list(self.kept[id])
-        _check_pinned(saga, events)
-        return Run.resume(saga, events, self.now, run.seed, scenario, began)
+        check_pinned(saga, events)
+        return type(run).resume(saga, events, self.now, run.seed, scenario, began)
 
     def next_due(self) -> float | None:
         """When there will be something to do though no call ends (virtual seconds)."""
         due = self._next_alarm()
+        if self.delayed and (due is None or self.delayed[0][0] < due):
+            due = self.delayed[0][0]
         return due if self.gates is None else self.gates.next_due(due)
 
     def _make(self, attempt: Attempt) -> None:
         call = attempt.call
         if call.is_async or attempt.delay:
-            self.hand_over(attempt)
+            if call.is_async or attempt.ticket is not None or self.hand_over != self._wait_for_loop:
+                self.hand_over(attempt)
+            else:
+                self._put_off(attempt)
             return
+        self._call(attempt)
+
+    def _wait_for_loop(self, attempt: Attempt) -> None:
+        self.pending.append(attempt)
+
+    def _put_off(self, attempt: Attempt) -> None:
+        """Make a plain call later, or never, if its timeout comes first: no loop is needed."""
+        timeout = attempt.timeout
+        after = attempt.delay if timeout is None else min(attempt.delay, timeout)
+        self._count += 1
+        heapq.heappush(self.delayed, (self.now + after, self._count, attempt))
+
+    def _make_delayed(self, attempt: Attempt) -> None:
+        if attempt.timeout is not None and attempt.timeout <= attempt.delay:
+            self.guard(attempt)
+            attempt.run.timed_out(attempt, self.now)
+        else:
+            self._call(attempt)
+        self.busy.append(attempt.run)
+
+    def _call(self, attempt: Attempt) -> None:
+        call = attempt.call
         try:
             if call.takes_context or attempt.run.watch is not None:
                 value = attempt.invoke()

@@ -1,6 +1,36 @@
 """The failure lab: break a saga in every way, and prove that it holds."""
 
+from sagakit.lab.asserting import SagaAssertion, assert_saga
+from sagakit.lab.bugs import Bug, bugs
+from sagakit.lab.chaos import chaos
+from sagakit.lab.chaos_report import ChaosReport, Failure
+from sagakit.lab.diagnosis import Finding, diagnose
 from sagakit.lab.explore import explore
+from sagakit.lab.fork import Fork, fork
 from sagakit.lab.report import Report, Violation
+from sagakit.lab.semantics import Semantics, semantics
+from sagakit.lab.table import Table, World
+from sagakit.lab.twin import ORDER, Twin
 
-__all__ = ["Report", "Violation", "explore"]
+__all__ = [
+    "ORDER",
+    "Bug",
+    "ChaosReport",
+    "Failure",
+    "Finding",
+    "Fork",
+    "Report",
+    "SagaAssertion",
+    "Semantics",
+    "Table",
+    "Twin",
+    "Violation",
+    "World",
+    "assert_saga",
+    "bugs",
+    "chaos",
+    "diagnose",
+    "explore",
+    "fork",
+    "semantics",
+]

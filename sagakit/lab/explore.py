@@ -2,63 +2,33 @@
 
 from __future__ import annotations
 
-import pickle
+import hashlib
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from sagakit.drivers.inputs import accept_input
-from sagakit.drivers.simulated import watched
 from sagakit.events import ErrorInfo, Event
-from sagakit.execution import Execution
+from sagakit.lab.cores import cores, in_parts
+from sagakit.lab.courses import Beginnings, Course, FromTheStart, NotPlainError, digest
 from sagakit.lab.faults import Step, more_faults
-from sagakit.lab.invariants import OF_EFFECTS, PLAIN, Invariant
+from sagakit.lab.invariants import Invariant, Judge, told_by
 from sagakit.lab.report import Report, Violation
+from sagakit.progress import Progress, Tick
+from sagakit.progress import progress as shown
 from sagakit.saga import Saga
 from sagakit.scenario import Fault, Scenario
 
 ID = "explored"  # of every execution: what depends on it is the same in all of them
 SAME = "goes on as another one does"
 NOTHING = "its last fault changed nothing"
-
-
-class _Met(NamedTuple):
-    """A scenario that was run: what happened, how the world was before each call, and where its
-    last fault struck."""
-
-    scenario: Scenario
-    execution: Execution
-    course: tuple[bytes, ...]
-    place: int
-
-
-class _Probe:
-    """Looks at the world before every call."""
-
-    sampled = False
-
-    def __init__(self, world: Any) -> None:
-        self.world = world
-        self.seen: list[bytes] = []
-
-    def call(self, calling: Any, side: str, attempt: int, function: Callable[[], Any]) -> Any:  # noqa: ARG002
-        self.seen.append(_digest(self.world))
-        return function()
-
-    def follow(self, run: Any, upto: int, committed: float | None = None) -> None:
-        """Nobody wants to know."""
-
-    def leave(self) -> None:
-        """Nothing is kept."""
-
-    def ids(self, step: str, side: str, attempt: int) -> dict[str, str]:  # noqa: ARG002
-        return {}
+PAYS = 0.5  # seconds of work left, from which on a second core is worth its start
 
 
 def explore(
-    saga: Saga,
+    saga: Saga | Callable[[Any], Saga],
     input: Any = None,
     *,
     world: Callable[[], Any] = lambda: None,
@@ -66,12 +36,13 @@ def explore(
     crashes: bool = True,
     invariants: Sequence[Invariant] = (),
     prune: bool = True,
+    progress: Progress = None,
 ) -> Report:
     """Run a saga under every combination of up to so many faults, each in a world of its own.
 
     A fault is anything that can happen to an attempt (it fails before its effect, its reply is
-    lost behind it, it times out, it is delivered twice, or late, behind its compensation), a
-    failure for good, or a crash of the coordinator while an attempt is under way.
+    lost behind it, it times out, it is delivered twice, or late, behind its compensation or its
+    own retry), a failure for good, or a crash of the coordinator while an attempt is under way.
 
     Left out are combinations that cannot differ from others that are run (with ``prune``): if two
     runs with fewer faults have the same events and leave the same world at every call, whatever
@@ -79,129 +50,204 @@ def explore(
     scenarios of their own: recovery finds the state in which the coordinator was.
 
     Parameters:
+        saga: the definition; or what makes it for a world, such as ``lambda world: world.saga``.
         input: of every execution.
         world: called before each scenario; what it makes is handed to the invariants. Actions
-            reach it in whatever way they do.
+            reach it in whatever way they do. A world that can be set back in place
+            (``snapshot()`` and ``restore(token)``, as ``World`` and ``Twin`` of ``sagakit.lab``)
+            is made only once, and runs whose actions are plain functions share their beginnings:
+            that is many times faster, and uses a second core where it pays.
         faults: how many at once, at most.
         crashes: whether the coordinator may crash.
         invariants: functions ``f(world, execution) -> bool`` that must hold at every end. The
-            built-in ones (``single_terminal_state``, ``all_or_compensated``, and of a world with
-            ``effects()`` three more) always are among them.
+            built-in ones are among them, so far as the world can answer them: see
+            ``sagakit.lab.invariants``.
         prune: leave out what cannot differ.
+        progress: as everywhere: True or False for a bar or none, or a function that is given
+            each number of scenarios done.
+
+    Raises:
+        InputError: the saga refuses the input.
+        ValueError: a negative number of faults.
     """
-    return _Exploration(saga, input, world, faults, crashes, invariants, prune).report()
+    if faults < 0:
+        raise ValueError(f"faults is {faults}; give 0 or more")
+    from_the_start = FromTheStart(saga, input, ID, world)
+    saga, first = from_the_start.saga, from_the_start.world
+    runs: Beginnings | FromTheStart = from_the_start
+    if Beginnings.can(saga, first):
+        runs = Beginnings(saga, from_the_start.kept, ID, first)
+    with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
+        try:
+            tally = _Exploration(saga, runs, faults, crashes, invariants, prune).run(tick)
+        except NotPlainError:
+            runs = from_the_start
+            tally = _Exploration(saga, runs, faults, crashes, invariants, prune).run(tick)
+    violations = []
+    for name, found in tally.found.items():
+        execution = from_the_start.run(found.scenario).execution
+        seen = told_by(from_the_start.world)
+        violations.append(
+            Violation(name, found.scenario, execution, found.times, found.problem, *seen)
+        )
+    return Report(
+        saga.name,
+        faults,
+        tally.explored,
+        tally.pruned,
+        tally.statuses,
+        len(tally.classes),
+        tally.matrix,
+        tuple(violations),
+    )
+
+
+class _Found(NamedTuple):
+    """The first scenario under which an invariant does not hold, and how many there are."""
+
+    at: int  # from the how many-th run it goes on; -1: before the last faults were put in
+    scenario: Scenario
+    problem: str
+    times: int = 1
+
+
+class _Tally(msgspec.Struct):
+    """What some runs had for their outcome; another process may have counted it."""
+
+    explored: int = 0
+    pruned: Counter[str] = msgspec.field(default_factory=Counter)
+    statuses: Counter[str] = msgspec.field(default_factory=Counter)
+    classes: set[bytes] = msgspec.field(default_factory=set)
+    matrix: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
+    found: dict[str, _Found] = msgspec.field(default_factory=dict)
+
+    def add(self, other: _Tally) -> None:
+        self.explored += other.explored
+        self.pruned += other.pruned
+        self.statuses += other.statuses
+        self.classes |= other.classes
+        self.matrix |= other.matrix
+        for found in other.found.items():
+            self.violated(*found)
+
+    def violated(self, name: str, found: _Found) -> None:
+        known = self.found.get(name)
+        if known is not None:
+            first = found if found.at < known.at else known
+            found = first._replace(times=known.times + found.times)
+        self.found[name] = found
+
+
+class _Met(NamedTuple):
+    """A run to go on from: what happened and how the world was on the way, and where its last
+    fault struck."""
+
+    run: Course
+    way: tuple[bytes, ...]
+    place: int
 
 
 class _Exploration:
     def __init__(
         self,
         saga: Saga,
-        input: Any,
-        world: Callable[[], Any],
+        runs: Beginnings | FromTheStart,
         faults: int,
         crashes: bool,
         invariants: Sequence[Invariant],
         prune: bool,
     ) -> None:
-        if faults < 0:
-            raise ValueError(f"faults is {faults}; give 0 or more")
         self.saga = saga
-        self.kept = accept_input(saga, input)
-        self.world = world
+        self.runs = runs
         self.faults = faults
         self.crashes = crashes
         self.prune = prune
-        effects = OF_EFFECTS if hasattr(world(), "effects") else ()
-        self.invariants: dict[str, Invariant] = {
-            _name(f): f for f in (*PLAIN, *effects, *invariants)
-        }
-        self.explored = 0
-        self.pruned: Counter[str] = Counter()
-        self.statuses: Counter[str] = Counter()
-        self.classes: set[bytes] = set()
-        self.matrix: dict[tuple[str, str], str] = {}
-        self.found: dict[str, list[Any]] = {}  # by invariant: scenario, execution, count, problem
+        self.judge = Judge(runs.world, invariants)
+        self.tally = _Tally()
 
-    def report(self) -> Report:
-        front = [_Met(Scenario(), *self._run(Scenario(), probe=self.prune), 0)]
-        for depth in range(1, self.faults + 1):
-            front = self._deeper(front, last=depth == self.faults)
-        violations = tuple(Violation(name, *what) for name, what in self.found.items())
-        return Report(
-            self.saga.name,
-            self.faults,
-            self.explored,
-            self.pruned,
-            self.statuses,
-            len(self.classes),
-            self.matrix,
-            violations,
-        )
+    def run(self, tick: Tick) -> _Tally:
+        began = time.perf_counter()
+        first = self.runs.begin()
+        front = [_Met(first, self._ended(first, -1, going_on=True), 0)]
+        tick(1)
+        for _ in range(1, self.faults):
+            front = self._deeper(front, tick)
+        if self.faults:
+            self._last(front, (time.perf_counter() - began) / self.tally.explored, tick)
+        return self.tally
 
-    def _deeper(self, front: list[_Met], *, last: bool) -> list[_Met]:
+    def _deeper(self, front: list[_Met], tick: Tick) -> list[_Met]:
         """Run everything with one fault more; what is worth going on from."""
         found = []
         seen: set[tuple[object, ...]] = set()
         for met in front:
-            for more in more_faults(
-                self.saga, met.execution, met.scenario, met.place, self.crashes
-            ):
-                ran, course = self._run(more.scenario, probe=self.prune and not last)
-                if not met.scenario.faults and not met.scenario.crashes:
-                    self.matrix[more.step, more.column] = ran.status
-                if last:
-                    continue
+            for more in self._more(met.run, met.place):
+                run = self.runs.go_on(met.run, more.place, more.scenario, last=False)
+                way = self._ended(run, -1, going_on=True)
+                self._mark(met, more, run)
+                tick(1)
                 pending = _pending(more.scenario)
-                key = (more.place, pending, *course)
-                if course and course == met.course and pending == _pending(met.scenario):
-                    self.pruned[NOTHING] += self._count(more, ran)
-                elif course and key in seen:
-                    self.pruned[SAME] += self._count(more, ran)
+                key = (more.place, pending, *way)
+                if self.prune and way and way == met.way and pending == _pending(met.run.scenario):
+                    self.tally.pruned[NOTHING] += sum(1 for _ in self._more(run, more.place))
+                elif self.prune and way and key in seen:
+                    self.tally.pruned[SAME] += sum(1 for _ in self._more(run, more.place))
                 else:
                     seen.add(key)
-                    found.append(_Met(more.scenario, ran, course, more.place))
+                    found.append(_Met(run, way, more.place))
         return found
 
-    def _count(self, more: Step, ran: Execution) -> int:
-        later = more_faults(self.saga, ran, more.scenario, more.place, self.crashes)
-        return sum(1 for _ in later)
+    def _last(self, front: list[_Met], seconds: float, tick: Tick) -> None:
+        """Run everything with the last fault more, on several cores if the work is long enough.
 
-    def _run(self, scenario: Scenario, *, probe: bool) -> tuple[Execution, tuple[bytes, ...]]:
-        """Run a scenario in a world of its own. What happened, and, if it is asked for and can be
-        had, how the world was before every call and in the end."""
-        world = self.world()
-        watch = _Probe(world) if probe else None
-        execution = watched(self.saga, self.kept, ID, 0, scenario, watch)
-        self.explored += 1
-        self.statuses[execution.status] += 1
-        events, end = _normal(execution.events), _digest(world)
-        self.classes.add(events + end)
-        self._judge(world, execution, scenario)
-        whole = watch is not None and bool(end) and all(watch.seen)
-        return execution, (events, end, *watch.seen) if whole and watch is not None else ()
+        Parameters:
+            seconds: that a run has taken so far.
+        """
+        work = seconds * len(front) * max(len(self.tally.matrix), 1) / 2
+        parts = cores() if self.runs.shares and work > PAYS and len(front) > 1 else 1
 
-    def _judge(self, world: Any, execution: Execution, scenario: Scenario) -> None:
-        for name, invariant in self.invariants.items():
-            problem = ""
-            try:
-                if invariant(world, execution):
-                    continue
-            except Exception as error:  # noqa: BLE001  an invariant may be anything
-                problem = f"{type(error).__name__}: {error}"
-            known = self.found.get(name)
-            if known is None:
-                self.found[name] = [scenario, execution, 1, problem]
-            else:
-                known[2] += 1
+        def one(part: int) -> _Tally:
+            self.tally = tally = _Tally()
+            for at in range(part, len(front), parts):
+                met, before = front[at], tally.explored
+                for more in self._more(met.run, met.place):
+                    run = self.runs.go_on(met.run, more.place, more.scenario, last=True)
+                    self._ended(run, at, going_on=False)
+                    self._mark(met, more, run)
+                tick((tally.explored - before) * parts)
+            return tally
+
+        whole = self.tally
+        for tally in in_parts(parts, one):
+            whole.add(tally)
+        self.tally = whole
+
+    def _more(self, run: Course, place: int) -> Iterator[Step]:
+        return more_faults(self.saga, run.execution, run.scenario, place, self.crashes)
+
+    def _mark(self, met: _Met, more: Step, run: Course) -> None:
+        if not met.run.scenario.faults and not met.run.scenario.crashes:
+            self.tally.matrix[more.step, more.column] = run.execution.status
+
+    def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
+        """Count a run and judge it. What happened and how the world was on the way, if that is
+        asked for and can be had."""
+        tally, world, execution = self.tally, self.runs.world, run.execution
+        tally.explored += 1
+        tally.statuses[execution.status] += 1
+        events, end = _normal(execution.events), digest(world)
+        tally.classes.add(hashlib.blake2b(events + end, digest_size=16).digest())
+        for name, problem in self.judge.violated(world, execution):
+            tally.violated(name, _Found(at, run.scenario, problem))
+        if not (going_on and self.prune and end):
+            return ()
+        way = (events, end, *run.worlds())
+        return way if all(way) else ()
 
 
 def _pending(scenario: Scenario) -> tuple[Fault, ...]:
     """The faults that may strike again, or whose request is still on its way."""
-    return tuple(f for f in scenario.faults if f.attempt is None or f.kind == "late")
-
-
-def _name(function: Invariant) -> str:
-    return getattr(function, "__name__", repr(function))
+    return tuple(f for f in scenario.faults if f.attempt is None or f.kind in ("late", "reorder"))
 
 
 def _normal(events: Sequence[Event]) -> bytes:
@@ -211,11 +257,3 @@ def _normal(events: Sequence[Event]) -> bytes:
 
 def _error(value: Any) -> Any:
     return value.type if isinstance(value, ErrorInfo) else repr(value)
-
-
-def _digest(world: Any) -> bytes:
-    """The world as bytes; empty if it cannot be had."""
-    try:
-        return pickle.dumps(world)
-    except Exception:  # noqa: BLE001  a world may be anything
-        return b""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from sagakit.drivers.simulated import simulate
 from sagakit.events import CompensationStarted, Event, StepStarted
 from sagakit.execution import Execution
 from sagakit.saga import Saga
@@ -31,6 +32,17 @@ class Step(NamedTuple):
     step: str
     column: str
     scenario: Scenario
+
+
+def single_faults(saga: Saga, input: Any = None) -> Iterator[Scenario]:
+    """No fault, and every single one that can strike a saga: what runs in virtual time to see.
+
+    Parameters:
+        input: of the execution that is struck.
+    """
+    yield Scenario()
+    for step in more_faults(saga, simulate(saga, input), Scenario(), 0, True):
+        yield step.scenario
 
 
 def more_faults(

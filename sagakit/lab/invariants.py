@@ -7,10 +7,12 @@ gives, by step, how often the step's effect stands in the world now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from sagakit.events import ErrorInfo
 from sagakit.execution import Execution
+from sagakit.scenario.injection import INJECTED
 
 
 class HasEffects(Protocol):
@@ -18,6 +20,20 @@ class HasEffects(Protocol):
 
     def effects(self) -> Mapping[str, int]:
         """By step: how often its effect was applied and not undone."""
+
+
+class HasCharges(Protocol):
+    """A world in which orders are charged."""
+
+    def charges(self) -> Mapping[Any, int]:
+        """By order: how often it was charged and not refunded."""
+
+
+class HasBooks(Protocol):
+    """A world whose services keep books."""
+
+    def books(self) -> Any:
+        """Something with ``balanced``: whether they agree."""
 
 
 Invariant = Callable[[Any, Execution], bool]
@@ -31,12 +47,12 @@ def single_terminal_state(world: Any, execution: Execution) -> bool:  # noqa: AR
 
 
 def all_or_compensated(world: Any, execution: Execution) -> bool:  # noqa: ARG001
-    """Every step has succeeded or was skipped, or every step that may have happened was undone."""
+    """All steps succeeded or were skipped, or all that may have happened were undone."""
     states = set(execution.states.values())
     if execution.status == "completed":
         return states <= {"succeeded", "skipped"}
     if execution.status == "compensated":
-        undone = {"compensated", "failed", "pending", "skipped", "ready", "succeeded"}
+        undone = {"compensated", "failed", "kept", "pending", "skipped", "ready", "succeeded"}
         left = {
             name
             for name, state in execution.states.items()
@@ -65,9 +81,124 @@ def no_effect_is_missing(world: HasEffects, execution: Execution) -> bool:
     return all(effects.get(name, 1) >= 1 for name in done)
 
 
-PLAIN: tuple[Invariant, ...] = (single_terminal_state, all_or_compensated)
-OF_EFFECTS: tuple[Invariant, ...] = (
-    each_effect_at_most_once,
-    no_effect_survives_compensation,
-    no_effect_is_missing,
+def nothing_charged_twice(world: HasCharges, execution: Execution) -> bool:  # noqa: ARG001
+    """No order was charged more than once, refunds taken off."""
+    return all(count <= 1 for count in world.charges().values())
+
+
+def books_balance(world: HasBooks, execution: Execution) -> bool:
+    """The services agree with each other, once the execution has ended.
+
+    While it is stuck, things are half done: that is what an operator is called for.
+    """
+    return execution.status == "stuck" or bool(world.books().balanced)
+
+
+def nothing_stuck_without_cause(world: Any, execution: Execution) -> bool:
+    """An execution is stuck only where it was made so.
+
+    A compensation, or a step that cannot be undone, was made to fail: by an injected fault, or
+    because nobody answered in time.
+    """
+    if execution.status != "stuck":
+        return True
+    last: dict[str, ErrorInfo] = {}
+    for event in execution.events:
+        error, step = getattr(event, "error", None), getattr(event, "step", None)
+        if error is not None and step is not None:
+            last[step] = error
+    states = execution.states
+    halted = [name for name, state in states.items() if state in _HALTED]
+    return all(
+        nothing_stuck_without_cause(world, execution.children[name])
+        if name in execution.children
+        else name in last and _injected(last[name])
+        for name in halted
+    )
+
+
+_HALTED = ("stuck", "compensation failed")
+
+
+def _injected(error: ErrorInfo) -> bool:
+    return INJECTED in error.message or error.type == TimeoutError.__name__
+
+
+PLAIN: tuple[Invariant, ...] = (
+    single_terminal_state,
+    all_or_compensated,
+    nothing_stuck_without_cause,
 )
+OF_WORLDS: dict[str, tuple[Invariant, ...]] = {
+    "effects": (
+        each_effect_at_most_once,
+        no_effect_survives_compensation,
+        no_effect_is_missing,
+    ),
+    "charges": (nothing_charged_twice,),
+    "books": (books_balance,),
+}
+"""Which invariants can be asked of a world that has this method."""
+
+
+class Judge:
+    """Asks the invariants that hold for a kind of world, and some more.
+
+    Parameters:
+        world: of the kind.
+        more: invariants of one's own.
+    """
+
+    def __init__(self, world: Any, more: Sequence[Invariant]) -> None:
+        self._has = [what for what in OF_WORLDS if callable(getattr(world, what, None))]
+        self._built_in = [*PLAIN, *(f for what in self._has for f in OF_WORLDS[what])]
+        self._more = [(_name(f), f) for f in more if f not in self._built_in]
+
+    def violated(self, world: Any, execution: Execution) -> Iterator[tuple[str, str]]:
+        """The names of those that do not hold, and what they raised, if they raised."""
+        seen: Any = _Seen(world)
+        for invariant in self._built_in:
+            if not invariant(seen, execution):
+                yield invariant.__name__, ""
+        for name, invariant in self._more:
+            try:
+                if invariant(world, execution):
+                    continue
+            except Exception as error:  # noqa: BLE001  an invariant may be anything
+                yield name, f"{type(error).__name__}: {error}"
+            else:
+                yield name, ""
+
+
+def told_by(world: Any) -> tuple[dict[str, int], tuple[str, ...]]:
+    """What stands in a world, and where its books contradict each other, so far as it says so."""
+    effects = getattr(world, "effects", None)
+    books = getattr(world, "books", None)
+    standing = dict(effects()) if callable(effects) else {}
+    return standing, tuple(books().problems) if callable(books) else ()
+
+
+class _Seen:
+    """A world that is asked each thing once, however many invariants want to know."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+        self._known: dict[str, Any] = {}
+
+    def effects(self) -> Any:
+        return self._asked("effects")
+
+    def charges(self) -> Any:
+        return self._asked("charges")
+
+    def books(self) -> Any:
+        return self._asked("books")
+
+    def _asked(self, what: str) -> Any:
+        if what not in self._known:
+            self._known[what] = getattr(self._world, what)()
+        return self._known[what]
+
+
+def _name(function: Invariant) -> str:
+    return getattr(function, "__name__", repr(function))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from sagakit.execution import Execution
 from sagakit.scenario import Scenario
+from sagakit.views.svg import esc
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sagakit.views import Chart, Mermaid, Picture
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -23,6 +26,8 @@ class Violation(msgspec.Struct, frozen=True):
         scenario: as few faults as possible; ``simulate`` with it gives ``execution`` again.
         count: in how many of the scenarios it does not hold.
         problem: what the invariant raised, if it raised.
+        left: what the world says of itself then: by step, how often its effect stands.
+        contradictions: where its books contradict each other.
     """
 
     invariant: str
@@ -30,10 +35,42 @@ class Violation(msgspec.Struct, frozen=True):
     execution: Execution
     count: int
     problem: str = ""
+    left: Mapping[str, int] = msgspec.field(default_factory=dict)
+    contradictions: tuple[str, ...] = ()
+
+    def timeline(self) -> Picture:
+        """The counterexample as bars."""
+        return self.execution.timeline()
+
+    def sequence(self) -> Mermaid:
+        """The counterexample as messages."""
+        return self.execution.sequence()
+
+    def story(self) -> str:
+        """The counterexample in words: what to run to see it, what happens, and what is left."""
+        lines = [str(self), f"    {self.scenario!r}", *self.execution.log(inside=True).splitlines()]
+        standing = [
+            name if count == 1 else f"{name} ({count} times)"
+            for name, count in self.left.items()
+            if count
+        ]
+        if standing:
+            lines.append(f"what stands in the end: {', '.join(standing)}")
+        return "\n".join([*lines, *self.contradictions])
 
     def __str__(self) -> str:
         raised = f" ({self.problem})" if self.problem else ""
         return f"{self.invariant} does not hold under: {self.scenario}{raised}"
+
+
+def shown(violation: Violation, unit: str = "scenarios") -> str:
+    """A violation as HTML: the scenario to paste, and its timeline below."""
+    problem = f" ({esc(violation.problem)})" if violation.problem else ""
+    return (
+        f"<p><b>{esc(violation.invariant)}</b> does not hold in {violation.count:,} {unit}{problem}"
+        f"; the smallest: <code>{esc(repr(violation.scenario))}</code></p>"
+        f"{violation.timeline()._repr_html_()}"
+    )
 
 
 class Report:
@@ -81,6 +118,31 @@ class Report:
         columns = list(dict.fromkeys(column for _, column in self.matrix))
         cells = [[self.matrix.get((step, column), "") for column in columns] for step in steps]
         return pd.DataFrame(cells, index=pd.Index(steps, name="step"), columns=columns)
+
+    def heatmap(self) -> Chart:
+        """The same as a picture: a field for each step and fault, by how the execution ended."""
+        from sagakit.views import outcome_heatmap
+
+        return outcome_heatmap(self.matrix, f"one fault in '{self.saga}': how it ends")
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield repr(self).strip("<>")
+        ended = ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items()))
+        yield f"ended: {ended}"
+        for reason, count in self.pruned.items():
+            yield f"pruned: {count:,}, {reason}"
+        for violation in self.violations:
+            yield str(violation)
+            yield f"  in {violation.count:,} scenarios; replay: {violation.scenario!r}"
+
+    def _repr_html_(self) -> str:
+        head, *lines = self._lines()
+        parts = [shown(violation) for violation in self.violations]
+        parts = parts or [f"<p>{esc(line)}</p>" for line in lines]
+        return f"<p>{esc(head)}</p>" + "".join(parts)
 
     def __repr__(self) -> str:
         most = f"{self.faults} fault{'' if self.faults == 1 else 's'}"

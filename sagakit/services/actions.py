@@ -198,7 +198,7 @@ class Confirmation(_Repeatable[Reply]):
 
     def __init__(self, participant: Participant, function: Callable[..., Reply], step: str) -> None:
         super().__init__(participant, function, "(connection, reply)")
-        self._step = step
+        self.confirms = step  # the step whose hold it confirms
 
     def __call__(self, ctx: Call) -> Reply:
         """Confirm once for each key; ``TerminalError`` when the hold expired."""
@@ -206,7 +206,7 @@ class Confirmation(_Repeatable[Reply]):
         def effect(connection: Connection, stored: Any) -> Reply:
             return self._checked(self._function(connection, _typed(stored, self._given)))
 
-        held = f"{ctx.execution_id}/{self._step}/action"
+        held = f"{ctx.execution_id}/{self.confirms}/action"
         return self._reply(self._participant.confirm(ctx.idempotency_key, held, effect))
 
 

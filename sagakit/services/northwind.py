@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sagakit.errors import SagaError
+from sagakit.packaged import data_places
 
 _CURE = "restore the file from the sagakit repository, or install sagakit again"
 _CENT = Decimal("0.01")
@@ -31,12 +32,11 @@ def data_folder() -> Path:
     Raises:
         NorthwindError: it is in neither place.
     """
-    package = Path(__file__).resolve().parents[1]
-    places = (package / "_data", package.parent / "data")
+    places = data_places("northwind")
     for place in places:
-        if (place / "northwind").is_dir():
-            return place
-    looked = " and ".join(str(place / "northwind") for place in places)
+        if place.is_dir():
+            return place.parent
+    looked = " and ".join(map(str, places))
     raise NorthwindError(f"the Northwind data is not there: looked in {looked}; {_CURE}")
 
 

@@ -18,8 +18,10 @@ from sagakit.views.dot import flow_dot
 from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
 from sagakit.views.flow_words import flow_alt, flow_table
 from sagakit.views.nodes import Flow, FlowNode, fan_out
+from sagakit.views.outcomes import outcome_heatmap
 from sagakit.views.picture import Mermaid, Picture
 from sagakit.views.render import dot_svg
+from sagakit.views.rules import RuleCall, RuleRow, calls_text, rules_picture
 from sagakit.views.sequence import Message, sequence_mermaid
 from sagakit.views.style import COMPENSATION_STATES, KINDS, MARKS, STATES, STATUSES, legend
 from sagakit.views.timeline import timeline_picture, timeline_svg
@@ -43,7 +45,10 @@ __all__ = [
     "Message",
     "Picture",
     "Reach",
+    "RuleCall",
+    "RuleRow",
     "Stretch",
+    "calls_text",
     "compare_alt",
     "compare_picture",
     "compare_svg",
@@ -61,7 +66,9 @@ __all__ = [
     "latency_over_time",
     "legend",
     "most_retried_steps",
+    "outcome_heatmap",
     "retry_heatmap",
+    "rules_picture",
     "self_time",
     "sequence_mermaid",
     "slowest_steps",

@@ -141,6 +141,24 @@ def heat(axes: Axes, grid: Sequence[Sequence[int]]) -> None:
                 axes.text(x, y, _few_digits(count), ha="center", va="center", fontsize=8, color=ink)
 
 
+def field(axes: Axes, x: int, y: int, look: Look) -> None:
+    """A field of a grid, with its glyph, so that colour does not speak alone."""
+    from matplotlib.patches import Rectangle
+
+    hatch = _HATCHES.get(look.hatch, "")
+    corner = (x - 0.46, y - 0.43)
+    fill, edge = look.fill, look.stroke
+    axes.add_patch(Rectangle(corner, 0.92, 0.86, facecolor=fill, edgecolor=edge, hatch=hatch))
+    axes.text(
+        *(x, y, look.glyph),
+        ha="center",
+        va="center",
+        fontsize=9,
+        color=INK,
+        bbox={"facecolor": fill, "edgecolor": "none", "pad": 1.0},
+    )
+
+
 def legend(axes: Axes, samples: Sequence[Any], columns: int = 5) -> None:
     """What the marks mean, at the bottom of the card."""
     axes.figure.legend(

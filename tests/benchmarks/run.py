@@ -15,7 +15,17 @@ from pathlib import Path
 
 from report import Group, markdown
 
-GROUPS = ("inprocess", "durable", "recovery", "memory", "waiting", "tracing", "reading", "startup")
+GROUPS = (
+    "inprocess",
+    "durable",
+    "recovery",
+    "memory",
+    "waiting",
+    "exploring",
+    "tracing",
+    "reading",
+    "startup",
+)
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 
 from sagakit import Retry, Saga, Scenario, TerminalError, pivot, simulate, step
 from sagakit.lab import explore
+from sagakit.lab.cores import in_parts
+from sagakit.lab.twin import ORDER, Twin
 
 
 class World:
@@ -149,3 +153,114 @@ def test_no_faults_is_one_run(shop: Shop) -> None:
     assert explore(shop.saga(), world=shop.fresh, faults=0).explored == 1
     with pytest.raises(ValueError, match="give 0 or more"):
         explore(shop.saga(), faults=-1)
+
+
+def careless() -> Twin:
+    """A checkout whose refund forgets that it was made."""
+
+    class Careless(Twin):
+        def refund_payment(self, ctx: Any) -> None:
+            self.undo(ctx, lambda charge: self.transfer("refund", charge))
+            self.inbox.pop(ctx.action_key)
+
+    return Careless(confirms_stock=True)
+
+
+class Opaque:
+    """A world that cannot be set back: every run begins at its start."""
+
+    def __init__(self, world: Twin) -> None:
+        world.fresh()
+        self.effects, self.charges, self.books = world.effects, world.charges, world.books
+        self.state = world.snapshot
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (self.state(),)
+
+
+@pytest.mark.parametrize("prune", [True, False])
+@pytest.mark.parametrize("make", [careless, lambda: Twin(confirms_stock=True)])
+def test_runs_that_share_their_beginnings_differ_in_nothing(
+    make: Callable[[], Twin], prune: bool
+) -> None:
+    twin = make()
+    shared = explore(twin.saga, ORDER, world=twin.fresh, faults=2, prune=prune)
+    alone = explore(twin.saga, ORDER, world=lambda: Opaque(twin), faults=2, prune=prune)
+    for name in ("explored", "pruned", "statuses", "classes", "matrix"):
+        assert getattr(shared, name) == getattr(alone, name), name
+    assert [str(v) for v in shared.violations] == [str(v) for v in alone.violations]
+    assert [v.execution.log() for v in shared.violations] == [
+        v.execution.log() for v in alone.violations
+    ]
+
+
+def test_several_cores_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    twin = careless()
+    one = explore(twin.saga, ORDER, world=twin.fresh, faults=2)
+    module = importlib.import_module("sagakit.lab.explore")
+    monkeypatch.setattr(module, "PAYS", 0.0)
+    monkeypatch.setattr(module, "cores", lambda: 3)
+    pids = set()
+
+    def noted(world: Any, execution: Any) -> bool:
+        pids.add(os.getpid())
+        return True
+
+    told: list[int] = []
+    many = explore(
+        twin.saga, ORDER, world=twin.fresh, faults=2, invariants=[noted], progress=told.append
+    )
+    for name in ("explored", "pruned", "statuses", "classes", "matrix"):
+        assert getattr(one, name) == getattr(many, name), name
+    assert str(one) == str(many)
+    assert pids == {os.getpid()}, "the others counted in processes of their own"
+    assert sum(told) >= many.explored * 0.8
+
+
+def test_what_a_part_on_another_core_raises_is_raised_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def work(part: int) -> int:
+        if part:
+            raise LookupError("in the fork")
+        return part
+
+    with pytest.raises(LookupError, match="in the fork"):
+        in_parts(2, work)
+
+
+def test_coroutines_are_explored_from_the_start() -> None:
+    twin = Twin()
+
+    async def ship(ctx: Any) -> Any:
+        return twin.schedule_delivery(ctx)
+
+    def awaited(ctx: Any) -> Any:
+        return ship(ctx)
+
+    for last in (ship, awaited):
+        saga = Saga(
+            "s",
+            step(twin.create_order, twin.cancel_order, name="create_order"),
+            step(last, name="schedule_delivery", retry=Retry(2)),
+        )
+        report = explore(saga, ORDER, world=twin.fresh, faults=1, invariants=[])
+        assert report.explored > 10
+        assert report.statuses["compensated"] > 0
+
+
+def test_a_report_shows_itself(shop: Shop) -> None:
+    report = explore(shop.saga(undo=shop.forget), world=shop.fresh, faults=1)
+    assert not report.holds
+    html = report._repr_html_()
+    assert "no_effect_survives_compensation" in html
+    assert "data:image/svg+xml" in html
+    assert str(report).count("replay: Scenario()") == len(report.violations)
+    violation = report.violations[0]
+    assert "sequenceDiagram" in violation.sequence().text
+    pytest.importorskip("matplotlib")
+    chart = report.heatmap()
+    assert chart.png.startswith(b"\x89PNG")
+    assert "compensated" in chart.alt
+    frame = chart.frame().set_index("step")
+    assert {(s, f): frame.loc[s, f] for s, f in report.matrix} == report.matrix

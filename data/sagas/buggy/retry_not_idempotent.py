@@ -1,0 +1,25 @@
+"""A retry after a lost reply charges again: each attempt makes a key of its own."""
+
+from sagakit import Retry, Saga, StepContext, step
+from sagakit.lab import Twin
+
+shop = Twin()
+breaks = "nothing_charged_twice"
+
+
+def charge_payment(ctx: StepContext) -> dict:
+    key = f"{ctx.idempotency_key}/{ctx.attempt}"
+    if key not in shop.inbox:
+        shop.inbox[key] = ("done", ())
+        shop.transfer("charge", ctx.input)
+    return {}
+
+
+def refund_payment(ctx: StepContext) -> None:
+    shop.undo(ctx, lambda _: shop.transfer("refund", ctx.input))
+
+
+wrong = step(charge_payment, refund_payment, retry=Retry(attempts=3))
+right = step(shop.charge_payment, shop.refund_payment, retry=Retry(attempts=3))
+buggy = Saga("a key an attempt", *shop.steps(charge_payment=wrong))
+fixed = Saga("a key", *shop.steps(charge_payment=right))

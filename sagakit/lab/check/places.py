@@ -1,0 +1,134 @@
+"""Where the steps of a saga are written: the lines of a YAML file, or of a Python file."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+Way = tuple[str, ...]  # the names of steps, from the outside in; (): the saga's own place
+
+_MAKERS = {
+    "add_step", "await_event", "choice", "for_each", "pivot", "step", "sub_saga", "timer",
+}  # fmt: skip
+_SAGAS = {"Saga", "SagaBuilder"}
+
+
+class Places:
+    """The lines at which a saga's steps are written in a file.
+
+    Parameters:
+        file: a YAML or a Python file; None: nothing is known. What cannot be read has no lines.
+        saga: the name of the saga, of which a Python file may have several.
+    """
+
+    def __init__(self, file: str | Path | None, saga: str) -> None:
+        self.file = None if file is None else Path(file).as_posix()
+        self._lines: dict[Way, dict[str, int]] = {}
+        if self.file is None:
+            return
+        try:
+            text = Path(self.file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return
+        found = _in_yaml(text) if self.file.endswith((".yaml", ".yml")) else _in_python(text, saga)
+        for path, key, line in found:
+            self._lines.setdefault(path, {}).setdefault(key, line)
+
+    def line(self, path: Way, key: str = "") -> int | None:
+        """The line of a step, or of one of its keys; of what is around it, if it has none."""
+        while path not in self._lines and path:
+            # in Python a step is found by its name, in whatever saga it stands
+            path, key = (path[-1:] if path[-1:] in self._lines else path[:-1]), ""
+        lines = self._lines.get(path, {})
+        return lines.get(key, lines.get(""))
+
+
+def line_of(problem: str, file: str | Path) -> int | None:
+    """The line of a problem of a definition that was refused, by what its text names."""
+    if said := re.match(r"line (\d+): ", problem):
+        return int(said[1])
+    named = re.match(r"step '([^']+)'", problem)
+    if named is None:
+        return None
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    quoted = rf"['\"]?{re.escape(named[1])}['\"]?"
+    step = re.compile(rf"[^#]*\bstep: *{quoted} *([,}}#].*)?$")
+    return next((number for number, text in enumerate(lines, 1) if step.match(text)), None)
+
+
+def _in_yaml(text: str) -> Iterator[tuple[Way, str, int]]:
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return
+    yield from _saga(node, ())
+
+
+def _saga(node: Any, path: Way) -> Iterator[tuple[Way, str, int]]:
+    keys = _keys(node)
+    yield from _own(node, path)
+    for item in keys["steps"].value if "steps" in keys else ():
+        yield from _step(item, path)
+
+
+def _step(node: Any, path: Way) -> Iterator[tuple[Way, str, int]]:
+    keys = _keys(node)
+    if "step" not in keys:
+        return
+    inside = (*path, keys["step"].value)
+    yield from _own(node, inside)
+    if "saga" in keys:
+        yield from _saga(keys["saga"], inside)
+    if "for_each" in keys and "step" in (each := _keys(keys["for_each"])):
+        yield from _step(each["step"], inside)
+
+
+def _own(node: Any, path: Way) -> Iterator[tuple[Way, str, int]]:
+    yield path, "", node.start_mark.line + 1
+    for key, _ in node.value:
+        if key.id == "scalar":
+            yield path, key.value, key.start_mark.line + 1
+
+
+def _keys(node: Any) -> dict[str, Any]:
+    pairs = node.value if node.id == "mapping" else ()
+    return {key.value: value for key, value in pairs if key.id == "scalar"}
+
+
+def _in_python(text: str, saga: str) -> Iterator[tuple[Way, str, int]]:
+    """By the calls and decorators that make steps; the saga's own place by its name."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for mark in node.decorator_list:
+                if _called(mark.func if isinstance(mark, ast.Call) else mark) in _MAKERS:
+                    yield (node.name,), "", node.lineno
+        if not isinstance(node, ast.Call) or not (name := _name(node)):
+            continue
+        if _called(node.func) in _MAKERS:
+            yield (name,), "", node.lineno
+        elif _called(node.func) in _SAGAS and name == saga:
+            yield (), "", node.lineno
+
+
+def _called(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _name(call: ast.Call) -> str:
+    """The name of the step that a call makes."""
+    named = [word.value for word in call.keywords if word.arg == "name"]
+    for first in named or call.args:
+        return str(first.value) if isinstance(first, ast.Constant) else _called(first)
+    return ""
