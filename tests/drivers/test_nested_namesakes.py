@@ -1,4 +1,4 @@
-"""Two sagas of one name and one form, with other actions, inside one saga: each keeps to its own."""
+"""Two sagas of one name and form, with other actions, inside one saga: each keeps to its own."""
 
 from __future__ import annotations
 
