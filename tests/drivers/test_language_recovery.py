@@ -107,7 +107,7 @@ class Life:
     def run(self, kill_at: int = 0, after: bool = False) -> Execution | None:
         """In one process, to the end or to its death; and what an operator decides then."""
         journal = MortalJournal(self.path, kill_at, after)
-        engine = Engine(journal)
+        engine = Engine(journal, sagas=[self.saga])
         try:
             with self.called_off(engine):
                 self.send_all(engine)
@@ -175,7 +175,7 @@ def test_killed_at_any_commit_it_ends_as_one_that_was_not(tmp_path_factory, worl
     kills = st.tuples(st.integers(1, max(1, whole.commits)), st.booleans())
     for number, (kill_at, after) in enumerate(data.draw(st.lists(kills, min_size=3, max_size=6))):
         life = Life(folder / str(number), world)
-        died = life.run(kill_at, after) is None
+        life.run(kill_at, after)
         before = life.written()
         end = life.run()
         life.check(end, before)

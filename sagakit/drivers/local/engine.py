@@ -96,6 +96,7 @@ class Engine:
             self.journal = journal
         self.concurrency = concurrency
         self._sagas: dict[str, Saga] = {}
+        self._namesakes: set[str] = set()  # fingerprints that several of them have
         self._places: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(concurrency):
             self._places.put(None)
@@ -133,8 +134,11 @@ class Engine:
         for one in saga.family():
             self._core.gates.agree(one)
         for one in saga.family():
-            if one.fingerprint not in self._sagas:
+            known = self._sagas.get(one.fingerprint)
+            if known is None:
                 self.journal.define(one.fingerprint, one.name, one.version, one.shape)
+            elif known != one:
+                self._namesakes.add(one.fingerprint)
             self._sagas[one.fingerprint] = one
 
     def run(
@@ -409,7 +413,7 @@ class Engine:
             execution = self._execution(events)
             if execution.status not in ("running", "waiting"):
                 return execution
-        return Run.resume(self._sagas[pinned_to(events).fingerprint], events, time.time())
+        return Run.resume(self._definition(id, events), events, time.time())
 
     def _find_child(self, kin: Kin, step: str) -> Run | None:
         """On the loop: the execution that does this step; None if the journal has none."""
@@ -420,7 +424,10 @@ class Engine:
         events = self._child_events(kin, step)
         if events is None:
             return None
-        return Run.resume(self._definition(id, events), events, time.time(), kin.run.seed)
+        saga = kin.run.saga.child(step)
+        if saga.fingerprint != pinned_to(events).fingerprint:
+            saga = self._definition(id, events)
+        return Run.resume(saga, events, time.time(), kin.run.seed)
 
     def _child_events(self, kin: Kin, step: str) -> builtins.list[Event] | None:
         """Those of the execution that does this step; None if the journal has none."""
@@ -556,9 +563,29 @@ class Engine:
             return run  # it was abandoned, say: this one goes on alone
         return self._resume_above(parent)
 
+    def _pinned(self, events: builtins.list[Event]) -> Saga | None:
+        """The definition that an execution is pinned to, if it is known here. Where several sagas
+        have that name and form, and other actions, one that does a step has the one that stands
+        at this step of the saga around it."""
+        first, fingerprint = first_event(events), pinned_to(events).fingerprint
+        known = self._sagas.get(fingerprint)
+        if known is None or first.parent is None or fingerprint not in self._namesakes:
+            return known
+        above, step = first.parent
+        live = self._core.live.get(above)
+        with contextlib.suppress(UnknownExecutionError):
+            found = self.journal.read(above) if live is None else live.run.events
+            around = self._pinned(found)
+            if around is not None:
+                around = around.given(first_event(found).input)
+                if around.plan.index.get(step) in around.plan.nests:
+                    inner = around.child(step)
+                    return inner if inner.fingerprint == fingerprint else known
+        return known
+
     def _definition(self, id: str, events: builtins.list[Event]) -> Saga:
         name, fingerprint = first_event(events).saga, pinned_to(events).fingerprint
-        known = self._sagas.get(fingerprint)
+        known = self._pinned(events)
         if known is not None:
             return known
         others = [saga for saga in self._sagas.copy().values() if saga.name == name]
@@ -615,7 +642,7 @@ class Engine:
 
             if live:
                 return self._core.intervene(live, move)
-            known = self._sagas.get(pinned.fingerprint)
+            known = self._pinned(events)
             run = Run.resume(known or self._remembered(events), events, time.time())
             waits = known is not None and run.state.status == "waiting"
             move(run)
@@ -801,7 +828,7 @@ class Engine:
         """An execution from the journal that has not ended; an error that says why it cannot be
         reached."""
         events = self.journal.read(id)
-        saga = self._sagas.get(pinned_to(events).fingerprint)
+        saga = self._pinned(events)
         if saga is not None:
             run = Run.resume(saga, events, time.time())
             if run.open:
@@ -908,8 +935,7 @@ class Engine:
             yield self.status(row.id)
 
     def _execution(self, events: builtins.list[Event]) -> Execution:
-        saga = self._sagas.get(pinned_to(events).fingerprint)
-        return read_execution(self.journal, events, saga)
+        return read_execution(self.journal, events, self._pinned(events))
 
     def _remembered(self, events: builtins.list[Event]) -> Saga:
         return read_execution(self.journal, events, None).saga
