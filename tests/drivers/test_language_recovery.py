@@ -34,7 +34,7 @@ SOME = settings(
 )
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The process is dead, as far as the journal can tell."""
 
 
@@ -53,11 +53,11 @@ class MortalJournal(SqliteJournal):
         dying = self.commits == self.kill_at
         if self.died.is_set() or (dying and not self.after):
             self.died.set()
-            raise Killed
+            raise KilledError
         super().append(batch, rests)
         if dying:
             self.died.set()
-            raise Killed
+            raise KilledError
 
 
 class Life:
@@ -92,7 +92,7 @@ class Life:
 
         def call_off() -> None:
             over.wait(max(0.0, at - time.monotonic()))
-            ignored = (CancellationError, UnknownExecutionError, EngineClosedError, Killed)
+            ignored = (CancellationError, UnknownExecutionError, EngineClosedError, KilledError)
             with contextlib.suppress(*ignored):
                 engine.cancel("root", by="ann", why="by hand")
 
@@ -114,7 +114,7 @@ class Life:
                 engine.recover(self.saga)
                 engine.run(self.saga, id="root")
             return self.decided(engine)
-        except Killed:
+        except KilledError:
             return None
         finally:
             engine.close(drain=False)
