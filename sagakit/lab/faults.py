@@ -73,6 +73,8 @@ def _of_attempt(
         return  # a saga does it, or it fails already
     for kind in ONCE[side]:
         yield _put(scenario, Fault(kind, step, side, attempt), place)
+    if side == "action" and _is_retried(saga, number, attempt):
+        yield _put(scenario, Fault("reorder", step, side, attempt), place)
     if attempt == 1 and _has_more(saga, number, side):
         for kind in FOR_GOOD[side]:
             yield _put(scenario, Fault(kind, step, side), place)
@@ -85,6 +87,12 @@ def _has_more(saga: Saga, number: int, side: Side) -> bool:
     if side == "compensation":
         return plan.compensation_retry[number].attempts > 1
     return plan.kinds[number] != "retriable" and plan.retry[number].attempts > 1
+
+
+def _is_retried(saga: Saga, number: int, attempt: int) -> bool:
+    """Whether a failure at this attempt is followed by another, which can overtake its request."""
+    plan = saga.plan
+    return plan.kinds[number] == "retriable" or attempt < plan.retry[number].attempts
 
 
 def _put(scenario: Scenario, fault: Fault, place: int) -> Step:
