@@ -420,6 +420,9 @@ class Execution:
     def sequence(self, *, inside: bool = True) -> Mermaid:
         """Who said what to whom, as a Mermaid sequence diagram.
 
+        Never more than Mermaid draws by default: of very many items a few are told, the rare
+        outcomes first, and the rest is counted.
+
         Parameters:
             inside: with what is said in the executions that do steps of it.
         """

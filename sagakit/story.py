@@ -289,13 +289,20 @@ _REFUSED = re.compile("refused by its ([^:]+)")
 
 
 def read_messages(history: History, parts: Parts) -> tuple[list[str], list[Message]]:
-    """The conversation between the coordinator and each service (or step, without one)."""
+    """The conversation between the coordinator and each service (or step, without one).
+
+    Of what is done for very many items only a few are told, as in the other pictures, and a note
+    says how many are left out.
+    """
     talk = _Talk(parts)
     for path, event in history:
         talk.take(path, event)
     named = {message.sender for message in talk.messages} | {m.receiver for m in talk.messages}
     services = [name for name in dict.fromkeys(talk.who.values()) if name in named]
     return ["coordinator", *services], talk.messages
+
+
+_MOST_COPIES = 12  # of what is done for many items, as many as a timeline has rows for
 
 
 class _Talk:
@@ -312,8 +319,11 @@ class _Talk:
         self.letters: dict[str, list[SignalReceived]] = defaultdict(list)  # not taken yet, by path
         self.within: dict[str, str] = {}  # by path
         self.asked: dict[tuple[str, str], Message] = {}  # what each step's service was asked last
-        for path, (saga, _) in parts.items():
-            self._introduce(path, saga)
+        self.untold: dict[str, str] = {}  # by path: the fan-out that it is left out of
+        self.more: dict[str, int] = {}  # by the fan-out's path; until it is said
+        for path, part in parts.items():
+            self._introduce(path, part.saga)
+            self._leave_out(path, part)
 
     def _introduce(self, path: str, saga: Saga) -> None:
         above, _, last = path.rpartition("/")
@@ -331,6 +341,21 @@ class _Talk:
             if saga.plan.actions[number] is not None:
                 self.calls.add(key)
         self.choices |= {(path, names[number]) for number in saga.plan.choices}
+
+    def _leave_out(self, path: str, part: Part) -> None:
+        """Of an item's copies, and of what is inside them, most are not told."""
+        from sagakit.views.few import few
+
+        above = self.untold.get(path)
+        names = part.saga.plan.names
+        if above is not None:
+            self.untold |= {join(path, name): above for name in names}
+        elif part.saga.plan.each:
+            begun = [name for name in names if part.states[name] != "pending"]
+            most = _MOST_COPIES if len(begun) <= _MOST_COPIES else _MOST_COPIES - 1
+            told = {begun[i] for i in few([part.states[name] for name in begun], most)}
+            self.untold |= {join(path, name): path for name in begun if name not in told}
+            self.more[path] = len(begun) - len(told)
 
     def _say(self, path: str, sender: str, receiver: str, text: str, kind: str) -> Message:
         from sagakit.views import Message
@@ -362,6 +387,11 @@ class _Talk:
     def take(self, path: str, event: Event) -> None:
         event = shown(event)
         step = getattr(event, "step", None)
+        fan_out = self.untold.get(join(path, step or ""))
+        if fan_out is not None:
+            if fan_out in self.more:
+                self._note(fan_out, f"… {self.more.pop(fan_out):,} more")
+            return
         if step is not None and (path, step) not in self.calls:
             self._take_special(path, step, event)
             return

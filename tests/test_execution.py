@@ -345,3 +345,37 @@ def test_the_conversation_of_a_fan_out_numbers_what_is_undone() -> None:
 
 
 def _undo() -> None: ...
+
+
+def _no_odd_one(ctx: Any) -> None:
+    if ctx.input == 7_777:
+        raise TerminalError("no")
+
+
+def test_the_conversation_of_a_huge_fan_out_tells_a_few_the_rare_ones_first() -> None:
+    each = for_each("all", lambda: list(range(10_000)), step(_no_odd_one, refund), limit=50)
+    execution = simulate(Saga("s", each))
+    begun = [state for state in execution.children["all"].states.values() if state != "pending"]
+    assert 7_777 < len(begun) < 10_000
+    lines = [line.strip() for line in str(execution.sequence()).splitlines()]
+    assert lines.count(f"Note over p0: … {len(begun) - 11:,} more") == 1
+    assert lines.count("p0->>p1: _no_odd_one 7777") == 1
+    assert lines.count("p1-->>p0: ✗ TerminalError") == 1
+    assert lines.count("p1-->>p0: undone") == 10
+    assert lines.count("end") == 1
+
+
+def test_what_is_inside_the_items_left_out_of_a_conversation_is_left_out_too() -> None:
+    line = Saga("line", step(charge, refund), sub_saga(Saga("deep", step(ship))))
+    saga = Saga("s", for_each("all", lambda: list(range(2_000)), line), step(reserve))
+    lines = [line.strip() for line in str(simulate(saga).sequence()).splitlines()]
+    assert lines.count("Note over p0: … 1,989 more") == 1
+    assert sum(line.endswith(": charge") for line in lines) == 11
+    assert sum(line.endswith(": ship") for line in lines) == 11
+
+
+def test_the_conversation_of_a_fan_out_of_twelve_is_told_whole() -> None:
+    saga = Saga("s", for_each("all", lambda: list(range(12)), step(ship)))
+    text = str(simulate(saga).sequence())
+    assert text.count("done") == 12
+    assert "more" not in text

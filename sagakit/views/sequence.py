@@ -8,8 +8,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from sagakit.views.few import few
 from sagakit.views.style import NESTED_GLYPH
 from sagakit.views.svg import clean
+
+MOST_TEXT = 50_000  # characters: `maxTextSize` in Mermaid's configuration, which is seldom raised
+_LEAST = 8  # messages that stay whatever they say: there is one of every kind among them
+_LONGEST = 200  # characters of one text
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +47,11 @@ _RESERVED = re.compile(r"\bend\b", re.IGNORECASE)
 
 
 def mermaid_text(text: str) -> str:
-    """`text` escaped for Mermaid: codes for what has a meaning there, `<br/>` for newlines."""
+    """`text` escaped for Mermaid: codes for what has a meaning there, `<br/>` for newlines.
+
+    Of more than 200 characters the rest is left out.
+    """
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     lines = [" ".join(line.split()) for line in clean(text).splitlines()]
     return "<br/>".join(map(_escape, lines)).strip() or "#160;"
 
@@ -64,11 +73,39 @@ def sequence_mermaid(
     a step stand on a tinted ground that says where they begin and end; where the conversations of
     two steps alternate, each goes on in a ground of its own. `holds` says by path what a step is:
     {"pay": "saga payment"}. Raises ValueError for an unknown kind of message.
+
+    A diagram longer than Mermaid draws (50,000 characters) has only the rare kinds of messages and
+    the first of the others; notes say how many are left out, and who says nothing any more goes.
     """
+    text, most = _mermaid(participants, messages, holds or {}), len(messages)
+    while len(text) > MOST_TEXT and most > _LEAST:
+        most = max(most // 2, _LEAST)
+        said = _shortened(messages, most)
+        heard = {name for message in said for name in (message.sender, message.receiver)}
+        text = _mermaid([name for name in participants if name in heard], said, holds or {})
+    return text
+
+
+def _shortened(messages: Sequence[Message], most: int) -> list[Message]:
+    """`most` of the messages, and a note wherever some between them are left out."""
+    kept = few([message.kind for message in messages], most)
+    said: list[Message] = []
+    for i, after in zip(kept, [*kept[1:], len(messages)], strict=True):
+        one = messages[i]
+        said.append(one)
+        if after - i > 1:
+            words = f"… {after - i - 1:,} more messages"
+            said.append(msgspec.structs.replace(one, receiver=one.sender, text=words, kind="note"))
+    return said
+
+
+def _mermaid(
+    participants: Sequence[str], messages: Sequence[Message], holds: Mapping[str, str]
+) -> str:
     spoken = (name for m in messages for name in (m.sender, m.receiver))
     alias = {name: f"p{i}" for i, name in enumerate(dict.fromkeys((*participants, *spoken)))}
     lines = [f"    participant {short} as {mermaid_text(name)}" for name, short in alias.items()]
-    grounds = _Grounds(messages, list(alias), holds or {})
+    grounds = _Grounds(messages, list(alias), holds)
     for i, message in enumerate(messages):
         lines += grounds.before(message)
         indent = "    " * (len(grounds.open) + 1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagakit.views import Mermaid, Message, sequence_mermaid
-from sagakit.views.sequence import mermaid_text
+from sagakit.views.sequence import MOST_TEXT, mermaid_text
 
 any_text = st.text(st.characters(codec=None), max_size=40)
 LINE = re.compile(
@@ -151,6 +151,28 @@ def test_special_words_come_back_when_decoded(text: str) -> None:
 def test_newlines_become_breaks_and_nothing_becomes_a_space() -> None:
     assert mermaid_text("a\nb") == "a<br/>b"
     assert mermaid_text("") == "#160;"
+
+
+def test_a_conversation_too_long_for_mermaid_keeps_what_is_rare_and_counts_the_rest() -> None:
+    names = [f"service {i}" for i in range(3_000)]
+    messages = [message("request", "please", "coordinator", name) for name in names]
+    messages[2_000] = message("error", "the only one", "service 2000", "coordinator")
+    text = sequence_mermaid(["coordinator", *names], messages)
+    assert MOST_TEXT / 4 < len(text) <= MOST_TEXT
+    assert "✗ the only one" in text
+    told = text.count(": please\n")
+    left = [int(n.replace(",", "")) for n in re.findall(r"… ([\d,]+) more messages", text)]
+    assert told + 1 + sum(left) == 3_000
+    assert text.count("participant ") == told + 2, "who says nothing any more is not there"
+
+
+@given(st.integers(0, 600), st.text(min_size=200, max_size=300), st.sampled_from(["", "a/b/c"]))
+def test_no_conversation_is_too_long_for_mermaid(count: int, words: str, path: str) -> None:
+    messages = [within(path, words, f"{words}{i}") for i in range(count)]
+    text = sequence_mermaid([words], messages)
+    assert len(text) <= MOST_TEXT
+    lines = text.removesuffix("\n").split("\n")
+    assert all(NESTED.fullmatch(line) for line in lines)
 
 
 def test_an_unknown_kind_of_message_is_refused() -> None:
