@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sagakit.lab.chaos import chaos
 from sagakit.lab.chaos_report import ChaosReport
@@ -59,9 +59,7 @@ class SagaAssertion:
             crashes=crashes,
             invariants=invariants,
         )
-        if not report.holds:
-            raise AssertionError(_story(repr(report), report.violations))
-        return report
+        return _held(report)
 
     def survives_chaos(
         self,
@@ -86,11 +84,16 @@ class SagaAssertion:
             world=self._world,
             invariants=invariants,
         )
-        if not report.holds:
-            raise AssertionError(_story(repr(report), report.violations))
+        return _held(report)
+
+
+Reported = TypeVar("Reported", Report, ChaosReport)
+
+
+def _held(report: Reported) -> Reported:
+    __tracebackhide__ = True
+    if report.holds:
         return report
-
-
-def _story(what: str, violations: Sequence[Violation]) -> str:
-    stories = (violation.story() for violation in violations)
-    return "\n\n".join([what.strip("<>"), *stories])
+    violations: tuple[Violation, ...] = report.violations
+    stories = [violation.story() for violation in violations]
+    raise AssertionError("\n\n".join([repr(report).strip("<>"), *stories]))
