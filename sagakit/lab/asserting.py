@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from sagakit.lab.chaos import chaos
 from sagakit.lab.chaos_report import ChaosReport
 from sagakit.lab.explore import explore
 from sagakit.lab.invariants import Invariant
-from sagakit.lab.report import Report, Violation
+from sagakit.lab.report import Report
 from sagakit.saga import Saga
 
 
@@ -59,7 +59,8 @@ class SagaAssertion:
             crashes=crashes,
             invariants=invariants,
         )
-        return _held(report)
+        _hold(report)
+        return report
 
     def survives_chaos(
         self,
@@ -84,16 +85,12 @@ class SagaAssertion:
             world=self._world,
             invariants=invariants,
         )
-        return _held(report)
-
-
-Reported = TypeVar("Reported", Report, ChaosReport)
-
-
-def _held(report: Reported) -> Reported:
-    __tracebackhide__ = True
-    if report.holds:
+        _hold(report)
         return report
-    violations: tuple[Violation, ...] = report.violations
-    stories = [violation.story() for violation in violations]
-    raise AssertionError("\n\n".join([repr(report).strip("<>"), *stories]))
+
+
+def _hold(report: Report | ChaosReport) -> None:
+    __tracebackhide__ = True
+    if not report.holds:
+        stories = [violation.story() for violation in report.violations]
+        raise AssertionError("\n\n".join([repr(report).strip("<>"), *stories]))
