@@ -14,7 +14,7 @@ from sagakit.events import ErrorInfo, Event
 from sagakit.lab.cores import cores, in_parts
 from sagakit.lab.courses import Beginnings, Course, FromTheStart, NotPlainError, digest
 from sagakit.lab.faults import Step, more_faults
-from sagakit.lab.invariants import Invariant, Judge, told_by
+from sagakit.lab.invariants import Invariant, Judge, told_by, was_injected
 from sagakit.lab.report import Report, Violation
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as shown
@@ -164,6 +164,7 @@ class _Exploration:
         self.prune = prune
         self.judge = Judge(runs.world, invariants)
         self.tally = _Tally()
+        self.judged: dict[bytes, list[str]] = {}  # by the outcome: which rules it breaks
 
     def run(self, tick: Tick) -> _Tally:
         began = time.perf_counter()
@@ -236,8 +237,14 @@ class _Exploration:
         tally.explored += 1
         tally.statuses[execution.status] += 1
         events, end = _normal(execution.events), digest(world)
-        tally.classes.add(hashlib.blake2b(events + end, digest_size=16).digest())
-        for name, problem in self.judge.violated(world, execution):
+        outcome = hashlib.blake2b(events + end, digest_size=16).digest()
+        tally.classes.add(outcome)
+        broken = self.judged.get(outcome) if end else None
+        if broken is None:
+            broken = self.judged[outcome] = self.judge.rules_broken(world, execution)
+        for name in broken:
+            tally.violated(name, _Found(at, run.scenario, ""))
+        for name, problem in self.judge.more_violated(world, execution):
             tally.violated(name, _Found(at, run.scenario, problem))
         if not (going_on and self.prune and end):
             return ()
@@ -251,9 +258,9 @@ def _pending(scenario: Scenario) -> tuple[Fault, ...]:
 
 
 def _normal(events: Sequence[Event]) -> bytes:
-    """The events without what an injected error says."""
+    """The events without what an error says, but for whether it was injected."""
     return msgspec.json.encode(events, enc_hook=_error)
 
 
 def _error(value: Any) -> Any:
-    return value.type if isinstance(value, ErrorInfo) else repr(value)
+    return (value.type, was_injected(value)) if isinstance(value, ErrorInfo) else repr(value)

@@ -309,7 +309,8 @@ class World:
     def restore(self, token: tuple[_Rows, ...]) -> None:
         """Hold again what it held when the snapshot was made."""
         for table, rows in zip(self._tables.values(), token, strict=True):
-            table.restore(rows)
+            dict.clear(table)
+            dict.update(table, rows)
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={dict(rows)!r}" for name, rows in self._tables.items())
