@@ -160,7 +160,7 @@ def through_crashes(simulation: Simulation, scenario: Scenario) -> Execution:
             dead, now = simulation.run, simulation.now
             assert isinstance(dead, MortalRun)
             run = type(dead).resume(dead.saga, dead.events, now, dead.seed, scenario)
-            simulation = Simulation(run, now, _written(dead))
+            simulation = simulation.after_crash(run)
             run.take_over(dead, simulation)
 
 
@@ -263,6 +263,10 @@ class Simulation:
         self.pending: list[Attempt] = []  # attempts that need a loop, before there is one
         self.hand_over: Callable[[Attempt], None] = self._wait_for_loop
         self.gates: Gates | None = None
+
+    def after_crash(self, run: Run) -> Self:
+        """One in which the execution goes on, when this one's coordinator has died."""
+        return type(self)(run, self.now, _written(self.run))
 
     def finish(self) -> Execution:
         run = self.run

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sagakit.events import ErrorInfo, Event
+from sagakit.lab.beginnings import Beginnings
 from sagakit.lab.cores import cores, in_parts
-from sagakit.lab.courses import Beginnings, Course, FromTheStart, NotPlainError, digest
+from sagakit.lab.courses import Course, FromTheStart
+from sagakit.lab.endings import Joined, NotPlainError
 from sagakit.lab.faults import Step, more_faults
 from sagakit.lab.invariants import Invariant, Judge, told_by, was_injected
 from sagakit.lab.report import Report, Violation
@@ -115,6 +117,7 @@ class _Tally(msgspec.Struct):
     """What some runs had for their outcome; another process may have counted it."""
 
     explored: int = 0
+    shared: int = 0
     pruned: Counter[str] = msgspec.field(default_factory=Counter)
     statuses: Counter[str] = msgspec.field(default_factory=Counter)
     classes: set[bytes] = msgspec.field(default_factory=set)
@@ -123,6 +126,7 @@ class _Tally(msgspec.Struct):
 
     def add(self, other: _Tally) -> None:
         self.explored += other.explored
+        self.shared += other.shared
         self.pruned += other.pruned
         self.statuses += other.statuses
         self.classes |= other.classes
@@ -228,28 +232,34 @@ class _Exploration:
 
     def _mark(self, met: _Met, more: Step, run: Course) -> None:
         if not met.run.scenario.faults and not met.run.scenario.crashes:
-            self.tally.matrix[more.step, more.column] = run.execution.status
+            self.tally.matrix[more.step, more.column] = run.status
 
     def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
         """Count a run and judge it. What happened and how the world was on the way, if that is
         asked for and can be had."""
-        tally, world, execution = self.tally, self.runs.world, run.execution
+        tally = self.tally
         tally.explored += 1
-        tally.statuses[execution.status] += 1
-        events, end = _normal(execution.events), digest(world)
-        outcome = hashlib.blake2b(events + end, digest_size=16).digest()
+        tally.shared += isinstance(run, Joined)
+        tally.statuses[run.status] += 1
+        events = _normal(run.events)
+        outcome = hashlib.blake2b(events + run.end, digest_size=16).digest()
         tally.classes.add(outcome)
-        broken = self.judged.get(outcome) if end else None
-        if broken is None:
-            broken = self.judged[outcome] = self.judge.rules_broken(world, execution)
-        for name in broken:
-            tally.violated(name, _Found(at, run.scenario, ""))
-        for name, problem in self.judge.more_violated(world, execution):
+        for name, problem in self._violated(run, outcome):
             tally.violated(name, _Found(at, run.scenario, problem))
-        if not (going_on and self.prune and end):
-            return ()
-        way = (events, end, *run.worlds())
-        return way if all(way) else ()
+        way = (events, run.end, *run.worlds)
+        return way if going_on and self.prune and all(way) else ()
+
+    def _violated(self, run: Course, outcome: bytes) -> Iterator[tuple[str, str]]:
+        """What does not hold of a run: the built-in invariants are asked once for each outcome."""
+        broken = self.judged.get(outcome) if run.end else None
+        if broken is None or self.judge.asks_more:
+            execution = run.execution
+        if broken is None:
+            broken = self.judged[outcome] = self.judge.rules_broken(self.runs.world, execution)
+        for name in broken:
+            yield name, ""
+        if self.judge.asks_more:
+            yield from self.judge.more_violated(self.runs.world, execution)
 
 
 def _pending(scenario: Scenario) -> tuple[Fault, ...]:

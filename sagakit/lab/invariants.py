@@ -153,6 +153,7 @@ class Judge:
     def __init__(self, world: Any, more: Sequence[Invariant]) -> None:
         self._has = [what for what in OF_WORLDS if callable(getattr(world, what, None))]
         self._built_in = [*PLAIN, *(f for what in self._has for f in OF_WORLDS[what])]
+        self.asks_more = bool(more)
         self._more = [(_name(f), f) for f in more if f not in self._built_in]
 
     def violated(self, world: Any, execution: Execution) -> Iterator[tuple[str, str]]:
