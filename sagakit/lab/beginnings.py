@@ -128,9 +128,11 @@ class Beginnings:
         try:
             execution = through_crashes(simulation, scenario)
         except Met as met:
-            return Joined(scenario, met, self.world)
-        token = self.world.snapshot()
-        found = Course(scenario, execution, token_digest(token))
+            token = met.ending.world
+            found: Course = Joined(scenario, met, self.world)
+        else:
+            token = self.world.snapshot()
+            found = Course(scenario, execution, token_digest(token))
         if isinstance(simulation, Lookout):
             simulation.tell(found, token)
         return found

@@ -7,13 +7,13 @@ is, the events of that one's way from there are those that it would have, and th
 alike. Its own events are the ones up to there and those.
 
 What the coordinator knows and will never use again is left out (of a step that has succeeded: at
-which attempt). Requests that are still on their way are no place to meet.
+which attempt).
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -106,15 +106,25 @@ class Endings:
 
     def key(self, run: Run, now: float, forever: tuple[Fault, ...]) -> Hashable | None:
         """What the rest of a run follows from; None if that cannot be said."""
+        late = tuple(_late(run, request) for request in run.late.values())
         world = token_digest(self.world.snapshot())
-        if not world:
+        if not world or None in late:
             return None
         try:
             known = prospect(run.state)
         except OverflowError:  # an int beyond 64 bits
             return None
         count = len(run.events) if self.counts else 0  # jitter depends on it
-        return known, world, now, forever, count
+        return known, world, now, forever, late, count
+
+
+def _late(run: Run, late: Attempt) -> Hashable | None:
+    """What a request does that is still on its way; None if that depends on more than that: on
+    what a coordinator knew that has died, or on another request that follows it."""
+    step = late.command.step
+    if late.run is not run or late.call is not run.plan.actions[run.plan.index[step]]:
+        return None
+    return step, late.attempt, late.overtaken
 
 
 class Lookout(Plain):
@@ -138,7 +148,7 @@ class Lookout(Plain):
         return then
 
     def tell(self, course: Course, world: Any) -> None:
-        """Let it be known how the run went on from where it looked.
+        """Let it be known how the run went on from where it looked, and found nobody.
 
         Parameters:
             world: a snapshot of it in the end.
@@ -152,7 +162,8 @@ class Lookout(Plain):
     def _advance(self, run: Run) -> None:
         """As any simulation does, of one execution that nobody watches and no gate keeps."""
         while True:
-            if len(run.events) > self.place:
+            if len(run.events) > self.place:  # else nothing has happened since it looked
+                self.place = len(run.events)
                 self._look(run)
             attempts = run.take_up_all(self.now)
             if not attempts:
@@ -168,7 +179,7 @@ class Lookout(Plain):
         Raises:
             Met: another one was here.
         """
-        if run.late or self.delayed:
+        if self.delayed:
             return
         key = self.endings.key(run, self.now, self.forever)
         if key is None:
@@ -210,14 +221,12 @@ def prospect(state: State) -> bytes:
         OverflowError: a result has an int beyond 64 bits.
     """
     steps = state.steps
-    attempts = [n if step in _OPEN else 0 for step, n in zip(steps, state.attempts, strict=True)]
-    undo = _unless(state.undo_attempts, steps, _OVER)
-    failures = _unless(state.failures, steps, _OVER)
-    doubtful = sorted(number for number in state.doubtful if steps[number] in _OPEN)
-    return _encode((attempts, undo, failures, doubtful, _others_of(state)))
-
-
-def _unless(
-    counts: Mapping[int, int], steps: Sequence[StepState], over: Iterable[StepState]
-) -> dict[int, int]:
-    return {number: n for number, n in counts.items() if steps[number] not in over}
+    undo, failures = state.undo_attempts, state.failures
+    parts = (
+        [state.attempts[number] for number, step in enumerate(steps) if step in _OPEN],
+        {number: undo[number] for number in undo if steps[number] not in _OVER},
+        {number: failures[number] for number in failures if steps[number] not in _OVER},
+        sorted(number for number in state.doubtful if steps[number] in _OPEN),
+        _others_of(state),
+    )
+    return _encode(parts)
