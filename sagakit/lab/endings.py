@@ -106,25 +106,26 @@ class Endings:
 
     def key(self, run: Run, now: float, forever: tuple[Fault, ...]) -> Hashable | None:
         """What the rest of a run follows from; None if that cannot be said."""
-        late = tuple(_late(run, request) for request in run.late.values())
-        world = token_digest(self.world.snapshot())
-        if not world or None in late:
-            return None
         try:
             known = prospect(run.state)
+            late = tuple(_late(run, request) for request in run.late.values()) if run.late else ()
         except OverflowError:  # an int beyond 64 bits
+            return None
+        world = token_digest(self.world.snapshot())
+        if not world or None in late:
             return None
         count = len(run.events) if self.counts else 0  # jitter depends on it
         return known, world, now, forever, late, count
 
 
 def _late(run: Run, late: Attempt) -> Hashable | None:
-    """What a request does that is still on its way; None if that depends on more than that: on
-    what a coordinator knew that has died, or on another request that follows it."""
+    """What a request does that is still on its way, by what its coordinator knew if that one has
+    died meanwhile; None if another request follows it."""
     step = late.command.step
-    if late.run is not run or late.call is not run.plan.actions[run.plan.index[step]]:
+    if late.call is not run.plan.actions[run.plan.index[step]]:
         return None
-    return step, late.attempt, late.overtaken
+    knew = b"" if late.run is run else prospect(late.run.state)
+    return step, late.attempt, late.overtaken, knew
 
 
 class Lookout(Plain):
