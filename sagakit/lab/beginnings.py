@@ -12,7 +12,8 @@ Those that nobody goes on from share their endings too: see ``endings.py``.
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any, NamedTuple, Self
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -21,42 +22,65 @@ from sagakit.coordinator import State
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import MortalRun, Simulation, through_crashes
-from sagakit.lab.courses import Course, digest, token_digest
-from sagakit.lab.endings import Endings, Joined, Lookout, Met, Plain
+from sagakit.events import Event
+from sagakit.lab.courses import Course, digest, text_of, token_digest
+from sagakit.lab.endings import Ending, Endings, Joined, Lookout, Met, Plain, foreseen
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
+
+_Kind = TypeVar("_Kind", bound=Run)
+_Simulation = TypeVar("_Simulation", bound=Plain)
 
 
 class Checkpoint(NamedTuple):
     """A run between two batches of calls."""
 
     place: int  # how many events there are
+    text: bytes  # those events
     state: State
     now: float
     late: dict[str, Attempt]
     delayed: tuple[tuple[float, int, Attempt], ...]
     world: Any
+    digest: bytes  # of the world
+    point: Hashable | None  # see `Endings.point`
 
 
 class _Noting(MortalRun):
     """A run that notes where one can go on from."""
 
-    __slots__ = ("checkpoints", "simulation", "world")
+    __slots__ = ("checkpoints", "endings", "simulation", "world")
 
-    def note_in(self, simulation: Simulation, world: Any, checkpoints: list[Checkpoint]) -> None:
-        self.simulation, self.world, self.checkpoints = simulation, world, checkpoints
+    def note_in(
+        self,
+        simulation: Simulation,
+        world: Any,
+        endings: Endings,
+        checkpoints: list[Checkpoint],
+    ) -> None:
+        self.simulation, self.world, self.endings = simulation, world, endings
+        self.checkpoints = checkpoints
 
     def take_over(self, dead: Self, simulation: Simulation) -> None:
         super().take_over(dead, simulation)
-        self.note_in(simulation, dead.world, dead.checkpoints)
+        self.note_in(simulation, dead.world, dead.endings, dead.checkpoints)
 
     def take_up_all(self, now: float) -> list[Attempt]:
         place, found = len(self.events), self.checkpoints
         if not found or found[-1].place < place:
-            delayed = tuple(self.simulation.delayed)
-            late, token = dict(self.late), self.world.snapshot()
-            found.append(Checkpoint(place, self.state.copy(), now, late, delayed, token))
+            found.append(self._checkpoint(now))
         return super().take_up_all(now)
+
+    def _checkpoint(self, now: float) -> Checkpoint:
+        before = self.checkpoints[-1] if self.checkpoints else None
+        place = 0 if before is None else before.place
+        text = (b"" if before is None else before.text) + text_of(self.events[place:])
+        late, delayed = dict(self.late), tuple(self.simulation.delayed)
+        token = self.world.snapshot()
+        world = token_digest(token)
+        point = None if delayed else self.endings.point(self, now, world)
+        state = self.state.copy()
+        return Checkpoint(len(self.events), text, state, now, late, delayed, token, world, point)
 
 
 class Beginnings:
@@ -72,7 +96,7 @@ class Beginnings:
         self.saga, self.kept, self.id = saga, kept, id
         self.world = world
         self._first = world.snapshot()
-        self._endings = Endings(saga, world) if Endings.can(saga) else None
+        self._endings = Endings(saga)
 
     @staticmethod
     def can(saga: Saga, world: Any) -> bool:
@@ -94,7 +118,7 @@ class Beginnings:
         """
         self.world.restore(self._first)
         run = _Noting.begin(self.saga, self.kept, self.id, 0.0, 0, None)
-        return self._noted(Scenario(), run, Plain(run, 0.0, {}), [])
+        return self._noted(Scenario(), 0, run, Plain(run, 0.0, {}), [])
 
     def go_on(self, course: Course, place: int, scenario: Scenario, *, last: bool) -> Course:
         """Run again from before event number ``place`` on, under another scenario.
@@ -106,44 +130,86 @@ class Beginnings:
             NotPlainError: an action turned out to be a coroutine.
         """
         at = bisect_right(course.checkpoints, place, key=_place)
-        point = course.checkpoints[at - 1]
-        self.world.restore(point.world)
+        point: Checkpoint = course.checkpoints[at - 1]
+        if not last:
+            run = self._resumed(course, point, scenario, _Noting)
+            run.armed = True
+            simulation = _simulation(run, point, Plain)
+            return self._noted(scenario, place, run, simulation, course.checkpoints[: at - 1])
+        key = None
+        if point.point is not None and point.place > course.place:
+            key = foreseen(point.point, point.place, course.scenario, scenario)
+            ending = self._endings.known.get(key)
+            if ending is not None:  # it is known already how it ends
+                before = course.execution.events[: point.place]
+                return self._joined(scenario, place, before, point.text, ending)
+        return self._to_its_end(course, point, place, scenario, key)
+
+    def _to_its_end(
+        self, course: Course, point: Checkpoint, place: int, scenario: Scenario, key: Hashable
+    ) -> Course:
         dies = any(crash.event >= point.place for crash in scenario.crashes)
-        kind = _Noting if not last else MortalRun if dies else Run
-        run: Run = kind(course.execution.saga, point.state.copy(), 0, scenario, 0.0, False)
-        run.events = list(course.events[: point.place])
-        run.redaction = course.execution.redaction if self.saga.sensitive else None
-        simulation = (Lookout if last and self._endings else Plain)(run, point.now, {})
-        for name, attempt in point.late.items():
-            run.late[name] = msgspec.structs.replace(attempt, run=run)
-        for due, number, attempt in point.delayed:
-            mine = msgspec.structs.replace(attempt, run=run)
-            simulation.delayed.append((due, number, mine))
+        run = self._resumed(course, point, scenario, MortalRun if dies else Run)
         if isinstance(run, MortalRun):
             run.armed = True
-        if isinstance(run, _Noting):
-            return self._noted(scenario, run, simulation, course.checkpoints[: at - 1])
-        if isinstance(simulation, Lookout):
-            simulation.look_for(self._endings, scenario, place)
+        simulation = _simulation(run, point, Lookout)
+        simulation.look_for(self._endings, self.world, scenario, place)
+        if key is not None:
+            simulation.passed[key] = point.place
         try:
             execution = through_crashes(simulation, scenario)
         except Met as met:
-            token = met.ending.world
-            found: Course = Joined(scenario, met, self.world)
+            events, ending = met.run.events, met.ending
+            text = point.text + text_of(events[point.place :])
+            found: Course = self._joined(scenario, place, events, text, ending)
+            simulation.tell([*events, *ending.events], ending)
         else:
-            token = self.world.snapshot()
-            found = Course(scenario, execution, token_digest(token))
-        if isinstance(simulation, Lookout):
-            simulation.tell(found, token)
+            events, token = execution.events, self.world.snapshot()
+            end = token_digest(token)
+            text = point.text + text_of(events[point.place :])
+            found = Course(scenario, place, execution, text, end)
+            simulation.tell(events, Ending((), b"", execution.status, token, end))
         return found
 
+    def _resumed(
+        self, course: Course, point: Checkpoint, scenario: Scenario, kind: type[_Kind]
+    ) -> _Kind:
+        """The run at a checkpoint, in the world as it was there, to go on under a scenario."""
+        self.world.restore(point.world)
+        run = kind(self.saga, point.state.copy(), 0, scenario, 0.0, False)
+        run.events = list(course.execution.events[: point.place])
+        run.redaction = course.execution.redaction if self.saga.sensitive else None
+        for name, attempt in point.late.items():
+            run.late[name] = msgspec.structs.replace(attempt, run=run)
+        return run
+
+    def _joined(
+        self, scenario: Scenario, place: int, before: Sequence[Event], text: bytes, ending: Ending
+    ) -> Joined:
+        return Joined(self.saga, self.world, scenario, place, before, text, ending)
+
     def _noted(
-        self, scenario: Scenario, run: _Noting, simulation: Plain, checkpoints: list[Checkpoint]
+        self,
+        scenario: Scenario,
+        place: int,
+        run: _Noting,
+        simulation: Plain,
+        checkpoints: list[Checkpoint],
     ) -> Course:
-        run.note_in(simulation, self.world, checkpoints)
+        run.note_in(simulation, self.world, self._endings, checkpoints)
         execution = through_crashes(simulation, scenario)
-        worlds = [token_digest(point.world) for point in checkpoints]
-        return Course(scenario, execution, digest(self.world), worlds, checkpoints)
+        last = checkpoints[-1]
+        text = last.text + text_of(execution.events[last.place :])
+        worlds = [point.digest for point in checkpoints]
+        return Course(scenario, place, execution, text, digest(self.world), worlds, checkpoints)
+
+
+def _simulation(run: Run, point: Checkpoint, kind: type[_Simulation]) -> _Simulation:
+    """In which a run goes on that was resumed at a checkpoint."""
+    simulation = kind(run, point.now, {})
+    for due, number, attempt in point.delayed:
+        simulation.delayed.append((due, number, msgspec.structs.replace(attempt, run=run)))
+    return simulation
 
 
 def _place(point: Checkpoint) -> int:

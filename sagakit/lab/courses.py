@@ -1,4 +1,4 @@
-"""What became of a saga under a scenario, run from its start in a world of its own."""
+"""What becomes of a saga under a scenario, and running it from its start in a world of its own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.simulated import watched
-from sagakit.events import Event
+from sagakit.events import ErrorInfo, Event
 from sagakit.execution import Execution
 from sagakit.lab.calls import Unseen
+from sagakit.lab.invariants import was_injected
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 
@@ -20,25 +23,31 @@ class Course:
     """A run under a scenario.
 
     Parameters:
-        end: the world as the run left it, as bytes; empty if it cannot be had.
+        place: the number of the event at which its last fault struck.
+        text: its events, see ``text_of``.
+        end: the world as it was left, as bytes; empty if it cannot be had.
         worlds: the world before each batch of calls, or before each call, as bytes.
         checkpoints: where one can go on from.
     """
 
+    shared = False  # made to its end
     execution: Execution
 
     def __init__(
         self,
         scenario: Scenario,
+        place: int,
         execution: Execution,
+        text: bytes,
         end: bytes,
         worlds: Sequence[bytes] = (),
         checkpoints: Sequence[Any] = (),
     ) -> None:
         self.scenario = scenario
+        self.place = place
         self.execution = execution
-        self.events: Sequence[Event] = execution.events
         self.status = execution.status
+        self.text = text
         self.end = end
         self.worlds = worlds
         self.checkpoints = checkpoints
@@ -75,13 +84,14 @@ class FromTheStart:
 
     def go_on(self, course: Course, place: int, scenario: Scenario, *, last: bool) -> Course:  # noqa: ARG002
         """Run under another scenario."""
-        return self.run(scenario, probe=not last)
+        return self.run(scenario, place, probe=not last)
 
-    def run(self, scenario: Scenario, *, probe: bool = True) -> Course:
+    def run(self, scenario: Scenario, place: int = 0, *, probe: bool = True) -> Course:
         self._renew()
         watch = _Probe(self.world) if probe else None
         execution = watched(self.saga, self.kept, self.id, 0, scenario, watch)
-        return Course(scenario, execution, digest(self.world), watch.seen if watch else ())
+        text, seen = text_of(execution.events), () if watch is None else watch.seen
+        return Course(scenario, place, execution, text, digest(self.world), seen)
 
 
 class _Probe(Unseen):
@@ -94,6 +104,19 @@ class _Probe(Unseen):
     def call(self, calling: Any, side: str, attempt: int, function: Callable[[], Any]) -> Any:  # noqa: ARG002
         self.seen.append(digest(self.world))
         return function()
+
+
+def text_of(events: Sequence[Event]) -> bytes:
+    """The events without what an error says, but for whether it was injected. That of two
+    sequences is that of the first, then that of the second."""
+    return _encode_lines(events)
+
+
+def _error(value: Any) -> Any:
+    return (value.type, was_injected(value)) if isinstance(value, ErrorInfo) else repr(value)
+
+
+_encode_lines = msgspec.json.Encoder(enc_hook=_error).encode_lines
 
 
 def digest(world: Any) -> bytes:

@@ -25,7 +25,7 @@ from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import Simulation
 from sagakit.events import Event
 from sagakit.execution import Execution
-from sagakit.lab.courses import Course, token_digest
+from sagakit.lab.courses import Course, text_of, token_digest
 from sagakit.saga import Saga
 from sagakit.scenario import Fault, Scenario
 from sagakit.transitions import StepState
@@ -50,6 +50,7 @@ class Ending(NamedTuple):
     """How a run went on from some point of its way."""
 
     events: Sequence[Event]
+    text: bytes  # those events
     status: str
     world: Any  # a snapshot of it in the end
     end: bytes  # the same as bytes
@@ -67,55 +68,59 @@ class Joined(Course):
 
     Parameters:
         world: is set to what the run would have left it in when its execution is asked for.
+        before: the events up to there.
+        text: those events.
     """
 
-    def __init__(self, scenario: Scenario, met: Met, world: Any) -> None:
-        self.scenario, self._met, self._world = scenario, met, world
-        ending = met.ending
-        self.events = (*met.run.events, *ending.events)
-        self.status, self.end = ending.status, ending.end
+    shared = True
+
+    def __init__(
+        self,
+        saga: Saga,
+        world: Any,
+        scenario: Scenario,
+        place: int,
+        before: Sequence[Event],
+        text: bytes,
+        ending: Ending,
+    ) -> None:
+        self._saga, self._world, self._before, self._ending = saga, world, before, ending
+        self.scenario, self.place = scenario, place
+        self.status, self.text, self.end = ending.status, text + ending.text, ending.end
         self.worlds = self.checkpoints = ()
 
     @cached_property
     def execution(self) -> Execution:  # type: ignore[override]
-        self._world.restore(self._met.ending.world)
-        run = self._met.run
-        for event in self._met.ending.events:
-            run.emit(event)
-        return run.execution()
+        self._world.restore(self._ending.world)
+        return Execution(self._saga, [*self._before, *self._ending.events])
 
 
 class Endings:
-    """What is known of the ways that runs of one saga in one world have gone.
+    """What is known of the ways that runs of one saga in one world have gone."""
 
-    Parameters:
-        world: has ``snapshot()``.
-    """
-
-    def __init__(self, saga: Saga, world: Any) -> None:
-        self.world = world
+    def __init__(self, saga: Saga) -> None:
         plan = saga.plan
+        # what is hidden in an error depends on every sensitive value that there was before
+        self.hides = bool(saga.sensitive)
         self.counts = any(retry.jitter for retry in (*plan.retry, *plan.compensation_retry))
         self.known: dict[Hashable, Ending] = {}
 
-    @staticmethod
-    def can(saga: Saga) -> bool:
-        """Whether the rest of a run follows from where it stands: what is hidden in its errors
-        depends on every sensitive value that there was before."""
-        return not saga.sensitive
+    def point(self, run: Run, now: float, world: bytes) -> Hashable | None:
+        """What the rest of a run follows from, besides the faults that are still to strike; None
+        if that cannot be said.
 
-    def key(self, run: Run, now: float, forever: tuple[Fault, ...]) -> Hashable | None:
-        """What the rest of a run follows from; None if that cannot be said."""
+        Parameters:
+            world: how it is now.
+        """
         try:
             known = prospect(run.state)
             late = tuple(_late(run, request) for request in run.late.values()) if run.late else ()
         except OverflowError:  # an int beyond 64 bits
             return None
-        world = token_digest(self.world.snapshot())
-        if not world or None in late:
+        if self.hides or not world or None in late:
             return None
         count = len(run.events) if self.counts else 0  # jitter depends on it
-        return known, world, now, forever, late, count
+        return known, world, now, late, count
 
 
 def _late(run: Run, late: Attempt) -> Hashable | None:
@@ -128,37 +133,57 @@ def _late(run: Run, late: Attempt) -> Hashable | None:
     return step, late.attempt, late.overtaken, knew
 
 
-class Lookout(Plain):
-    """A simulation that stops where another one was.
+def foreseen(point: Hashable, place: int, struck: Scenario, scenario: Scenario) -> Hashable:
+    """What the rest of a run follows from before the last fault of its scenario strikes.
 
     Parameters:
-        place: the number of the event at which its last fault strikes.
+        place: how many events there are.
+        struck: the scenario without that fault; all of it has struck.
     """
+    if len(scenario.faults) > len(struck.faults):
+        return point, _lasting(struck), scenario.faults[-1]
+    crash = scenario.crashes[-1]
+    return point, _lasting(struck), (crash.event - place, crash.written)
 
-    __slots__ = ("endings", "forever", "passed", "place")
 
-    def look_for(self, endings: Endings, scenario: Scenario, place: int) -> None:
-        self.endings, self.place = endings, place
-        self.forever = tuple(fault for fault in scenario.faults if fault.attempt is None)
+def _lasting(scenario: Scenario) -> tuple[Fault, ...]:
+    """The faults that strike again and again."""
+    return tuple([fault for fault in scenario.faults if fault.attempt is None])
+
+
+class Lookout(Plain):
+    """A simulation that stops where another one was."""
+
+    __slots__ = ("endings", "lasting", "passed", "place", "world")
+
+    def look_for(self, endings: Endings, world: Any, scenario: Scenario, place: int) -> None:
+        """
+        Parameters:
+            place: the number of the event at which its last fault strikes.
+        """
+        self.endings, self.world, self.place = endings, world, place
+        self.lasting = _lasting(scenario)
         self.passed: dict[Hashable, int] = {}
 
     def after_crash(self, run: Run) -> Self:
         then = super().after_crash(run)
-        then.endings, then.place = self.endings, self.place
-        then.forever, then.passed = self.forever, self.passed
+        then.endings, then.world, then.place = self.endings, self.world, self.place
+        then.lasting, then.passed = self.lasting, self.passed
         return then
 
-    def tell(self, course: Course, world: Any) -> None:
+    def tell(self, events: Sequence[Event], ending: Ending) -> None:
         """Let it be known how the run went on from where it looked, and found nobody.
 
         Parameters:
-            world: a snapshot of it in the end.
+            events: of the whole run.
+            ending: the one that it came to.
         """
         known = self.endings.known
         if len(known) > MOST:
             known.clear()
         for key, place in self.passed.items():
-            known[key] = Ending(course.events[place:], course.status, world, course.end)
+            rest = events[place:]
+            known[key] = ending._replace(events=rest, text=text_of(rest))
 
     def _advance(self, run: Run) -> None:
         """As any simulation does, of one execution that nobody watches and no gate keeps."""
@@ -182,9 +207,10 @@ class Lookout(Plain):
         """
         if self.delayed:
             return
-        key = self.endings.key(run, self.now, self.forever)
-        if key is None:
+        point = self.endings.point(run, self.now, token_digest(self.world.snapshot()))
+        if point is None:
             return
+        key = point, self.lasting, None
         ending = self.endings.known.get(key)
         if ending is not None:
             raise Met(run, ending)

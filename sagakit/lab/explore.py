@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sagakit.events import ErrorInfo, Event
 from sagakit.lab.beginnings import Beginnings
 from sagakit.lab.cores import cores, in_parts
 from sagakit.lab.courses import Course, FromTheStart
-from sagakit.lab.endings import Joined, NotPlainError
+from sagakit.lab.endings import NotPlainError
 from sagakit.lab.faults import Step, more_faults
-from sagakit.lab.invariants import Invariant, Judge, told_by, was_injected
+from sagakit.lab.invariants import Invariant, Judge, told_by
 from sagakit.lab.report import Report, Violation
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as shown
@@ -143,12 +142,10 @@ class _Tally(msgspec.Struct):
 
 
 class _Met(NamedTuple):
-    """A run to go on from: what happened and how the world was on the way, and where its last
-    fault struck."""
+    """A run to go on from: what happened and how the world was on the way."""
 
     run: Course
     way: tuple[bytes, ...]
-    place: int
 
 
 class _Exploration:
@@ -173,7 +170,7 @@ class _Exploration:
     def run(self, tick: Tick) -> _Tally:
         began = time.perf_counter()
         first = self.runs.begin()
-        front = [_Met(first, self._ended(first, -1, going_on=True), 0)]
+        front = [_Met(first, self._ended(first, -1, going_on=True))]
         tick(1)
         for _ in range(1, self.faults):
             front = self._deeper(front, tick)
@@ -186,7 +183,7 @@ class _Exploration:
         found = []
         seen: set[tuple[object, ...]] = set()
         for met in front:
-            for more in self._more(met.run, met.place):
+            for more in self._more(met.run):
                 run = self.runs.go_on(met.run, more.place, more.scenario, last=False)
                 way = self._ended(run, -1, going_on=True)
                 self._mark(met, more, run)
@@ -194,12 +191,12 @@ class _Exploration:
                 pending = _pending(more.scenario)
                 key = (more.place, pending, *way)
                 if self.prune and way and way == met.way and pending == _pending(met.run.scenario):
-                    self.tally.pruned[NOTHING] += sum(1 for _ in self._more(run, more.place))
+                    self.tally.pruned[NOTHING] += sum(1 for _ in self._more(run))
                 elif self.prune and way and key in seen:
-                    self.tally.pruned[SAME] += sum(1 for _ in self._more(run, more.place))
+                    self.tally.pruned[SAME] += sum(1 for _ in self._more(run))
                 else:
                     seen.add(key)
-                    found.append(_Met(run, way, more.place))
+                    found.append(_Met(run, way))
         return found
 
     def _last(self, front: list[_Met], seconds: float, tick: Tick) -> None:
@@ -215,7 +212,7 @@ class _Exploration:
             self.tally = tally = _Tally()
             for at in range(part, len(front), parts):
                 met, before = front[at], tally.explored
-                for more in self._more(met.run, met.place):
+                for more in self._more(met.run):
                     run = self.runs.go_on(met.run, more.place, more.scenario, last=True)
                     self._ended(run, at, going_on=False)
                     self._mark(met, more, run)
@@ -227,8 +224,8 @@ class _Exploration:
             whole.add(tally)
         self.tally = whole
 
-    def _more(self, run: Course, place: int) -> Iterator[Step]:
-        return more_faults(self.saga, run.execution, run.scenario, place, self.crashes)
+    def _more(self, run: Course) -> Iterator[Step]:
+        return more_faults(self.saga, run.execution, run.scenario, run.place, self.crashes)
 
     def _mark(self, met: _Met, more: Step, run: Course) -> None:
         if not met.run.scenario.faults and not met.run.scenario.crashes:
@@ -239,14 +236,13 @@ class _Exploration:
         asked for and can be had."""
         tally = self.tally
         tally.explored += 1
-        tally.shared += isinstance(run, Joined)
+        tally.shared += run.shared
         tally.statuses[run.status] += 1
-        events = _normal(run.events)
-        outcome = hashlib.blake2b(events + run.end, digest_size=16).digest()
+        outcome = hashlib.blake2b(run.text + run.end, digest_size=16).digest()
         tally.classes.add(outcome)
         for name, problem in self._violated(run, outcome):
             tally.violated(name, _Found(at, run.scenario, problem))
-        way = (events, run.end, *run.worlds)
+        way = (run.text, run.end, *run.worlds)
         return way if going_on and self.prune and all(way) else ()
 
     def _violated(self, run: Course, outcome: bytes) -> Iterator[tuple[str, str]]:
@@ -265,12 +261,3 @@ class _Exploration:
 def _pending(scenario: Scenario) -> tuple[Fault, ...]:
     """The faults that may strike again, or whose request is still on its way."""
     return tuple(f for f in scenario.faults if f.attempt is None or f.kind in ("late", "reorder"))
-
-
-def _normal(events: Sequence[Event]) -> bytes:
-    """The events without what an error says, but for whether it was injected."""
-    return msgspec.json.encode(events, enc_hook=_error)
-
-
-def _error(value: Any) -> Any:
-    return (value.type, was_injected(value)) if isinstance(value, ErrorInfo) else repr(value)
