@@ -142,7 +142,7 @@ class Beginnings:
             ending = self._endings.known.get(key)
             if ending is not None:  # it is known already how it ends
                 before = course.execution.events[: point.place]
-                return self._joined(scenario, place, before, point.text, ending)
+                return self._joined(scenario, place, point.state, before, point.text, ending)
         return self._to_its_end(course, point, place, scenario, key)
 
     def _to_its_end(
@@ -161,7 +161,7 @@ class Beginnings:
         except Met as met:
             events, ending = met.run.events, met.ending
             text = point.text + text_of(events[point.place :])
-            found: Course = self._joined(scenario, place, events, text, ending)
+            found: Course = self._joined(scenario, place, met.run.state, events, text, ending)
             simulation.tell([*events, *ending.events], ending)
         else:
             events, token = execution.events, self.world.snapshot()
@@ -184,9 +184,15 @@ class Beginnings:
         return run
 
     def _joined(
-        self, scenario: Scenario, place: int, before: Sequence[Event], text: bytes, ending: Ending
+        self,
+        scenario: Scenario,
+        place: int,
+        state: State,
+        before: Sequence[Event],
+        text: bytes,
+        ending: Ending,
     ) -> Joined:
-        return Joined(self.saga, self.world, scenario, place, before, text, ending)
+        return Joined(self.saga, self.world, scenario, place, state, before, text, ending)
 
     def _noted(
         self,

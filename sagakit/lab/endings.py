@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from sagakit.coordinator import State
+from sagakit.coordinator import State, evolve
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import Simulation
@@ -68,6 +68,7 @@ class Joined(Course):
 
     Parameters:
         world: is set to what the run would have left it in when its execution is asked for.
+        state: of the coordinator there.
         before: the events up to there.
         text: those events.
     """
@@ -80,11 +81,13 @@ class Joined(Course):
         world: Any,
         scenario: Scenario,
         place: int,
+        state: State,
         before: Sequence[Event],
         text: bytes,
         ending: Ending,
     ) -> None:
-        self._saga, self._world, self._before, self._ending = saga, world, before, ending
+        self._saga, self._world = saga, world
+        self._state, self._before, self._ending = state, before, ending
         self.scenario, self.place = scenario, place
         self.status, self.text, self.end = ending.status, text + ending.text, ending.end
         self.worlds = self.checkpoints = ()
@@ -92,7 +95,10 @@ class Joined(Course):
     @cached_property
     def execution(self) -> Execution:  # type: ignore[override]
         self._world.restore(self._ending.world)
-        return Execution(self._saga, [*self._before, *self._ending.events])
+        state = self._state.copy()
+        for event in self._ending.events:
+            evolve(state, event)
+        return Execution(self._saga, [*self._before, *self._ending.events], state)
 
 
 class Endings:
@@ -112,12 +118,14 @@ class Endings:
         Parameters:
             world: how it is now.
         """
+        if self.hides or not world or run.state.running:
+            return None
         try:
             known = prospect(run.state)
             late = tuple(_late(run, request) for request in run.late.values()) if run.late else ()
         except OverflowError:  # an int beyond 64 bits
             return None
-        if self.hides or not world or None in late:
+        if None in late:
             return None
         count = len(run.events) if self.counts else 0  # jitter depends on it
         return known, world, now, late, count
@@ -217,18 +225,11 @@ class Lookout(Plain):
         self.passed[key] = len(run.events)
 
 
-# The states of a step in which its action may be called again, and those in which nothing of it
-# is called again.
+# The states in which a step's action may be called again.
 _OPEN = frozenset(
     {
-        *(StepState.READY, StepState.RUNNING, StepState.RETRYING, StepState.WAITING),
+        *(StepState.READY, StepState.RETRYING, StepState.WAITING),
         *(StepState.RECONCILE_DUE, StepState.RECONCILING),
-    }
-)
-_OVER = frozenset(
-    {
-        *(StepState.SUCCEEDED, StepState.SKIPPED, StepState.COMPENSATED, StepState.KEPT),
-        *(StepState.FAILED, StepState.IN_DOUBT),
     }
 )
 _COUNTS = ("attempts", "undo_attempts", "failures", "doubtful")
@@ -238,22 +239,21 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def prospect(state: State) -> bytes:
-    """What a coordinator knows and may use yet, as bytes: equal only where it will decide alike.
+    """What a coordinator with nothing under way knows and may use yet, as bytes: equal only where
+    it will decide alike.
 
-    Of a step whose action is not called again it is of no matter how often it was, and whether
-    one of those calls is in doubt; of one that has come to rest, how often it failed. A
-    compensation counts its own attempts and failures, from none.
+    How often a step was tried, how often that failed, and whether one of those attempts is in
+    doubt, is of matter only while its action may be called again, or its compensation, which
+    counts from none: while the step is due, or waits.
 
     Raises:
         OverflowError: a result has an int beyond 64 bits.
     """
-    steps = state.steps
-    undo, failures = state.undo_attempts, state.failures
-    parts = (
-        [state.attempts[number] for number, step in enumerate(steps) if step in _OPEN],
-        {number: undo[number] for number in undo if steps[number] not in _OVER},
-        {number: failures[number] for number in failures if steps[number] not in _OVER},
-        sorted(number for number in state.doubtful if steps[number] in _OPEN),
-        _others_of(state),
-    )
-    return _encode(parts)
+    steps, failures = state.steps, state.failures
+    tried = [
+        (state.attempts[number], failures.get(number), number in state.doubtful)
+        if steps[number] in _OPEN
+        else (state.undo_attempts.get(number), failures.get(number))
+        for number in (*state.ready, *state.due, *state.waiting)
+    ]
+    return _encode((tried, _others_of(state)))

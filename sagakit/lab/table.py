@@ -304,7 +304,13 @@ class World:
 
     def snapshot(self) -> tuple[_Rows, ...]:
         """What it holds now, for ``restore``."""
-        return tuple([table.snapshot() for table in self._tables.values()])
+        # a plain table in line: exploration asks for this some thousand times a second
+        return tuple(
+            [
+                dict.copy(table) if type(table) is Table else table.snapshot()
+                for table in self._tables.values()
+            ]
+        )
 
     def restore(self, token: tuple[_Rows, ...]) -> None:
         """Hold again what it held when the snapshot was made."""
