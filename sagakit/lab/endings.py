@@ -40,7 +40,7 @@ class NotPlainError(Exception):
 class Plain(Simulation):
     """A simulation without a loop."""
 
-    def _wait_for_loop(self, attempt: Attempt) -> None:
+    def hand_over(self, attempt: Attempt) -> None:
         if attempt.value is not None and hasattr(attempt.value, "close"):
             attempt.value.close()  # a coroutine that nobody will await
         raise NotPlainError(attempt.command.step)
