@@ -41,6 +41,7 @@ def explore_command(
     )
     @click.option("--no-crashes", is_flag=True, help="The coordinator does not crash.")
     @click.option("--no-prune", is_flag=True, help="Run also what cannot differ.")
+    @click.option("--no-share", is_flag=True, help="Run each scenario whole, from its start.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
     def explore(
         saga: str,
@@ -50,6 +51,7 @@ def explore_command(
         invariants: Sequence[str],
         no_crashes: bool,
         no_prune: bool,
+        no_share: bool,
         as_json: bool,
     ) -> None:
         """Run SAGA, a YAML file or MODULE_OR_FILE.py:NAME, under every combination of up to so
@@ -68,6 +70,7 @@ def explore_command(
             faults=faults,
             crashes=not no_crashes,
             prune=not no_prune,
+            share=not no_share,
             invariants=[load(name) for name in invariants],
             **more,
         )
@@ -75,6 +78,8 @@ def explore_command(
             print_json(_as_json(report))
         else:
             click.echo(str(report))
+            if report.shared:
+                click.echo(f"shared: {report.shared:,} ended as another one did from some point on")
         sys.exit(0 if report.holds else 1)
 
     return explore
@@ -86,6 +91,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "faults": report.faults,
         "holds": report.holds,
         "explored": report.explored,
+        "shared": report.shared,
         "pruned": report.pruned,
         "outcomes": report.classes,
         "statuses": dict(report.statuses),

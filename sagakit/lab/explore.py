@@ -37,6 +37,7 @@ def explore(
     crashes: bool = True,
     invariants: Sequence[Invariant] = (),
     prune: bool = True,
+    share: bool = True,
     progress: Progress = None,
 ) -> Report:
     """Run a saga under every combination of up to so many faults, each in a world of its own.
@@ -56,14 +57,20 @@ def explore(
         world: called before each scenario; what it makes is handed to the invariants. Actions
             reach it in whatever way they do. A world that can be set back in place
             (``snapshot()`` and ``restore(token)``, as ``World`` and ``Twin`` of ``sagakit.lab``)
-            is made only once, and runs whose actions are plain functions share their beginnings:
-            that is many times faster, and uses a second core where it pays.
+            is made only once, and runs whose actions are plain functions are shared.
         faults: how many at once, at most.
         crashes: whether the coordinator may crash.
         invariants: functions ``f(world, execution) -> bool`` that must hold at every end. The
             built-in ones are among them, so far as the world can answer them: see
             ``sagakit.lab.invariants``.
         prune: leave out what cannot differ.
+        share: make no call twice that was made in the same situation. Runs that begin alike go on
+            from where they part; one that comes to a point where all that its rest follows from
+            (what the coordinator knows, the world, the time, the faults that are still to strike)
+            is as it once was ends as it ended then, and is judged by the events that it has in
+            all. That is many times faster, and uses a second core where it pays. It takes all
+            that actions do and depend on to stand in the world. False: each runs whole, in a
+            world of its own.
         progress: as everywhere: True or False for a bar or none, or a function that is given
             each number of scenarios done.
 
@@ -76,7 +83,7 @@ def explore(
     from_the_start = FromTheStart(saga, input, ID, world)
     saga, first = from_the_start.saga, from_the_start.world
     runs: Beginnings | FromTheStart = from_the_start
-    if Beginnings.can(saga, first):
+    if share and Beginnings.can(saga, first):
         runs = Beginnings(saga, from_the_start.kept, ID, first)
     with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
@@ -95,6 +102,7 @@ def explore(
         saga.name,
         faults,
         tally.explored,
+        tally.shared,
         tally.pruned,
         tally.statuses,
         len(tally.classes),
