@@ -266,6 +266,10 @@ class Simulation:
         self.to_loop: Callable[[Attempt], None] | None = None
         self.gates: Gates | None = None
 
+    def count_from(self, number: int) -> None:
+        """Of what is due at the same time, whatever comes now comes behind what has this number."""
+        self._count = max(self._count, number)
+
     def after_crash(self, run: Run) -> Self:
         """One in which the execution goes on, when this one's coordinator has died."""
         return type(self)(run, self.now, _written(self.run))

@@ -215,6 +215,7 @@ def _simulation(run: Run, point: Checkpoint, kind: type[_Simulation]) -> _Simula
     simulation = kind(run, point.now, {})
     for due, number, attempt in point.delayed:
         simulation.delayed.append((due, number, msgspec.structs.replace(attempt, run=run)))
+        simulation.count_from(number)
     return simulation
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,13 @@ from sagakit.lab.table import World
 from sagakit.lab.twin import ORDER, Twin
 
 MANNERS = ("good", "counts", "unwary", "stale", "fails once", "refuses after another")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_core() -> Iterator[None]:
+    """What an invariant notes in a fork is not noted here."""
+    with mock.patch.object(importlib.import_module("sagakit.lab.explore"), "cores", return_value=1):
+        yield
 
 
 class Shop(World):
@@ -170,8 +179,17 @@ def test_what_forgets_a_part_of_the_situation_would_be_found_out(
     make, part = FORGETS[forgets]
     saga, world = make()
     input = ORDER if make is checkout else None
-    right = told(explore(saga, input, world=world.fresh, faults=2, prune=False))
-    assert right == told(explore(saga, input, world=world.fresh, prune=False, share=False))
+
+    def explored(share: bool) -> tuple[dict[str, Any], list[Any]]:
+        report, shown = seen_by(
+            lambda invariants: explore(
+                saga, input, world=world.fresh, prune=False, share=share, invariants=invariants
+            )
+        )
+        return told(report), shown
+
+    right = explored(True)
+    assert right == explored(False)
     point = endings.Endings.point
 
     def forgetful(self: Any, *given: Any) -> Any:
@@ -180,7 +198,7 @@ def test_what_forgets_a_part_of_the_situation_would_be_found_out(
 
     monkeypatch.setattr(endings.Endings, "point", forgetful)
     try:
-        wrong = told(explore(saga, input, world=world.fresh, faults=2, prune=False))
+        wrong = explored(True)
     except Exception:  # noqa: BLE001  events that cannot follow on one another are refused
         return
     assert wrong != right
@@ -199,3 +217,17 @@ def test_an_own_invariant_sees_the_execution_of_its_own_scenario() -> None:
     assert report.shared > 100
     assert len(seen) == report.explored
     assert len(set(seen)) > report.classes, "which fault was injected shows in the errors"
+
+
+def test_what_two_branches_wait_for_at_the_same_time_can_be_gone_on_from() -> None:
+    shop = Shop()
+    steps = [
+        step(shop.act("good"), shop.undo(True), name=name, after=(), timeout=2, retry=Retry(2))
+        for name in ("a", "b", "c")
+    ]
+    saga = Saga("branches", *steps)
+    shared, whole = (
+        explore(saga, world=shop.fresh, faults=3, crashes=False, prune=False, share=share)
+        for share in (True, False)
+    )
+    assert told(shared) == told(whole)
