@@ -135,7 +135,7 @@ class Beginnings:
             run = self._resumed(course, point, scenario, _Noting)
             run.armed = True
             simulation = _simulation(run, point, Plain)
-            return self._noted(scenario, place, run, simulation, course.checkpoints[: at - 1])
+            return self._noted(scenario, place, run, simulation, list(course.checkpoints[: at - 1]))
         key = None
         if point.point is not None and point.place > course.place:
             key = foreseen(point.point, point.place, course.scenario, scenario)
@@ -164,7 +164,7 @@ class Beginnings:
             found: Course = self._joined(scenario, place, met.run.state, events, text, ending)
             simulation.tell([*events, *ending.events], ending)
         else:
-            events, token = execution.events, self.world.snapshot()
+            events, token = list(execution.events), self.world.snapshot()
             end = token_digest(token)
             text = point.text + text_of(events[point.place :])
             found = Course(scenario, place, execution, text, end)

@@ -18,7 +18,9 @@ def measure(quick: bool) -> Group:
     rounds = 1 if quick else 5
     six, five, ten = _checkout(confirms=True), _checkout(confirms=False), _ten()
     group = Group("Exploration: every combination of up to so many faults, and every crash point")
-    table = Table("", ("saga", "faults", "scenarios", "pruned", "outcomes", "seconds", "a second"))
+    table = Table(
+        "", ("saga", "faults", "scenarios", "shared", "pruned", "outcomes", "seconds", "a second")
+    )
     rates, seconds = {}, {}
     for name, (saga, input, world), faults in (
         ("checkout, six steps, the in-memory twin", six, 2),
@@ -31,14 +33,16 @@ def measure(quick: bool) -> Group:
         key = name, faults
         rates[key], seconds[key] = median(rate), median(took)
         pruned = sum(report.pruned.values())
-        row = (f"{report.explored:,}", f"{pruned:,}", f"{report.classes:,}")
+        counts = report.explored, report.shared, pruned, report.classes
+        row = tuple(f"{count:,}" for count in counts)
         figure = f"{median(rate):,.0f} ({spread(rate)})"
         table.rows.append((name, str(faults), *row, f"{median(took):.2f}", figure))
     table.notes.append(
         "Each scenario is a run of the saga through `decide` and `evolve`, with its actions really "
         "called, judged by every built-in invariant (the twin's books among them). Runs share "
         "their beginnings, and the last level is done on both cores if it takes half a second. "
-        "Pruned are scenarios that cannot differ from one that ran, by their number."
+        "Shared are scenarios that came to a situation in which another one was, and whose end is "
+        "that one's; pruned are those that cannot differ from one that ran, by their number."
     )
     group.tables.append(table)
     best = max(rates["checkout, six steps, the in-memory twin", 2], rates.get(("the same", 3), 0))
