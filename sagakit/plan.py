@@ -5,6 +5,7 @@ The coordinator and the drivers read a ``Plan``; it is derived from the steps an
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import graphlib
@@ -310,19 +311,62 @@ def problems(steps: Sequence[Step], *, retriable: bool = False) -> list[str]:
     if not steps:
         return ["has no steps; give at least one"]
     nameless = [step for step in steps if not isinstance(step.name, str)]
+    found = [f"a step's name is {step.name!r}; give text" for step in nameless]
     if nameless:
-        return [f"a step's name is {step.name!r}; give text" for step in nameless]
-    found = _names(steps)
-    for step in steps:
-        found += _options(step)
+        return found + step_problems(steps)
+    found = _names(steps) + step_problems(steps)
     cycles = _cycles(steps)
     found += cycles + _pivots(steps)
-    found += [] if cycles or retriable else _nested_pivots(steps)
-    if not cycles and len({step.name for step in steps}) == len(steps):
-        found += _places(steps)
-        if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):
-            found += _branches(steps)
+    order = _Order(steps, cyclic=bool(cycles))
+    found += [] if retriable else _nested_pivots(steps, order)
+    found += _places(steps, order)
+    if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):
+        found += _branches(steps, order)
     return found
+
+
+def step_problems(steps: Iterable[Step]) -> list[str]:
+    """What is wrong with each step by itself."""
+    return [problem for step in steps for problem in _options(step)]
+
+
+class _Order:
+    """Who comes after whom, as far as it can be told of steps that may not be in order yet.
+
+    Of a name that no step has, or several, and of an edge of a cycle, it is not known what will
+    become of it. What is said for certain holds without them; what may be, with them.
+
+    Parameters:
+        cyclic: some of the steps form a cycle.
+    """
+
+    def __init__(self, steps: Sequence[Step], *, cyclic: bool) -> None:
+        count = collections.Counter(step.name for step in steps)
+        self.index = {
+            step.name: number for number, step in enumerate(steps) if count[step.name] == 1
+        }
+        self.after = [[self.index[name] for name in _above(step, self.index)] for step in steps]
+        self.whole = all(
+            len(above) == len(step.after or ())
+            for above, step in zip(self.after, steps, strict=True)
+        )
+        self.dependents: list[list[int]] = [[] for _ in steps]
+        for number, above in enumerate(self.after):
+            for other in above:
+                self.dependents[other].append(number)
+        self.certain = self._acyclic() if cyclic else self.dependents
+
+    def _acyclic(self) -> list[list[int]]:
+        """The dependents without the edges of cycles."""
+        import networkx
+
+        edges = [(other, number) for number, above in enumerate(self.after) for other in above]
+        parts = networkx.strongly_connected_components(networkx.DiGraph(edges))
+        part = {number: count for count, inside in enumerate(parts) for number in inside}
+        return [
+            [other for other in below if part[other] != part[number]]
+            for number, below in enumerate(self.dependents)
+        ]
 
 
 def service_problems(services: Sequence[object], steps: Sequence[Step]) -> list[str]:
@@ -509,10 +553,9 @@ def _nested(step: Step, inside: Nested | ForEach) -> list[str]:
     return found + [f"{place}, for each item: {problem}" for problem in _options(body)]
 
 
-def _branches(steps: Sequence[Step]) -> list[str]:
-    """What is wrong with choices and their branches, in a saga without cycles."""
+def _branches(steps: Sequence[Step], order: _Order) -> list[str]:
+    """What is wrong with choices and their branches."""
     index = {step.name: number for number, step in enumerate(steps)}
-    after = [[index[name] for name in _above(step, index)] for step in steps]
     found = []
     for number, step in enumerate(steps):
         if isinstance(step.action, Choose) and not keys_of(step, steps):
@@ -526,7 +569,7 @@ def _branches(steps: Sequence[Step]) -> list[str]:
         chooser = index.get(step.branch[0])
         if chooser is None or not isinstance(steps[chooser].action, Choose):
             found.append(f"{place}, and '{step.branch[0]}' is no step that chooses; see choice()")
-        elif chooser not in reach(number, after):
+        elif order.whole and chooser not in reach(number, order.after):
             found.append(f"{place} and does not come after '{step.branch[0]}'; add it to its after")
     return found
 
@@ -563,15 +606,10 @@ def _pivots(steps: Sequence[Step]) -> list[str]:
     return found
 
 
-def _nested_pivots(steps: Sequence[Step]) -> list[str]:
+def _nested_pivots(steps: Sequence[Step], order: _Order) -> list[str]:
     """Sagas with a pivot, which cannot be undone, where they may have to be."""
-    index = {step.name: number for number, step in enumerate(steps)}
     pivot = next((number for number, step in enumerate(steps) if step.pivot is True), None)
-    dependents: list[list[int]] = [[] for _ in steps]
-    for number, step in enumerate(steps):
-        for name in _above(step, index):
-            dependents[index[name]].append(number)
-    behind = set() if pivot is None else reach(pivot, dependents) | {pivot}
+    behind = set() if pivot is None else reach(pivot, order.dependents) | {pivot}
     found = []
     for number, step in enumerate(steps):
         each = isinstance(step.action, ForEach)
@@ -589,24 +627,14 @@ def _nested_pivots(steps: Sequence[Step]) -> list[str]:
     return found
 
 
-def _places(steps: Sequence[Step]) -> list[str]:
-    """What stands wrong relative to the one pivot, in a saga without cycles."""
+def _places(steps: Sequence[Step], order: _Order) -> list[str]:
+    """What stands wrong relative to the one pivot."""
     pivots = [number for number, step in enumerate(steps) if step.pivot is True]
     if len(pivots) != 1:
         return []
-    index = {step.name: number for number, step in enumerate(steps)}
-    after = [[index[name] for name in _above(step, index)] for step in steps]
-    dependents: list[list[int]] = [[] for _ in steps]
-    for number, above in enumerate(after):
-        for other in above:
-            dependents[other].append(number)
-    # an unknown 'after' may be what would order a step: then say nothing of those beside
-    sound = all(
-        len(above) == len(step.after or ()) for above, step in zip(after, steps, strict=True)
-    )
     pivot = steps[pivots[0]]
-    before = reach(pivots[0], after)
-    behind = reach(pivots[0], dependents)
+    behind = reach(pivots[0], order.certain)
+    ordered = reach(pivots[0], order.after) | reach(pivots[0], order.dependents) | {pivots[0]}
     found = []
     for number, step in enumerate(steps):
         if number in behind and _compensation(step):
@@ -616,7 +644,7 @@ def _places(steps: Sequence[Step]) -> list[str]:
                 f"step '{step.name}' stands after the pivot, where no step may fail; "
                 "let its on_timeout be 'continue', or drop its timeout"
             )
-        elif sound and number not in behind and number not in before and number != pivots[0]:
+        elif order.whole and number not in ordered:
             found.append(
                 f"step '{step.name}' runs beside the pivot '{pivot.name}'; "
                 f"place it before (pivot after '{step.name}') or after it"

@@ -17,7 +17,7 @@ from sagakit import redaction as _redaction
 from sagakit import spec as _spec
 from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError
-from sagakit.plan import Kind, Plan, keys_of, owner, problems, service_problems
+from sagakit.plan import Kind, Plan, keys_of, owner, problems, service_problems, step_problems
 from sagakit.quantities import is_seconds, number
 from sagakit.resilience import Service
 from sagakit.spec import Simulated
@@ -115,8 +115,8 @@ class Saga:
             )
             found.append(f"{item!r} is not a step; {cure}")
         placed = _place([item for item in steps if isinstance(item, Step)])
-        if not strangers:
-            found += self._problems(placed)
+        # without what stands between them, the order of the steps is not known
+        found += step_problems(placed) if strangers else self._problems(placed)
         alone = isinstance(services, Service) or not isinstance(services, Iterable)
         guarded: tuple[Any, ...] = (services,) if alone else tuple(services)
         found += self._service_problems(guarded, placed)

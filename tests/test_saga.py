@@ -212,6 +212,54 @@ def test_every_separate_cycle_is_shown() -> None:
     assert any("'c' → 'c'" in problem for problem in found)
 
 
+def test_beside_a_cycle_every_other_problem_is_told() -> None:
+    text = refused(
+        step(a, after="b"),
+        step(b, after="a"),
+        pivot(c, name="p", after=()),
+        step(c, undo, name="late", after="p"),
+        step(c, undo, name="joins", after=("p", "b")),
+        step(c, name="lost", after=()),
+        step(c, name="inside", after="lost", branch=("lost", "x")),
+        step(waits, after="nowhere"),
+        step(waits, after=()),
+    )
+    assert "cycle: 'a' → 'b' → 'a'" in text
+    assert "step 'late' stands after the pivot; drop its compensation" in text
+    assert "step 'joins' stands after the pivot; drop its compensation" in text
+    assert "step 'inside' is in the branch ('lost', 'x'), and 'lost' is no step that" in text
+    assert "step 'waits' is defined more than once" in text
+    assert "'nowhere', which does not exist" in text
+    assert "beside the pivot" not in text  # the unknown 'after' may be what would order them
+
+
+def test_a_step_is_beside_the_pivot_if_no_way_out_of_the_cycle_can_order_it() -> None:
+    text = refused(
+        step(a, after="b"),
+        step(b, after="a"),
+        pivot(c, name="p", after="b"),
+        step(c, name="lost", after=()),
+    )
+    assert "cycle" in text
+    assert "step 'lost' runs beside the pivot 'p'" in text
+    assert "step 'a' runs" not in text
+
+
+def test_a_compensation_is_not_called_late_by_an_edge_that_the_cycle_may_lose() -> None:
+    cycle = step(a, undo, after="p"), pivot(b, name="p", after="a")
+    assert problems(lambda: Saga("s", *cycle)) == (
+        "the steps form a cycle: 'a' → 'p' → 'a'; drop one of these 'after'",
+    )
+
+
+def test_a_stranger_or_a_nameless_step_hides_no_problem_of_the_others() -> None:
+    wrong = step(b, undo, timeout=-1)
+    assert "timeout is -1.0" in refused(wrong, 5)
+    text = refused(wrong, step(a, name=4))
+    assert "a step's name is 4; give text" in text
+    assert "timeout is -1.0" in text
+
+
 def test_an_unknown_after_gets_the_nearest_name() -> None:
     text = refused(step(a, name="charge"), step(b, after="chrage"))
     assert "step 'b' comes after 'chrage', which does not exist (did you mean 'charge'?)" in text
