@@ -21,7 +21,7 @@ from sagakit.journal import codec
 from sagakit.quantities import is_seconds
 from sagakit.resilience import Service
 from sagakit.spec import Retry, Simulated, nearest
-from sagakit.steps import Choose, ForEach, Nested, OnTimeout, Special, Wait
+from sagakit.steps import Choose, ForEach, Nested, OnTimeout, Special, Wait, callable_name
 
 if TYPE_CHECKING:
     from sagakit.steps import Step
@@ -512,9 +512,10 @@ def _options(step: Step) -> list[Problem]:
                     "result",
                 )
         elif _takes_context(function) is None:
-            label = getattr(function, "__name__", role)
+            label = callable_name(function) or role
             add(
-                f": {label}() needs more than one argument; take nothing or one, the context",
+                f": {label}() needs more than one argument, or one by name; take nothing or one, "
+                "the context",
                 *key,
             )
         elif role in _ASKED and _is_async(function):
@@ -724,7 +725,8 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 def _takes_context(function: Callable[..., Any]) -> bool | None:
-    """True: with the context; False: without; None: it needs more than one argument."""
+    """Whether a callable is given the context, by its signature; see ``step``. None: it can be
+    called neither with the context nor with nothing."""
     if isinstance(function, Simulated):
         return False
     try:
@@ -742,9 +744,18 @@ def _takes_context(function: Callable[..., Any]) -> bool | None:
     if required:
         return True
     first = next(iter(parameters), None)
-    return first is not None and (
-        first.kind is first.VAR_POSITIONAL or first.name in ("ctx", "context")
-    )
+    if first is None:
+        return False
+    if first.kind is first.VAR_POSITIONAL:  # no builtin, such as print, was made for a context
+        return not inspect.isbuiltin(_inner(function))
+    return first.kind is not first.KEYWORD_ONLY and first.name in ("ctx", "context")
+
+
+def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What partials are partials of."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def _annotated_result(function: Callable[..., Any]) -> Any:
@@ -765,8 +776,7 @@ def annotation(function: Callable[..., Any], name: str) -> Any:
     Returns:
         the type; ``Any`` where there is no annotation, or one that only a type checker can read.
     """
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = _inner(function)
     target = function if hasattr(function, "__annotations__") else type(function).__call__
     target = inspect.unwrap(target)
     annotations = getattr(target, "__annotations__", {})

@@ -96,7 +96,11 @@ def step(
     """Declare a step.
 
     Parameters:
-        action: a callable, sync or async, of nothing or one argument, the ``StepContext``.
+        action: a callable, sync or async, of nothing or one argument, the ``StepContext``. Its
+            signature tells: it is given the context if one positional argument is required; if
+            none is, and the first is named ``ctx`` or ``context``; or if it begins with ``*args``,
+            as what a decorator makes does, unless it is a builtin (``partial(print, "paid")``).
+            A builtin without a signature is called with nothing.
         compensation: undoes the action; it must accept that the action never ran.
         name: defaults to the action's name.
         after: names of the steps it waits for; left out: the step above it; ``()``: none.

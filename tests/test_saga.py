@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import math
 import pickle
 import re
@@ -379,6 +380,50 @@ def test_what_takes_nothing_or_one_argument_is_an_action(function: Any) -> None:
 
 def test_an_optional_ctx_is_given() -> None:
     assert simulate(Saga("s", step(optional))).results == {"optional": True}
+
+
+def passes_on(*args: Any, **options: Any) -> Any:
+    """As a decorator that does not use functools.wraps makes it."""
+    return [type(arg).__name__ for arg in args]
+
+
+def by_name(*, ctx: Any = None) -> bool:
+    return ctx is None
+
+
+def amount(ctx: Any, cents: int) -> list[Any]:
+    return [type(ctx).__name__, cents]
+
+
+@pytest.mark.parametrize(
+    ("function", "result"),
+    [
+        (functools.partial(amount, cents=5), ["StepContext", 5]),
+        (functools.partial(optional, more=3), True),
+        (passes_on, ["StepContext"]),
+        (functools.partial(passes_on, "x"), ["str", "StepContext"]),
+        (by_name, True),
+        (functools.partial(by_name, ctx=None), True),
+    ],
+)
+def test_the_signature_tells_whether_the_context_is_given(function: Any, result: Any) -> None:
+    assert simulate(Saga("s", step(function, name="x"))).results == {"x": result}
+
+
+def test_a_builtin_of_any_arguments_is_not_given_the_context(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hello = functools.partial(print, "hello")
+    execution = simulate(Saga("s", step(hello), step(print, name="empty"), step(max, name="max")))
+    assert capsys.readouterr().out == "hello\n\n"
+    assert execution.status == "compensated"  # max has no signature: it is called with nothing
+    assert execution.error is not None
+    assert execution.error.type == "TypeError"
+
+
+def test_an_argument_by_name_alone_cannot_be_given() -> None:
+    text = refused(step(functools.partial(two, x=1), name="s"))
+    assert "step 's': two() needs more than one argument, or one by name" in text
 
 
 def test_a_lambda_needs_a_name() -> None:
