@@ -1,7 +1,7 @@
 """The command line: one program, ``sagakit``, with a command for each thing one does to sagas.
 
-Exit codes: 0 completed, 1 error (a wrong call included), 2 compensated, 3 stuck. Rich tables on a
-terminal, tab-separated text when piped, JSON with ``--json``.
+Rich tables on a terminal, tab-separated text when piped, JSON with ``--json``. An error, a wrong
+call included, is one line and exit code 1.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from sagakit.saga import Saga
     from sagakit.trace import Export
 
+OUTCOMES = (
+    "Exit codes: 0 completed (or waiting), 1 error, 2 compensated, 3 stuck (or abandoned); "
+    "Ctrl-C gives 130."
+)
 EXIT = {"completed": 0, "running": 0, "waiting": 0, "compensated": 2, "stuck": 3, "abandoned": 3}
 
 
@@ -58,7 +62,7 @@ _wait = click.option(
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 completed (or waiting), 1 error, 2 compensated, 3 stuck.",
+    epilog=OUTCOMES,
 )
 @click.version_option(package_name="sagakit")
 def cli() -> None:
@@ -68,7 +72,7 @@ def cli() -> None:
 # -- run and show ---------------------------------------------------------------------------
 
 
-@cli.command(short_help="Run a saga: FILE.yaml or FILE.py:NAME.")
+@cli.command(short_help="Run a saga: FILE.yaml or FILE.py:NAME.", epilog=OUTCOMES)
 @click.argument("saga")
 @click.option(
     "--input", "input_text", type=text, metavar="JSON", help="The input: JSON text, or @FILE."
@@ -292,7 +296,7 @@ def _print_csv(rows: Sequence[ExecutionRow]) -> None:
         writer.writerow([*cells.values(), row.duration])
 
 
-@cli.command(short_help="Show one execution and its events.")
+@cli.command(short_help="Show one execution and its events.", epilog=OUTCOMES)
 @_journal
 @click.argument("execution_id", type=text, metavar="ID")
 @_json
@@ -306,7 +310,7 @@ def inspect(journal: Path, execution_id: str, as_json: bool) -> None:
     sys.exit(EXIT[execution.status])
 
 
-@cli.command(short_help="Continue every execution that has something to do.")
+@cli.command(short_help="Continue every execution that has something to do.", epilog=OUTCOMES)
 @_journal
 @click.argument("sagas", nargs=-1, required=True, metavar="SAGA...")
 @_json
@@ -350,7 +354,7 @@ def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
     sys.exit(max((EXIT[status] for status in counts), default=0))
 
 
-@cli.command(short_help="Decide about a stuck execution.")
+@cli.command(short_help="Decide about a stuck execution.", epilog=OUTCOMES)
 @_journal
 @click.argument("execution_id", type=text, metavar="ID")
 @click.argument("resolution", type=click.Choice(["retry", "skip", "abandon"]))
@@ -369,7 +373,15 @@ def resolve(
     saga: str | None,
     as_json: bool,
 ) -> None:
-    """Decide about the stuck execution ID: retry, skip (settled by hand) or abandon."""
+    """Decide about the stuck execution ID, and let it go on until it ends or waits.
+
+    \b
+    retry    try the stuck steps again
+    skip     somebody settled them by hand: go on as though they had succeeded
+    abandon  leave everything as it is, for good: nothing more is run or undone
+
+    An abandoned execution is at its end; its exit code stays 3.
+    """
     from sagakit.drivers.local import Engine
 
     if saga is None and resolution != "abandon":
@@ -382,7 +394,7 @@ def resolve(
     sys.exit(EXIT[execution.status])
 
 
-@cli.command(short_help="Deliver an event to an execution that waits for it.")
+@cli.command(short_help="Deliver an event to an execution that waits for it.", epilog=OUTCOMES)
 @_journal
 @click.argument("event", type=text)
 @click.option("--saga", required=True, help="The definition, to go on with.")
@@ -446,7 +458,7 @@ def signal(
     _print_stored(journal, reached.id, definition, as_json)
 
 
-@cli.command(short_help="Call an execution off.")
+@cli.command(short_help="Call an execution off.", epilog=OUTCOMES)
 @_journal
 @click.argument("execution_id", type=text, metavar="ID")
 @click.option("--saga", required=True, help="The definition, to compensate with.")
@@ -533,7 +545,7 @@ def _print_stored(journal: Path, execution_id: str, saga: Saga, as_json: bool) -
     sys.exit(EXIT[execution.status])
 
 
-@cli.command(short_help="Move an execution to another version of its saga.")
+@cli.command(short_help="Move an execution to another version of its saga.", epilog=OUTCOMES)
 @_journal
 @click.argument("execution_id", type=text, metavar="ID")
 @click.argument("saga")

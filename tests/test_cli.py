@@ -626,6 +626,22 @@ def test_every_help_reads_well(name: str | None) -> None:
             assert parameter.help.endswith((".", ")")), f"{name} {parameter.name}"
 
 
+@pytest.mark.parametrize(
+    "name", [None, "run", "inspect", "recover", "resolve", "signal", "cancel", "migrate"]
+)
+def test_what_ends_with_an_outcome_tells_every_exit_code_in_its_help(name: str | None) -> None:
+    shown = CliRunner().invoke(cli, [name, "--help"] if name else ["--help"]).output
+    for code in ("0 completed", "1 error", "2 compensated", "3 stuck (or abandoned)", "gives 130"):
+        assert code in " ".join(shown.split())
+
+
+def test_the_help_of_resolve_says_what_each_way_does() -> None:
+    shown = CliRunner().invoke(cli, ["resolve", "--help"]).output
+    for way in ("retry", "skip", "abandon"):
+        assert re.search(rf"^  {way} +\w", shown, re.MULTILINE)
+    assert "nothing more is run or undone" in shown
+
+
 def test_every_command_but_lab_and_the_export_speaks_json() -> None:
     commands = dict(cli.commands)
     audit = commands.pop("audit")
