@@ -17,6 +17,7 @@ from sagakit import redaction as _redaction
 from sagakit import spec as _spec
 from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError, Problem, within
+from sagakit.journal import codec
 from sagakit.plan import Kind, Plan, keys_of, owner, problems, service_problems, step_problems
 from sagakit.quantities import is_seconds, number
 from sagakit.resilience import Service
@@ -453,7 +454,10 @@ class Saga:
             raise DefinitionError(f"saga '{self.name}'", [cure]) from None
         if found:
             names = self.sensitive | sensitive
-            text = "; ".join(f"{e.json_path}: {_refusal(e, value, names)}" for e in found)
+            text = "; ".join(
+                f"{codec.shortened(e.json_path)}: {codec.shortened(_refusal(e, value, names), 400)}"
+                for e in found
+            )
             none = " (none was given)" if value is None else ""
             raise InputError(f"saga '{self.name}': its input{none} does not fit the schema: {text}")
 
