@@ -175,8 +175,9 @@ def await_event(
 
     Parameters:
         event: the event's name, text.
-        correlate: a plain function that gives the text by which a signal finds this wait, an
-            order's number for instance; without it signals are addressed by execution id.
+        correlate: a plain function that gives what a signal finds this wait by, an order's number
+            for instance: text, an int or a UUID (anything else fails the step); without it, or
+            with None, signals are addressed by execution id.
         timeout: seconds, or a plain function that gives them when the wait begins.
         on_timeout: ``"fail"``: the step has failed (before the pivot: backward recovery);
             ``"continue"``: it succeeds with the result None.
