@@ -32,6 +32,7 @@ Kind = Literal["compensatable", "pivot", "retriable"]
 RETRIABLE = Retry(wait=1.0, backoff=2.0, max_wait=60.0)
 # A compensation is retried a little by default: giving up makes the execution stuck.
 COMPENSATION_RETRY = Retry(attempts=3, wait=0.1)
+_PLAIN = (types.NoneType, bool, int, float, str, list, tuple, dict)
 
 
 class Call:
@@ -59,8 +60,12 @@ class Call:
 
     @property
     def result_type(self) -> Any:
-        """The annotated type of what it returns; ``Any`` when there is none."""
-        if self._result_type is None:
+        """The annotated type of what it returns; ``Any`` when there is none. A stand-in has its
+        result for an annotation."""
+        if self._result_type is None and isinstance(self.function, Simulated):
+            kind = type(self.function.result)
+            self._result_type = Any if kind in _PLAIN else kind
+        elif self._result_type is None:
             self._result_type = _annotated_result(self.function)
         return self._result_type
 
@@ -506,11 +511,9 @@ def _options(step: Step) -> list[Problem]:
                 )
             unkept = codec.unkept(function.result) if role == "action" else ""
             if unkept:
-                add(
-                    f": the result of its simulated {role}{unkept}; give plain data",
-                    *key,
-                    "result",
-                )
+                cure = "give plain data (a date only by itself)"
+                text = f": the result of its simulated {role}{unkept}; {cure}"
+                add(text, *key, "result")
         elif _takes_context(function) is None:
             label = callable_name(function) or role
             add(

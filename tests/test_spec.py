@@ -156,17 +156,17 @@ prose = st.sampled_from([*AWKWARD, "two\nlines\n", "\n x\n\ty", "\r", "\x85", "\
     st.characters(exclude_categories=["Cs"]), max_size=12
 )
 seconds = st.floats(0.001, 1e9) | st.integers(1, 10**9)
-leaves = (
+plain = (
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | prose
-    | st.dates()
-    | st.datetimes()
 )
-results = st.recursive(
-    leaves,
+dates = st.dates() | st.datetimes()
+leaves = plain | dates
+results = dates | st.recursive(
+    plain,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(prose, inner, max_size=3),
     max_leaves=3,
 )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sagakit.errors import CodecError
 from sagakit.events import AnyEvent, ErrorInfo, Event
-from sagakit.redaction import Shown
+from sagakit.redaction import Shown, fields
 
 if TYPE_CHECKING:
     from sagakit.plan import Call
@@ -49,7 +50,8 @@ def given(value: Any, kind: Any, place: str) -> Any:
     Parameters:
         kind: its declared type, which plain data that fits becomes. ``Any``: it stays plain data,
             and what JSON has no form for becomes its usual one (a Decimal, datetime, UUID or enum
-            its text or value; a dataclass, attrs or msgspec type a dict).
+            its text or value; a dataclass, attrs or msgspec type a dict). A set has none, here as
+            in a result: its order would be made up.
 
     Raises:
         CodecError: it does not fit, or would not come back equal; names ``place`` and why.
@@ -57,7 +59,7 @@ def given(value: Any, kind: Any, place: str) -> Any:
     if kind is Any:
         if _unkept(value):
             with contextlib.suppress(TypeError, ValueError, RecursionError):
-                value = msgspec.to_builtins(value, order="deterministic")
+                value = value if _holds_set(value) else msgspec.to_builtins(value)
         return plain(value, place)
     try:
         kept = msgspec.convert(msgspec.json.decode(msgspec.json.encode(value)), kind, str_keys=True)
@@ -86,11 +88,23 @@ def _canonical(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
+def _holds_set(value: Any) -> bool:
+    if isinstance(value, AbstractSet):
+        return True
+    named = fields(value)
+    parts = value if isinstance(value, list | tuple) else ()
+    return any(map(_holds_set, parts if named is None else (part for _, part in named)))
+
+
 def unkept(value: Any) -> str:
-    """Why a value has no plain form at all (a date has one, its text); empty when it has."""
-    with contextlib.suppress(TypeError, ValueError, RecursionError):
-        value = msgspec.to_builtins(value)
-    return _unkept(value)
+    """Why what a stand-in returns would not come back equal; empty if it does. It declares the
+    type of its result by the result itself, so a date by itself does, and not one in a list."""
+    found = _unkept(value)
+    if found and type(value) not in (list, tuple, dict):
+        with contextlib.suppress(TypeError, ValueError, OverflowError, RecursionError):
+            kept = msgspec.convert(as_plain(value), type(value), str_keys=True)
+            return "" if kept == value else found
+    return found
 
 
 def _unkept(value: Any) -> str:
