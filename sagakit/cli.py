@@ -361,7 +361,10 @@ def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
 @click.option("--by", type=text, required=True, help="Who decides; kept in the journal.")
 @click.option("--why", type=text, required=True, help="The reason; kept in the journal.")
 @click.option("--step", type=text, help="Only this stuck step.")
-@click.option("--saga", help="The definition, needed to retry or skip.")
+@click.option(
+    "--saga", help="The definition, needed to retry or skip unless an engine has the journal open."
+)
+@_wait
 @_json
 def resolve(
     journal: Path,
@@ -371,6 +374,7 @@ def resolve(
     why: str,
     step: str | None,
     saga: str | None,
+    wait: float,
     as_json: bool,
 ) -> None:
     """Decide about the stuck execution ID, and let it go on until it ends or waits.
@@ -381,14 +385,27 @@ def resolve(
     abandon  leave everything as it is, for good: nothing more is run or undone
 
     An abandoned execution is at its end; its exit code stays 3.
+
+    If an engine has the journal open, it is asked to: 'delivered' says that the engine has
+    recorded it, 'posted' that it has not answered yet.
     """
     from sagakit.drivers.local import Engine
+    from sagakit.errors import JournalBusyError, ResolutionError
+    from sagakit.journal.base import Post
 
-    if saga is None and resolution != "abandon":
-        raise SagaError(f"'{resolution}' needs the saga's definition; give it with --saga")
     definitions = [] if saga is None else [load_saga(saga)]
     _must_exist(journal)
-    with Engine(journal, sagas=definitions) as engine:
+    if not by.strip() or not why.strip():
+        raise ResolutionError("say who decides (--by) and why (--why)")
+    try:
+        engine = Engine(journal, sagas=definitions)
+    except JournalBusyError:
+        id, at = uuid.uuid4().hex, time.time()
+        post = Post(id, to=execution_id, at=at, by=by, why=why, resolution=resolution, step=step)
+        _post(journal, post, wait, definitions[0] if definitions else None, as_json)
+    with engine:
+        if saga is None and resolution != "abandon":
+            raise SagaError(f"'{resolution}' needs the saga's definition; give it with --saga")
         execution = engine.resolve(execution_id, resolution, by=by, why=why, step=step)
     _print_execution(execution, as_json)
     sys.exit(EXIT[execution.status])
@@ -493,7 +510,7 @@ def cancel(
     sys.exit(EXIT[execution.status])
 
 
-def _post(journal: Path, post: Post, wait: float, saga: Saga, as_json: bool) -> NoReturn:
+def _post(journal: Path, post: Post, wait: float, saga: Saga | None, as_json: bool) -> NoReturn:
     """Ask something of the engine that has the journal open, and say what is known of it."""
     from sagakit.journal import mail
     from sagakit.journal.sqlite import SqliteJournal
@@ -532,14 +549,15 @@ def _kept(event: str, as_json: bool) -> NoReturn:
     sys.exit(0)
 
 
-def _print_stored(journal: Path, execution_id: str, saga: Saga, as_json: bool) -> NoReturn:
+def _print_stored(journal: Path, execution_id: str, saga: Saga | None, as_json: bool) -> NoReturn:
     """Print an execution as the journal has it, and exit as its status says."""
     from sagakit.drivers.local.engine import read_execution
     from sagakit.execution import pinned_to
 
     with _reading(journal) as opened:
         events = opened.read(execution_id)
-        known = saga if pinned_to(events).fingerprint == saga.fingerprint else None
+        same = saga is not None and pinned_to(events).fingerprint == saga.fingerprint
+        known = saga if same else None
         execution = read_execution(opened, events, known)
     _print_execution(execution, as_json)
     sys.exit(EXIT[execution.status])

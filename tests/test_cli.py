@@ -314,10 +314,6 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "a wrong type": (["run", "shop.py:good", "--seed", "x"], "'x' is not a valid integer"),
     "a wrong choice": (["list", "none.db", "--status", "lost"], "'lost' is not one of"),
     "no reason": (["resolve", "none.db", "x", "skip", "--by", "me"], "Missing option '--why'"),
-    "no definition": (
-        ["resolve", "none.db", "x", "skip", "--by", "me", "--why", "y"],
-        "'skip' needs the saga's definition; give it with --saga",
-    ),
 }
 
 
@@ -498,6 +494,38 @@ def test_signal_and_cancel_reach_an_engine_that_has_the_journal_open(
         assert (done.code, done.out.startswith(("posted", "seconds"))) == (0, True)
     with Engine(folder / "w.db", sagas=[saga]) as engine:
         assert "paid" in [getattr(e, "event", "") for e in engine.status("one").events]
+
+
+def test_resolve_reaches_an_engine_that_has_the_journal_open(
+    folder: Path, call: Callable[..., Done]
+) -> None:
+    from sagakit import Engine
+
+    stuck = load_saga("shop.py:stuck")
+    who = ("--by", "ann", "--why", "settled by hand")
+    with Engine(folder / "s.db") as engine:
+        for id in ("one", "two", "three"):
+            engine.run(stuck, id=id)
+        done = call("resolve", "s.db", "one", "skip", *who)  # that engine has the definition
+        assert done.code in (0, 2)  # what follows may still be under way
+        assert "delivered by the engine" in done.err
+        assert "settled by hand" in done.out
+        engine.run(stuck, id="one")  # its end
+        done = call("resolve", "s.db", "one", "skip", *who)
+        assert (done.code, "is compensated; it is not stuck" in done.err) == (1, True)
+        done = call("resolve", "s.db", "two", "abandon", *who, "--json")
+        assert (done.code, done.json["status"]) == (3, "abandoned")
+        done = call("resolve", "s.db", "three", "retry", *who, "--step", "refuse")
+        assert (done.code, "is stuck at 'charge', not at 'refuse'" in done.err) == (1, True)
+    done = call("resolve", "s.db", "three", "retry", *who)
+    assert (done.code, "needs the saga's definition" in done.err) == (1, True)
+    with Engine(folder / "s.db") as engine:
+        call("resolve", "s.db", "three", "abandon", *who, "--wait", "0")
+        engine.recover(stuck)  # only then does this engine look for what others ask
+        deadline = time.monotonic() + 5
+        while engine.status("three").status == "stuck" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert engine.status("three").status == "abandoned"
 
 
 def test_recover_counts_what_only_waits(folder: Path, call: Callable[..., Done]) -> None:
