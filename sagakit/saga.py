@@ -69,6 +69,7 @@ class Saga:
 
     __slots__ = (
         "__dict__",
+        "__weakref__",
         "deadline",
         "description",
         "input_schema",
@@ -153,7 +154,11 @@ class Saga:
         put("plan", self._compile())
         put("children", {item.name: inside for item in placed if (inside := self._inside(item))})
         inner = (child.sensitive for child in self.children.values())
-        put("sensitive", _redaction.declare(self.redact).union(*inner))
+        put("sensitive", _redaction.folded(self.redact).union(*inner))
+        if self.sensitive:
+            waits = (wait for one in self.family() for wait in one.plan.waits.values())
+            events = (wait.event for wait in waits if wait.event is not None)
+            _redaction.declare(self, self.sensitive, events)
 
     plan: Plan
     sensitive: frozenset[str]  # its `redact` and that of the sagas that do steps, casefolded
@@ -531,7 +536,7 @@ class FanOut(Saga):
     def _unfold(self, count: int) -> FanOut:
         many = object.__new__(FanOut)
         put = functools.partial(object.__setattr__, many)
-        for slot in Saga.__slots__[1:]:
+        for slot in Saga.__slots__[2:]:
             put(slot, getattr(self, slot))
         self.fingerprint  # noqa: B018  computed now, it and the shape are the same for both
         many.__dict__.update(self.__dict__)

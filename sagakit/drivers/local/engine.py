@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 
 import msgspec
 
-from sagakit import telemetry
+from sagakit import redaction, telemetry
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.background import BackgroundLoop
@@ -49,7 +49,6 @@ from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as told
-from sagakit.redaction import MASK
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE, Phase
@@ -753,8 +752,7 @@ class Engine:
             if to is None and post.keep is not None:
                 return None
             if to is None:
-                secretive = any(saga.sensitive for saga in self._sagas.copy().values())
-                whose = MASK if secretive else correlation  # nobody knows whose it would be
+                whose = redaction.named(correlation, event)  # nobody knows whose it would be
                 raise UnknownExecutionError(
                     f"no execution here waits for the event '{event}' of '{whose}'"
                 )
