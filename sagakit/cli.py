@@ -709,9 +709,14 @@ def _run_module(place: str, reference: str) -> Any:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(path.stem, module)
+        mine = sys.modules.setdefault(path.stem, module) is module
         with _loading(place):
-            spec.loader.exec_module(module)
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                if mine:  # as importlib does: half a module is none
+                    sys.modules.pop(path.stem, None)
+                raise
         return module
     neither = f"'{reference}' is neither a .yaml file nor a module; give FILE.yaml or FILE.py:NAME"
     if not all(part.isidentifier() for part in place.split(".")):

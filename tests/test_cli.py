@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from sagakit import Saga
 from sagakit.cli import cli, load_saga, main
+from sagakit.errors import SagaError
 from sagakit.events import ExecutionStarted, StepStarted
 
 SAGAS = """
@@ -333,6 +334,23 @@ def test_an_error_is_a_clear_line_and_exit_code_1(
     assert done.code == 1
     assert done.out == ""
     assert "Traceback" not in done.err
+
+
+def test_a_file_that_cannot_be_loaded_leaves_no_half_module_behind(folder: Path) -> None:
+    before = set(sys.modules)
+    for name, text in (("broken", "raise RuntimeError('oops')"), ("exits", "raise SystemExit")):
+        (folder / f"half_{name}.py").write_text(f"x = 1\n{text}\n")
+        with pytest.raises(SagaError, match="cannot be loaded"):
+            load_saga(f"half_{name}.py")
+    assert set(sys.modules) == before
+    (folder / "half_broken.py").write_text(
+        "from sagakit import Saga, step\ns = Saga('s', step(id))"
+    )
+    assert load_saga("half_broken.py").name == "s"
+    (folder / "json.py").write_text("raise RuntimeError('oops')")
+    with pytest.raises(SagaError, match="cannot be loaded"):
+        load_saga("json.py")
+    assert sys.modules["json"] is json  # it was there before, and is another's
 
 
 def test_a_file_that_cannot_be_read_is_a_clear_line(folder: Path) -> None:
