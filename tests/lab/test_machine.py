@@ -1,0 +1,77 @@
+"""The state machine: it holds for what is right, and goes red for what is not."""
+
+from __future__ import annotations
+
+import mortals
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
+from mortals import (
+    Bank,
+    CarelessBank,
+    ForgetfulEngine,
+    HastyEngine,
+    RenamingEngine,
+    checkout,
+    transfer,
+)
+
+from sagakit.lab.machine import engine_machine
+
+orders = st.builds(
+    lambda number, units, cents: {
+        "order_id": number,
+        "customer": "VINET",
+        "ship_city": "Reims",
+        "ship_country": "France",
+        "shipper": "Speedy Express",
+        "lines": [{"product": 1, "quantity": units}, {"product": 2, "quantity": 1}],
+        "amount_cents": cents,
+    },
+    st.integers(1, 50),
+    st.integers(1, 4),
+    st.integers(1, 9999),
+)
+amounts = st.integers(1, 999)
+
+TestCheckout = engine_machine(services=checkout, inputs=orders).TestCase
+
+TestTransfer = engine_machine(
+    transfer,
+    services=Bank,
+    inputs=amounts,
+    signals={"approved": st.sampled_from(["ann", "bob"])},
+    invariants=[mortals.booked],
+).TestCase
+
+SEARCH = settings(
+    max_examples=200,
+    stateful_step_count=12,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],  # an example is enough, it need not be small
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"services": CarelessBank}, "the books do not balance: e\\d+/book/action is undone"),
+        ({"engine": ForgetfulEngine}, "recovery has come back, and left .* running"),
+        ({"engine": RenamingEngine}, "started .*, got the executions|started by nobody"),
+        ({"engine": HastyEngine}, "started, and not in the journal: .*'e1'"),
+    ],
+    ids=["undone twice", "one not recovered", "an id forgotten", "answered too early"],
+)
+def test_what_is_broken_is_found(broken, message):
+    machine = engine_machine(transfer, **{"services": Bank, "inputs": amounts} | broken)
+    with pytest.raises(AssertionError, match=message):
+        run_state_machine_as_test(machine, settings=SEARCH)
+
+
+def test_what_another_process_cannot_be_given_is_refused():
+    with pytest.raises(TypeError, match="saga=.*cannot be sent to another process"):
+        engine_machine(lambda bank: transfer(bank), services=Bank, inputs=amounts)
