@@ -36,13 +36,16 @@ from sagakit.journal import codec
 from sagakit.journal.base import ExecutionRow
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.lab.invariants import Invariant
-from sagakit.lab.mortal import JOURNAL, SERVICES, DiedError, Mortal, Order, Recipe, Refused
+from sagakit.lab.mortal import JOURNAL, SERVICES, DiedError, Nursery, Order, Recipe, Refused
 from sagakit.saga import Saga
 from sagakit.scenario import Fault, Scenario
 
 ENDED = ("completed", "compensated", "abandoned")
 QUICK = 0.2  # seconds: a fault that makes a step wait for a longer timeout is left out
 RETRIES = 3  # how often somebody tries again what is stuck, once nothing fails any more
+
+COMMITS = st.integers(1, 9)
+DOOMS = st.none() | st.tuples(COMMITS, st.booleans())  # at which commit to die, before or after it
 
 # A few long examples: each begins processes, and a crash is told from none by what comes after.
 SETTINGS = hypothesis.settings(
@@ -170,19 +173,21 @@ def _machine(
             self.said = said
             self.born()
 
-        @precondition(lambda self: self.process is not None)
-        @rule(target=EngineMachine.ids, orders=orders)
-        def start(self, orders: list[tuple[Any, Scenario]]) -> MultipleResults[str]:
-            return multiple(*self.begin(orders))
+        @precondition(lambda self: self.alive)
+        @rule(target=EngineMachine.ids, orders=orders, doom=DOOMS)
+        def start(
+            self, orders: list[tuple[Any, Scenario]], doom: tuple[int, bool] | None
+        ) -> MultipleResults[str]:
+            return multiple(*self.begin(orders, doom))
 
-        @precondition(lambda self: self.process is not None)
+        @precondition(lambda self: self.alive)
         @rule(id=EngineMachine.ids, other=inputs)
         def start_another_with_its_id(self, id: str, other: Any) -> None:
             self.conflict(id, other)
 
         if payloads:
 
-            @precondition(lambda self: self.process is not None)
+            @precondition(lambda self: self.alive)
             @rule(id=EngineMachine.ids, event=st.sampled_from(sorted(payloads)))
             def signal(self, id: str, event: str) -> None:
                 self.send(id, event)
@@ -197,6 +202,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     recipe: ClassVar[Recipe]
     patience: ClassVar[float]
+    nursery: ClassVar[Nursery | None] = None
     ids: ClassVar[Bundle[str]] = Bundle("ids")
 
     def __init__(self) -> None:
@@ -204,7 +210,7 @@ class EngineMachine(RuleBasedStateMachine):
         self._raised = sys.exc_info()[1]
         self._temporary = tempfile.TemporaryDirectory(prefix="sagakit-")
         self.folder = Path(self._temporary.name)
-        self.process: Mortal | None = None
+        self.alive = False
         self.said: dict[str, Any] = {}  # the payload of each event
         self.wanted: dict[str, Any] = {}  # the input of each execution that was asked for
         self.answered: set[str] = set()  # those whose start was answered
@@ -216,16 +222,20 @@ class EngineMachine(RuleBasedStateMachine):
 
     def born(self) -> None:
         """Begin a process on what is there."""
-        self.process = Mortal(self.recipe, self.folder, self.patience)
+        kind = type(self)
+        if kind.nursery is None:
+            kind.nursery = Nursery(self.recipe, self.patience)
+        kind.nursery.bear(self.folder)
+        self.alive = True
 
     def ask(self, verb: str, *arguments: Any, may: tuple[str, ...] = ()) -> bool:
         """Whether it was done: not if the process died, or refused it in a way that may be."""
-        if self.process is None:
+        if not self.alive:
             return False
         try:
-            answer = self.process.ask(verb, *arguments)
+            answer = self._asked(verb, *arguments)
         except DiedError:
-            self.process = None
+            self.alive = False
             return False
         if isinstance(answer, Refused):
             assert answer.error in may, f"{verb}: {answer.error}: {answer.why}"
@@ -236,10 +246,16 @@ class EngineMachine(RuleBasedStateMachine):
             self.answered.update(ids)
         return True
 
+    def _asked(self, verb: str, *arguments: Any) -> Any:
+        assert self.nursery is not None, "an engine was born"
+        return self.nursery.ask(verb, *arguments)
+
     # -- rules ------------------------------------------------------------------------------
 
-    def begin(self, orders: list[tuple[Any, Scenario]]) -> list[str]:
-        """Start new executions, all at once; their ids."""
+    def begin(self, orders: list[tuple[Any, Scenario]], doom: tuple[int, bool] | None) -> list[str]:
+        """Start new executions, all at once; their ids. The process may be killed over it."""
+        if doom is not None:
+            self.ask("doom", *doom)
         made = []
         for input, scenario in orders:
             id = f"e{len(self.wanted) + 1}"
@@ -248,7 +264,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.ask("start", made)
         return [order.id for order in made]
 
-    @precondition(lambda self: self.process is not None)
+    @precondition(lambda self: self.alive)
     @rule(id=ids)
     def start_again(self, id: str) -> None:
         """Whoever got no answer asks again, and so does who got one."""
@@ -275,48 +291,48 @@ class EngineMachine(RuleBasedStateMachine):
         may = ("SignalError", "UnknownExecutionError")
         self.ask("signal", to, event, self.said[event], signal, may=may)
 
-    @precondition(lambda self: self.sent and self.process is not None)
+    @precondition(lambda self: self.sent and self.alive)
     @rule()
     def signal_again(self) -> None:
         """Whoever sent the last one is not sure."""
         self._send(list(self.sent)[-1])
 
-    @precondition(lambda self: self.process is not None)
+    @precondition(lambda self: self.alive)
     @rule(id=ids)
     def cancel(self, id: str) -> None:
         """Call an execution off; some it is too late for."""
         self.ask("cancel", id, may=("CancellationError", "UnknownExecutionError"))
 
-    @precondition(lambda self: self.process is not None and self.stuck())
+    @precondition(lambda self: self.alive and self.stuck())
     @rule(which=st.integers(0, 4))
     def resolve(self, which: int) -> None:
         """Retry one that is stuck."""
         stuck = self.stuck()
         self.ask("retry", stuck[which % len(stuck)])
 
-    @precondition(lambda self: self.process is not None)
-    @rule(commits=st.integers(1, 8), written=st.booleans())
+    @precondition(lambda self: self.alive and self.wanted)
+    @rule(commits=COMMITS, written=st.booleans())
     def die_later(self, commits: int, written: bool) -> None:
         """From now on the process is killed at its n-th commit, before or after it."""
         self.ask("doom", commits, written)
 
-    @precondition(lambda self: self.process is not None)
+    @precondition(lambda self: self.alive and self.wanted)
     @rule()
     def kill(self) -> None:
         """SIGKILL, while nothing is asked of it."""
-        assert self.process is not None
-        self.process.kill()
-        self.process = None
+        assert self.nursery is not None
+        self.nursery.kill()
+        self.alive = False
 
-    @precondition(lambda self: self.process is None)
-    @rule(doom=st.none() | st.tuples(st.integers(1, 5), st.booleans()))
+    @precondition(lambda self: not self.alive)
+    @rule(doom=DOOMS)
     def recover(self, doom: tuple[int, bool] | None) -> None:
         """Begin another process, which goes on with what the last one left."""
         self.born()
         if doom is not None:
             self.ask("doom", *doom)
         self.ask("recover")
-        if self.process is not None:
+        if self.alive:
             self.look()
             running = [id for id, row in self.rows.items() if row.status == "running"]
             assert not running, f"recovery has come back, and left {running} running"
@@ -371,13 +387,13 @@ class EngineMachine(RuleBasedStateMachine):
             if sys.exc_info()[1] is self._raised and self.wanted:  # nothing has failed so far
                 self.settle()
         finally:
-            if self.process is not None:
-                self.process.kill()
+            if self.alive:
+                self.kill()
             self._temporary.cleanup()
 
     def settle(self) -> None:
         """Bring everything to its end, and see whether it was done as it should."""
-        if self.process is not None:
+        if self.alive:
             self.kill()
         self.recover(None)
         for id in self.wanted.keys() - self.answered:
@@ -387,10 +403,9 @@ class EngineMachine(RuleBasedStateMachine):
         left = self._end_all()
         self.look()
         ended = [id for id in self.wanted if id not in left]
-        assert self.process is not None, "nobody kills it any more"
-        problems = self.process.ask("books", left)
+        problems = self._asked("books", left)
         assert not problems, "the books do not balance: " + "; ".join(map(str, problems))
-        violated = self.process.ask("violated", ended)
+        violated = self._asked("violated", ended)
         assert not violated, f"these invariants do not hold: {violated}"
 
     def _end_all(self) -> list[str]:

@@ -6,6 +6,7 @@ they were written, and nothing that anybody had in memory.
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -56,7 +57,7 @@ class Recipe(NamedTuple):
         for name, part in self._asdict().items():
             try:
                 pickle.dumps(part)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  it may be anything
                 raise TypeError(
                     f"{name}={part!r} cannot be sent to another process ({error}); give what is "
                     "defined at the top of a module: a function or class with a name"
@@ -86,29 +87,88 @@ class DiedError(Exception):
     """The process was killed before it answered."""
 
 
-class Mortal:
-    """A process with an engine on a journal and services in a folder.
+class Nursery:
+    """Where engines are born: asks a process that has loaded what they need, and begins one after
+    the other as a copy of itself (where the system can do that), which is quick.
 
     Parameters:
         patience: how many seconds an answer may take.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, patience: float) -> None:
-        context = _context(recipe)
-        self._patience = patience
+    def __init__(self, recipe: Recipe, patience: float) -> None:
+        context = multiprocessing.get_context("spawn")  # with nothing of this process in it
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_live, args=(theirs, recipe, folder), daemon=True)
-        self._process.start()
+        process = context.Process(target=_nurse, args=(theirs, recipe, patience))
+        process.start()
         theirs.close()
-        self._answer("open")
+        atexit.register(self._pipe.close)  # it ends with this process
+
+    def bear(self, folder: Path) -> None:
+        """Begin a process with an engine on the journal and services in this folder."""
+        self._do("bear", folder)
 
     def ask(self, verb: str, *arguments: Any) -> Any:
-        """Have it do something (a method of ``_Served``); its answer, or why it is refused.
+        """Have the engine's process do something (a method of ``_Served``); its answer, or why it
+        is refused.
 
         Raises:
             DiedError: it was killed meanwhile.
             AssertionError: it does not answer, or failed in a way that no engine should.
         """
+        return self._do("ask", verb, *arguments)
+
+    def kill(self) -> None:
+        """SIGKILL, from outside."""
+        self._do("kill")
+
+    def _do(self, *what: Any) -> Any:
+        self._pipe.send(what)
+        how, answer = self._pipe.recv()
+        if how == "died":
+            raise DiedError
+        assert how == "did", answer
+        return answer
+
+
+def _nurse(pipe: Connection, recipe: Recipe, patience: float) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is interrupted, and closes the pipe
+    mortal: Mortal | None = None
+    try:
+        while True:
+            verb, *arguments = pipe.recv()
+            try:
+                if verb == "bear":
+                    mortal = Mortal(recipe, arguments[0], patience, pipe)
+                    answer = None
+                else:
+                    answer = getattr(mortal, verb)(*arguments)
+            except DiedError:
+                pipe.send(("died", None))
+            except AssertionError as error:
+                pipe.send(("failed", str(error)))
+            else:
+                pipe.send(("did", answer))
+    except (EOFError, OSError):
+        if mortal is not None:
+            mortal.kill()
+
+
+class Mortal:
+    """A process with an engine, as the nursery has it."""
+
+    def __init__(self, recipe: Recipe, folder: Path, patience: float, above: Connection) -> None:
+        forks = "fork" in multiprocessing.get_all_start_methods()
+        context: Any = multiprocessing.get_context("fork" if forks else "spawn")
+        self._patience = patience
+        self._pipe, theirs = context.Pipe()
+        not_its_own = (self._pipe, above) if forks else ()
+        self._process = context.Process(target=_live, args=(theirs, recipe, folder, not_its_own))
+        self._process.start()
+        theirs.close()
+        self._answer("open")
+
+    def ask(self, verb: str, *arguments: Any) -> Any:
+        """See ``Nursery``."""
         try:
             self._pipe.send((verb, arguments))
         except OSError:
@@ -134,25 +194,13 @@ class Mortal:
         self._process.join()
         self._pipe.close()
 
-    def _bury(self) -> Any:
+    def _bury(self) -> NoReturn:
         self._process.join()
         self._pipe.close()
         code = self._process.exitcode
         if code != -KILL and os.name == "posix":
             raise AssertionError(f"the engine's process ended by itself, with exit code {code}")
         raise DiedError
-
-
-def _context(recipe: Recipe) -> Any:
-    """Processes that begin with nothing of this one; where that can be had, from a server that
-    has loaded what they need."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    needed = {getattr(part, "__module__", None) for part in (recipe.saga, recipe.services)}
-    modules = sorted(needed - {None, "__main__"})  # type: ignore[type-var]
-    context.set_forkserver_preload([__name__, *modules])  # no effect if the server runs already
-    return context
 
 
 # -- in the process ---------------------------------------------------------------------------
@@ -174,7 +222,11 @@ class MortalJournal(SqliteJournal):
             os.kill(os.getpid(), KILL)
 
 
-def _live(pipe: Connection, recipe: Recipe, folder: Path) -> None:
+def _live(
+    pipe: Connection, recipe: Recipe, folder: Path, not_its_own: Sequence[Connection]
+) -> None:
+    for other in not_its_own:
+        other.close()
     try:
         served = _Served(recipe, folder)
         pipe.send(("did", None))

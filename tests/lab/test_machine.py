@@ -73,5 +73,5 @@ def test_what_is_broken_is_found(broken, message):
 
 
 def test_what_another_process_cannot_be_given_is_refused():
-    with pytest.raises(TypeError, match="saga=.*cannot be sent to another process"):
+    with pytest.raises(TypeError, match=r"saga=.*cannot be sent to another process"):
         engine_machine(lambda bank: transfer(bank), services=Bank, inputs=amounts)
