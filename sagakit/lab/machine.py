@@ -63,6 +63,7 @@ def engine_machine(
     inputs: st.SearchStrategy[Any],
     signals: Mapping[str, st.SearchStrategy[Any]] | None = None,
     faults: int = 2,
+    together: int = 3,
     invariants: Sequence[Invariant] = (),
     engine: Callable[..., Engine] = Engine,
     pace: float | None = 0.01,
@@ -78,7 +79,7 @@ def engine_machine(
         TestCheckout = CheckoutMachine.TestCase  # pytest and unittest run it
 
     The engine is in a process of its own, on an SQLite journal, beside the services, which keep
-    what they know in files. Its rules: start executions, under faults, up to three at once; start
+    what they know in files. Its rules: start executions, under faults, some at once; start
     one again, with the same input and with another one; send a signal, call off, retry what is
     stuck; kill the process by SIGKILL, at rest, or before or after the n-th commit from now on,
     in the middle of whatever it does then; begin another process on the same files and recover,
@@ -106,6 +107,8 @@ def engine_machine(
         signals: payloads by event; None is what an event that is not named comes with.
         faults: how many strike one execution, at most. Left out are those that take long in real
             time: ``slow``, ``trip``, and those that last until a long timeout.
+        together: how many executions are started at once, at most. With 1 an example is the same
+            each time it is run, so that Hypothesis can make it small; with more, chance has a say.
         invariants: functions ``f(services, execution) -> bool`` that hold of all that ended.
         engine: makes the engine: ``engine(journal, sagas=[saga])``.
         pace: how many seconds pass between two attempts, at most; None: as the saga says. What
@@ -139,7 +142,7 @@ def engine_machine(
         cancels=False,
         only=lambda fault: _is_quick(made, fault),
     )
-    return _machine(recipe, patience, inputs, failing, payloads)
+    return _machine(recipe, patience, together, inputs, failing, payloads)
 
 
 def _is_quick(saga: Saga, fault: Fault) -> bool:
@@ -160,12 +163,13 @@ def _is_quick(saga: Saga, fault: Fault) -> bool:
 def _machine(
     recipe: Recipe,
     patience: float,
+    together: int,
     inputs: st.SearchStrategy[Any],
     failing: st.SearchStrategy[Scenario],
     payloads: dict[str, st.SearchStrategy[Any]],
 ) -> type[EngineMachine]:
     """The class with the rules that need to know the saga."""
-    orders = st.lists(st.tuples(inputs, failing), min_size=1, max_size=3)
+    orders = st.lists(st.tuples(inputs, failing), min_size=1, max_size=together)
 
     class Machine(EngineMachine):
         @initialize(said=st.fixed_dictionaries(payloads))
@@ -173,21 +177,18 @@ def _machine(
             self.said = said
             self.born()
 
-        @precondition(lambda self: self.alive)
         @rule(target=EngineMachine.ids, orders=orders, doom=DOOMS)
         def start(
             self, orders: list[tuple[Any, Scenario]], doom: tuple[int, bool] | None
         ) -> MultipleResults[str]:
             return multiple(*self.begin(orders, doom))
 
-        @precondition(lambda self: self.alive)
         @rule(id=EngineMachine.ids, other=inputs)
         def start_another_with_its_id(self, id: str, other: Any) -> None:
             self.conflict(id, other)
 
         if payloads:
 
-            @precondition(lambda self: self.alive)
             @rule(id=EngineMachine.ids, event=st.sampled_from(sorted(payloads)))
             def signal(self, id: str, event: str) -> None:
                 self.send(id, event)
@@ -198,7 +199,11 @@ def _machine(
 
 
 class EngineMachine(RuleBasedStateMachine):
-    """What ``engine_machine`` gives is a subclass of it: see there."""
+    """What ``engine_machine`` gives is a subclass of it: see there.
+
+    Which rules there are to choose from depends only on what was drawn before, never on how far
+    the process got: of two runs of one example it may die earlier in one of them.
+    """
 
     recipe: ClassVar[Recipe]
     patience: ClassVar[float]
@@ -229,7 +234,11 @@ class EngineMachine(RuleBasedStateMachine):
         self.alive = True
 
     def ask(self, verb: str, *arguments: Any, may: tuple[str, ...] = ()) -> bool:
-        """Whether it was done: not if the process died, or refused it in a way that may be."""
+        """Whether it was done: not if the process died, or refused it in a way that may be. Of one
+        that is dead already, the next one is asked, once it has recovered."""
+        if not self.alive:
+            self.born()
+            self._recover()
         if not self.alive:
             return False
         try:
@@ -264,7 +273,6 @@ class EngineMachine(RuleBasedStateMachine):
         self.ask("start", made)
         return [order.id for order in made]
 
-    @precondition(lambda self: self.alive)
     @rule(id=ids)
     def start_again(self, id: str) -> None:
         """Whoever got no answer asks again, and so does who got one."""
@@ -291,51 +299,60 @@ class EngineMachine(RuleBasedStateMachine):
         may = ("SignalError", "UnknownExecutionError")
         self.ask("signal", to, event, self.said[event], signal, may=may)
 
-    @precondition(lambda self: self.sent and self.alive)
+    @precondition(lambda self: self.sent)
     @rule()
     def signal_again(self) -> None:
         """Whoever sent the last one is not sure."""
         self._send(list(self.sent)[-1])
 
-    @precondition(lambda self: self.alive)
     @rule(id=ids)
     def cancel(self, id: str) -> None:
         """Call an execution off; some it is too late for."""
         self.ask("cancel", id, may=("CancellationError", "UnknownExecutionError"))
 
-    @precondition(lambda self: self.alive and self.stuck())
+    @precondition(lambda self: self.wanted)
     @rule(which=st.integers(0, 4))
     def resolve(self, which: int) -> None:
         """Retry one that is stuck."""
+        self.look()
         stuck = self.stuck()
-        self.ask("retry", stuck[which % len(stuck)])
+        if stuck:
+            self.ask("retry", stuck[which % len(stuck)])
 
-    @precondition(lambda self: self.alive and self.wanted)
+    @precondition(lambda self: self.wanted)
     @rule(commits=COMMITS, written=st.booleans())
     def die_later(self, commits: int, written: bool) -> None:
         """From now on the process is killed at its n-th commit, before or after it."""
         self.ask("doom", commits, written)
 
-    @precondition(lambda self: self.alive and self.wanted)
+    @precondition(lambda self: self.wanted)
     @rule()
     def kill(self) -> None:
         """SIGKILL, while nothing is asked of it."""
-        assert self.nursery is not None
-        self.nursery.kill()
+        if self.alive and self.nursery is not None:
+            self.nursery.kill()
         self.alive = False
 
-    @precondition(lambda self: not self.alive)
+    @precondition(lambda self: self.wanted)
     @rule(doom=DOOMS)
     def recover(self, doom: tuple[int, bool] | None) -> None:
-        """Begin another process, which goes on with what the last one left."""
+        """SIGKILL, and begin another process, which goes on with what the last one left, and may
+        be killed over that."""
+        self.kill()
         self.born()
         if doom is not None:
             self.ask("doom", *doom)
-        self.ask("recover")
-        if self.alive:
-            self.look()
-            running = [id for id, row in self.rows.items() if row.status == "running"]
-            assert not running, f"recovery has come back, and left {running} running"
+        self._recover()
+
+    def _recover(self) -> None:
+        try:
+            self._asked("recover")
+        except DiedError:
+            self.alive = False
+            return
+        self.look()
+        running = [id for id, row in self.rows.items() if row.status == "running"]
+        assert not running, f"recovery has come back, and left {running} running"
 
     # -- what must hold ---------------------------------------------------------------------
 
@@ -387,14 +404,11 @@ class EngineMachine(RuleBasedStateMachine):
             if sys.exc_info()[1] is self._raised and self.wanted:  # nothing has failed so far
                 self.settle()
         finally:
-            if self.alive:
-                self.kill()
+            self.kill()
             self._temporary.cleanup()
 
     def settle(self) -> None:
         """Bring everything to its end, and see whether it was done as it should."""
-        if self.alive:
-            self.kill()
         self.recover(None)
         for id in self.wanted.keys() - self.answered:
             self.start_again(id)

@@ -67,7 +67,9 @@ SEARCH = settings(
     ids=["undone twice", "one not recovered", "an id forgotten", "answered too early"],
 )
 def test_what_is_broken_is_found(broken, message):
-    machine = engine_machine(transfer, **{"services": Bank, "inputs": amounts} | broken)
+    machine = engine_machine(
+        transfer, **{"services": Bank, "inputs": amounts, "together": 1} | broken
+    )
     with pytest.raises(AssertionError, match=message):
         run_state_machine_as_test(machine, settings=SEARCH)
 
