@@ -165,6 +165,16 @@ def test_what_somebody_sends_to_an_engine_is_dropped_too() -> None:
         assert engine.run(saga, id="two").status == "completed"
 
 
+def test_one_that_is_dropped_can_be_sent_again_and_is_dropped_again() -> None:
+    saga = Saga("s", await_event("cleared"))
+    with Engine() as engine:
+        scenario = Scenario().drop_signal("cleared")
+        engine.run(saga, id="one", scenario=scenario, until_rest=True)
+        for _ in range(2):
+            engine.signal("cleared", to="one", id="letter")
+        assert engine.status("one").status == "waiting"
+
+
 @pytest.mark.parametrize(
     ("scenario", "said"),
     [
