@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import mortals
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -54,6 +56,39 @@ SEARCH = settings(
     phases=[Phase.generate],  # an example is enough, it need not be small
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_it_meets_all_that_can_happen_to_an_engine():
+    met: Counter = Counter()
+    machine = engine_machine(transfer, services=Bank, inputs=amounts, invariants=[mortals.booked])
+
+    class Watched(machine):
+        def kill(self):
+            met["killed at rest"] += self.alive
+            super().kill()
+
+        def ask(self, verb, *arguments, **more):
+            done = super().ask(verb, *arguments, **more)
+            met[f"killed over {verb}"] += not self.alive
+            return done
+
+        def settle(self):
+            met.update(row.status for row in self.rows.values())
+            super().settle()
+            met.update(type(event).__name__ for some in self.events.values() for event in some)
+            met.update(f"{row.status} in the end" for row in self.rows.values())
+
+    run_state_machine_as_test(Watched, settings=settings(SEARCH, max_examples=40))
+    expected = ["killed at rest", "killed over start", "killed over signal", "killed over cancel"]
+    expected += ["waiting", "completed in the end", "compensated in the end"]
+    expected += ["AttemptLost", "SignalReceived", "CancellationRequested", "ExecutionResolved"]
+    assert [what for what in expected if not met[what]] == []
+    assert not met["abandoned in the end"]
+
+
+def test_it_is_quick_unless_one_wants_more():
+    assert TestCheckout.settings.max_examples == 20
+    assert TestCheckout.settings.deadline is None
 
 
 @pytest.mark.parametrize(
