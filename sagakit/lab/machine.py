@@ -107,22 +107,24 @@ def engine_machine(
         signals: payloads by event; None is what an event that is not named comes with.
         faults: how many strike one execution, at most. Left out are those that take long in real
             time: ``slow``, ``trip``, and those that last until a long timeout.
-        together: how many executions are started at once, at most. With 1 an example is the same
-            each time it is run, so that Hypothesis can make it small; with more, chance has a say.
+        together: how many executions are started at once, at most. With 1 an example goes
+            much the same each time, so that Hypothesis can make it small; with more, chance has
+            a say.
         invariants: functions ``f(services, execution) -> bool`` that hold of all that ended.
         engine: makes the engine: ``engine(journal, sagas=[saga])``.
         pace: how many seconds pass between two attempts, at most; None: as the saga says. What
             the saga waits for otherwise, it waits for in real time.
         patience: how many seconds an answer of the engine may take.
 
-    All of these but the strategies are pickled, so they must be defined at the top of a module
-    that the other process can import; it is quicker if that is not the test's own.
+    What is given for the saga, the services, the invariants and the engine is pickled: it must be
+    defined at the top of a module that another process can import.
 
-    ``settings`` are those of ``TestCase.settings``: 20 examples of 12 steps, which take some
-    seconds each at most.
+    ``TestCase.settings`` are 20 examples of 12 steps, a few tenths of a second each; give more:
+    ``TestCheckout.settings = hypothesis.settings(max_examples=500, deadline=None)``.
 
     Raises:
         TypeError: something cannot be sent to another process.
+        ValueError: payloads of an event that the saga never waits for.
     """
     recipe = Recipe(saga, services, engine, tuple(invariants), pace)
     recipe.check()
@@ -133,6 +135,9 @@ def engine_machine(
     events = sorted(
         {wait.event for one in made.family() for wait in one.plan.waits.values() if wait.event}
     )
+    strange = ", ".join(f"'{event}'" for event in sorted((signals or {}).keys() - set(events)))
+    if strange:
+        raise ValueError(f"saga '{made.name}' never waits for the event {strange}")
     payloads = {event: (signals or {}).get(event, st.none()) for event in events}
     failing = scenarios(
         made,

@@ -88,8 +88,8 @@ class DiedError(Exception):
 
 
 class Nursery:
-    """Where engines are born: asks a process that has loaded what they need, and begins one after
-    the other as a copy of itself (where the system can do that), which is quick.
+    """Where engines are born: a process that has loaded what they need, and begins one after the
+    other as a copy of itself (where the system can do that), which is quick.
 
     Parameters:
         patience: how many seconds an answer may take.
@@ -113,6 +113,7 @@ class Nursery:
 
         Raises:
             DiedError: it was killed meanwhile.
+            RuntimeError: it could not be begun at all.
             AssertionError: it does not answer, or failed in a way that no engine should.
         """
         return self._do("ask", verb, *arguments)
@@ -122,8 +123,14 @@ class Nursery:
         self._do("kill")
 
     def _do(self, *what: Any) -> Any:
-        self._pipe.send(what)
-        how, answer = self._pipe.recv()
+        try:
+            self._pipe.send(what)
+            how, answer = self._pipe.recv()
+        except (EOFError, OSError):
+            raise RuntimeError(
+                "the process in which engines are born has ended (its stderr says why); it must be "
+                "able to import the modules of the saga and the services"
+            ) from None
         if how == "died":
             raise DiedError
         assert how == "did", answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,3 +153,10 @@ class HastyEngine(Engine):
     def run(self, saga: Saga, input: Any = None, *, id: Any = None, **more: Any) -> Any:
         with Engine() as other:
             return other.run(saga, input, id=id, **more)
+
+
+class Slow(Engine):
+    """It does nothing for a long time."""
+
+    def run(self, saga: Saga, input: Any = None, **more: Any) -> Any:
+        time.sleep(60)

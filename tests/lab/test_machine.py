@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections import Counter
 
 import mortals
@@ -15,6 +17,7 @@ from mortals import (
     ForgetfulEngine,
     HastyEngine,
     RenamingEngine,
+    Slow,
     checkout,
     transfer,
 )
@@ -112,3 +115,27 @@ def test_what_is_broken_is_found(broken, message):
 def test_what_another_process_cannot_be_given_is_refused():
     with pytest.raises(TypeError, match=r"saga=.*cannot be sent to another process"):
         engine_machine(lambda bank: transfer(bank), services=Bank, inputs=amounts)
+
+
+def test_payloads_of_a_strange_event_are_refused():
+    with pytest.raises(ValueError, match="saga 'transfer' never waits for the event 'aproved'"):
+        engine_machine(transfer, services=Bank, inputs=amounts, signals={"aproved": st.none()})
+
+
+def test_services_that_the_other_process_cannot_import_are_told_of(monkeypatch, capfd):
+    def ghost(folder):
+        return Bank(folder)
+
+    module = types.ModuleType("not_a_file")
+    module.ghost, ghost.__module__, ghost.__qualname__ = ghost, "not_a_file", "ghost"
+    monkeypatch.setitem(sys.modules, "not_a_file", module)
+    machine = engine_machine(transfer, services=ghost, inputs=amounts)
+    with pytest.raises(RuntimeError, match="import the modules of the saga and the services"):
+        run_state_machine_as_test(machine, settings=SEARCH)
+    assert "No module named 'not_a_file'" in capfd.readouterr().err
+
+
+def test_an_engine_that_hangs_is_found():
+    machine = engine_machine(transfer, services=Bank, inputs=amounts, engine=Slow, patience=0.5)
+    with pytest.raises(AssertionError, match=r"start: no answer within 0\.5 s"):
+        run_state_machine_as_test(machine, settings=SEARCH)
