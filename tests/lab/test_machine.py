@@ -59,6 +59,7 @@ SEARCH = settings(
     phases=[Phase.generate],  # an example is enough, it need not be small
     suppress_health_check=list(HealthCheck),
 )
+CHANCE = {"derandomize": False}  # others each time
 
 
 def test_it_meets_all_that_can_happen_to_an_engine():
@@ -81,11 +82,15 @@ def test_it_meets_all_that_can_happen_to_an_engine():
             met.update(type(event).__name__ for some in self.events.values() for event in some)
             met.update(f"{row.status} in the end" for row in self.rows.values())
 
-    run_state_machine_as_test(Watched, settings=settings(SEARCH, max_examples=40))
     expected = ["killed at rest", "killed over start", "killed over signal", "killed over cancel"]
     expected += ["waiting", "completed in the end", "compensated in the end"]
     expected += ["AttemptLost", "SignalReceived", "CancellationRequested", "ExecutionResolved"]
-    assert [what for what in expected if not met[what]] == []
+    for _ in range(12):
+        run_state_machine_as_test(Watched, settings=settings(SEARCH, max_examples=15, **CHANCE))
+        missing = [what for what in expected if not met[what]]
+        if not missing:
+            break
+    assert missing == []
     assert not met["abandoned in the end"]
 
 
