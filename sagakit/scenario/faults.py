@@ -122,11 +122,8 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
         msgspec.structs.force_setattr(self, "correlation", correlation_text(self.correlation))
 
     def __str__(self) -> str:
-        whom = (
-            ""
-            if self.correlation is None
-            else f" for {redaction.named(self.correlation, self.event)}"
-        )
+        given = self.correlation
+        whom = "" if given is None else f" for {redaction.named(given, self.event)}"
         where = f" to {self.to}" if self.to else ""
         return f"signal {self.event}{whom}{where} at {self.at:g} s"
 
