@@ -340,7 +340,6 @@ def test_a_file_that_cannot_be_loaded_leaves_no_half_module_behind(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", sys.modules.copy())
     before = set(sys.modules)
     for name, text in (("broken", "raise RuntimeError('oops')"), ("exits", "raise SystemExit")):
         (folder / f"half_{name}.py").write_text(f"x = 1\n{text}\n")
@@ -349,6 +348,7 @@ def test_a_file_that_cannot_be_loaded_leaves_no_half_module_behind(
     assert set(sys.modules) == before
     (folder / "half_broken.py").write_text(SAGAS.partition("refused =")[0])
     assert load_saga("half_broken.py:good").name == "good"
+    del sys.modules["half_broken"]
     (folder / "json.py").write_text("raise RuntimeError('oops')")
     with pytest.raises(SagaError, match="cannot be loaded"):
         load_saga("json.py")
