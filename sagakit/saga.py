@@ -272,7 +272,10 @@ class Saga:
             raise DefinitionError("the YAML text" if path is None else str(path), found)
         given = None if actions is None else _by_name(actions, found)
         where = "" if path is None else f" in {path}"
-        return _from_spec(document, node, (), given, found, where, input)
+        saga = _from_spec(document, node, (), given, found, input=input)
+        if saga is None or found:
+            raise DefinitionError(f"saga '{document.name}'{where}", found)
+        return saga
 
     def to_yaml(self) -> str:
         """Write the YAML form; with the same callables (and the same type of its input, which is
@@ -782,21 +785,23 @@ def _from_spec(
     at: tuple[str | int, ...],
     given: Mapping[str, Action] | None,
     found: list[str],
-    where: str,
+    *,
+    inside: str = "",
     input: Any = None,
-) -> Saga:
-    """Build the saga of a document in whose text the problems in ``found`` stand already.
+) -> Saga | None:
+    """Build the saga of a document; None if it cannot be one.
 
     Parameters:
         node: the whole text as YAML, and
         at: where in it the document stands.
         given: the callables by their names; None: all are simulated.
-        where: for the errors, with a blank before it.
+        found: the problems, to which those of this document are added.
+        inside: of which step of which saga it is a part, for the problems.
         input: the type of the input.
     """
 
     def refuse(text: str, *path: str | int) -> None:
-        found.append(f"{_spec.line_of(node, (*at, *path))}: {text}")
+        found.append(f"{_spec.line_of(node, (*at, *path))}: {inside}{text}")
 
     schema = document.input_schema
     if input is not None and not isinstance(input, Mapping):
@@ -821,14 +826,16 @@ def _from_spec(
 
         def action() -> Any:
             if item.choice is not None:
-                inside = (other.branch for other in document.steps if other.branch is not None)
-                first = next((key for chooser, key in inside if chooser == item.name), None)
+                keys = (other.branch for other in document.steps if other.branch is not None)
+                first = next((key for chooser, key in keys if chooser == item.name), None)
                 by = resolve(item.choice, "choice", result=first)
                 return Choose(Simulated(item.name) if by is None else by)
             if item.saga is not None:
-                place = f" in step '{item.name}'{where}"
-                inner = _from_spec(item.saga, node, (*at, *path, "saga"), given, found, place)
-                return Nested(inner, resolve(item.input, "input"))
+                place = f"{inside}step '{item.name}': saga '{item.saga.name}': "
+                way = (*at, *path, "saga")
+                inner = _from_spec(item.saga, node, way, given, found, inside=place)
+                by = resolve(item.input, "input")
+                return Simulated(item.name) if inner is None else Nested(inner, by)
             if item.for_each is not None:
                 items = resolve(item.for_each.items, "items", "for_each", result=_ITEMS)
                 body = build(item.for_each.step, *path, "for_each", "step")
@@ -874,7 +881,7 @@ def _from_spec(
 
     steps = [build(item, "steps", number) for number, item in enumerate(document.steps)]
     try:
-        saga = Saga(
+        return Saga(
             document.name,
             *steps,
             version=document.version,
@@ -888,10 +895,7 @@ def _from_spec(
     except DefinitionError as error:
         for problem in error.problems:
             refuse(problem, *getattr(problem, "path", ()))
-        raise DefinitionError(error.subject + where, found) from None
-    if found:
-        raise DefinitionError(f"saga '{document.name}'{where}", found)
-    return saga
+        return None
 
 
 def _by_name(

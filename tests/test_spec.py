@@ -585,10 +585,19 @@ steps:
     - step: known
     - step: take
       action: unknown
+    - step: deeper
+      saga:
+        saga: deep
+        steps: []
+- step: known
+  timeout: -1
 """
     found = _at(text)
-    assert found[9].startswith("step 'take': its action 'unknown' is not among the actions given")
-    assert len(found) == 1
+    inside = "step 'pay': saga 'payment': "
+    assert found[9].startswith(f"{inside}step 'take': its action 'unknown' is not among the")
+    assert found[13].startswith(f"{inside}step 'deeper': saga 'deep': has no steps")
+    assert found[15].startswith("step 'known': timeout is -1.0")
+    assert len(found) == 3
 
 
 def test_a_name_not_among_the_actions_is_told_with_the_nearest() -> None:
