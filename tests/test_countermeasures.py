@@ -167,11 +167,11 @@ def set_or_add(value: int, operation: Any) -> int:
 
 
 MOVES = [
-    ("record", "a", ("add", 5), 1),
-    ("record", "b", ("set", 7), 2),
-    ("record", "c", ("add", -3), 3),
-    ("record", "d", ("set", 1), 4),
-    ("withdraw", "d"),
+    ("record", "z", ("add", 5), 1),
+    ("record", "m", ("set", 7), 2),
+    ("record", "b", ("add", -3), 3),
+    ("record", "q", ("set", 1), 4),
+    ("withdraw", "q"),
 ]
 
 

@@ -16,7 +16,7 @@ from sagakit.views.svg import esc
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sagakit.views import Mermaid, Message
+    from sagakit.views import Mermaid, Message, Picture
 
 _VERBS = {
     AccessKind.READ: "reads",
@@ -58,15 +58,36 @@ class Interleaving(msgspec.Struct, frozen=True):
         """
         from sagakit.views import Mermaid, sequence_mermaid
 
+        return Mermaid(sequence_mermaid(self._lanes(), self._messages(finding)))
+
+    def picture(self, finding: Finding | None = None, title: str = "") -> Picture:
+        """The same as a picture that shows everywhere.
+
+        Parameters:
+            finding: an anomaly of it, whose accesses are marked with ◆.
+            title: what stands above it.
+        """
+        from sagakit.views import sequence_picture
+
+        title = title or f"{' and '.join(one.id for one in self.executions)}, one order"
+        messages = self._messages(finding)
+        return sequence_picture(title, self._lanes(), messages, self._tables())
+
+    def _messages(self, finding: Finding | None) -> list[Message]:
         messages: list[Message] = []
         for number, turn in enumerate(self.turns):
             facts = () if finding is None else finding.facts
             marked = [fact.access for fact in facts if fact.number == number]
             messages += _messages(turn, marked)
-        first, *others = (execution.id for execution in self.executions)
         if finding is not None:
-            messages.append(_note(first, others[-1], f"◆ {finding.kind} of {finding.place}"))
-        return Mermaid(sequence_mermaid([first, *self._tables(), *others], messages))
+            lanes = self._lanes()
+            messages.append(_note(lanes[0], lanes[-1], f"◆ {finding.kind} of {finding.place}"))
+        return messages
+
+    def _lanes(self) -> list[str]:
+        """A saga, the tables, the other sagas."""
+        first, *others = (execution.id for execution in self.executions)
+        return [first, *self._tables(), *others]
 
     def _tables(self) -> list[str]:
         return list(dict.fromkeys(a.table for turn in self.turns for a in turn.accesses))
@@ -99,7 +120,7 @@ class Interleaving(msgspec.Struct, frozen=True):
         return f"<Interleaving of {_count(len(self.turns), 'call')}: {ended}>"
 
     def _repr_html_(self) -> str:
-        return _table(list(self.frame().columns), self.frame().values.tolist())
+        return self.picture()._repr_html_()
 
 
 class Anomaly(msgspec.Struct, frozen=True):
@@ -127,6 +148,14 @@ class Anomaly(msgspec.Struct, frozen=True):
     def sequence(self) -> Mermaid:
         """The order as a Mermaid sequence diagram, the accesses in question marked with ◆."""
         return self.interleaving.sequence(self.finding)
+
+    def picture(self) -> Picture:
+        """The same as a picture that shows everywhere."""
+        between = " and ".join(one.id for one in self.interleaving.executions)
+        return self.interleaving.picture(self.finding, f"{self.kind} between {between}")
+
+    def _repr_html_(self) -> str:
+        return self.picture()._repr_html_()
 
     def __str__(self) -> str:
         return str(self.finding)
@@ -235,8 +264,11 @@ class Interleavings(msgspec.Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         frame = self.frame().reset_index()
-        return f"<p>{esc(repr(self)[1:-1])}</p>" + _table(
-            list(frame.columns), frame.values.tolist()
+        pictures = (anomaly._repr_html_() for anomaly in self.anomalies.values())
+        return (
+            f"<p>{esc(repr(self)[1:-1])}</p>"
+            + _table(list(frame.columns), frame.values.tolist())
+            + "".join(f"<p>{picture}</p>" for picture in pictures)
         )
 
 

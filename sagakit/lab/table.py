@@ -97,10 +97,10 @@ class Table(dict[Any, Any]):
 
     def add(self, key: Any, by: Any, least: Any = None) -> bool:
         """Add to a row's value, unless it would fall below ``least`` or is not there; whether that
-        was done. Without ``least`` it commutes with others of its kind; with it, it reads."""
+        was done. It commutes with others of its kind, but for the check of ``least``."""
         if not dict.__contains__(self, key):
             return self.check(key) is not None  # which says so to the tape
-        if least is not None and self[key] + by < least:
+        if least is not None and self.check(key) + by < least:
             return False
         self.commute(key, lambda value: value + by)
         return True

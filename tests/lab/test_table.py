@@ -123,8 +123,8 @@ def test_what_countermeasures_do_to_a_row_is_recorded_as_what_it_is() -> None:
         return done, [(access.kind.value, access.value) for access in tape.accesses]
 
     assert kinds(lambda: table.add("x", 2)) == (True, [("commute", 7)])
-    assert kinds(lambda: table.add("x", -7, least=0)) == (True, [("read", 7), ("commute", 0)])
-    assert kinds(lambda: table.add("x", -1, least=0)) == (False, [("read", 0)])
+    assert kinds(lambda: table.add("x", -7, least=0)) == (True, [("check", 7), ("commute", 0)])
+    assert kinds(lambda: table.add("x", -1, least=0)) == (False, [("check", 0)])
     assert kinds(lambda: table.add("y", 1)) == (False, [("check", MISSING)])
     assert kinds(lambda: table.swap("x", 0, 9)) == (True, [("check", 0), ("write", 9)])
     assert kinds(lambda: table.swap("x", 0, 3)) == (False, [("check", 9)])
