@@ -161,7 +161,7 @@ class _Search:
             raise SagaError(
                 "no call touched a table of the world, so nothing can be said about isolation: do "
                 "the actions reach the tables of the world that world() makes, or those of "
-                "another one, which they closed over?"
+                f"another one, which they closed over?{self._raised()}"
             )
         return self._told()
 
@@ -227,6 +227,15 @@ class _Search:
         self.ends[end] = best, count, serial
 
     # -- telling it -------------------------------------------------------------------------
+
+    def _raised(self) -> str:
+        """What the sagas raised in an order that ran, if they did."""
+        order = self._again(next(iter(self.ends.values()))[0].trace.turns)
+        errors = {one.saga.name: one.error for one in order.executions if one.error}
+        return "".join(
+            f"; saga '{name}' raised {error.type}: {error.message}"
+            for name, error in errors.items()
+        )
 
     def _told(self) -> Interleavings:
         shown: dict[tuple[Hashable, ...], Interleaving] = {}

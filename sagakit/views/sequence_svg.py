@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from sagakit.views.picture import Picture
-from sagakit.views.sequence import Message
+from sagakit.views.sequence import Message, arrow_of, shortened
 from sagakit.views.style import EDGE, GRID, INK, MARKS, MUTED, NEUTRAL, NO_STATE
 from sagakit.views.svg import box, card, fit, label, num, oneline, text_width
 
@@ -15,7 +15,8 @@ _TEXT = 11.0
 _BOLD = 'font-weight="bold"'
 _MARK = MARKS["pivot"].glyph  # before a line of a message that matters
 _MARKED = "#a34700"
-_SIGNS = {"error": "✗ ", "lost": "⊘ "}
+_FAILED = ("✗", "⊘")
+_MOST_MESSAGES = 150
 
 
 def sequence_picture(
@@ -28,9 +29,15 @@ def sequence_picture(
 
     Parameters:
         participants: those who speak or are spoken to, all of them.
-        messages: lines of their texts that begin with ◆ stand out.
+        messages: lines of their texts that begin with ◆ stand out. Of more than 150 the rare kinds
+            and the first of the others are drawn; the table has all.
         stores: those participants that only answer: data, drawn with square corners.
+
+    Raises ValueError for an unknown kind of message.
     """
+    table = tuple((m.sender, m.receiver, oneline(_signed(m))) for m in messages)
+    if len(messages) > _MOST_MESSAGES:
+        messages = shortened(messages, _MOST_MESSAGES)
     gap = _gap(messages)
     at = {name: _MARGIN + gap / 2 + gap * place for place, name in enumerate(participants)}
     width = 2 * _MARGIN + gap * len(participants)
@@ -51,17 +58,14 @@ def sequence_picture(
     return Picture(
         svg=card(width, y + 14, title, words, [*parts, *lines, *heads, *body]),
         alt=f"{title}: {oneline(words)}",
-        table=(
-            ("from", "to", "what"),
-            *((m.sender, m.receiver, oneline(_signed(m))) for m in messages),
-        ),
+        table=(("from", "to", "what"), *table),
         caption=title,
     )
 
 
 def _gap(messages: Sequence[Message]) -> float:
     widest = (text_width(line, _TEXT) for m in messages for line in _signed(m).splitlines())
-    return min(max(_LEAST, max(widest, default=0.0) + 24), _MOST)
+    return min(max(_LEAST, max(widest, default=0.0) + 28), _MOST)
 
 
 def _heads(at: dict[str, float], gap: float, stores: Collection[str], y: float) -> Iterator[str]:
@@ -102,8 +106,7 @@ def _note(
     widest = max(text_width(line, _TEXT) for line in lines) + 20
     width = max(min(widest, right - left + gap - 12), right - left + 40)
     middle, height = (left + right) / 2, _LINE * len(lines) + 9
-    marked = lines[0].startswith((_MARK, *_SIGNS.values()))
-    look = MARKS["fault"] if marked else NEUTRAL
+    look = MARKS["fault"] if lines[0].startswith((_MARK, *_FAILED)) else NEUTRAL
     drawn = [
         f'<rect x="{num(middle - width / 2)}" y="{num(y + 8)}" width="{num(width)}" '
         f'height="{num(height)}" fill="{look.fill}" stroke="{GRID}"/>'
@@ -123,7 +126,7 @@ def _text(line: str, x: float, y: float, room: float) -> str:
 
 
 def _signed(message: Message) -> str:
-    return _SIGNS.get(message.kind, "") + message.text
+    return message.text if message.kind == "note" else arrow_of(message.kind)[1] + message.text
 
 
 def _words(message: Message) -> str:
