@@ -149,7 +149,7 @@ class _Search:
         self.ends: dict[Hashable, tuple[_Best, int, bool]] = {}
 
     def report(self, show: Progress) -> Interleavings:
-        with progress("interleave", show, unit="orders") as tick:
+        with progress("interleave", show, unit="interleavings") as tick:
             for _ in self._walk():
                 self._leaf()
                 tick(1)

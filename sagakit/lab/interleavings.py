@@ -69,7 +69,7 @@ class Interleaving(msgspec.Struct, frozen=True):
         """
         from sagakit.views import sequence_picture
 
-        title = title or f"{' and '.join(one.id for one in self.executions)}, one order"
+        title = title or f"{' and '.join(one.id for one in self.executions)}, one interleaving"
         messages = self._messages(finding)
         return sequence_picture(title, self._lanes(), messages, self._tables())
 
@@ -130,7 +130,7 @@ class Anomaly(msgspec.Struct, frozen=True):
     Parameters:
         finding: its ``kind``, its ``place`` (the row, or the rows), and the accesses that make it.
         interleaving: the order, with the executions and the rows that it led to.
-        count: in how many of all orders it is.
+        count: in how many of all interleavings it is.
     """
 
     finding: Finding
@@ -161,8 +161,7 @@ class Anomaly(msgspec.Struct, frozen=True):
         return str(self.finding)
 
     def __repr__(self) -> str:
-        orders = _count(self.count, "order")
-        return f"<Anomaly: {self.finding}; in {orders}>"
+        return f"<Anomaly: {self.finding}; in {_count(self.count, 'interleaving')}>"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -170,7 +169,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     Parameters:
         interleaving: the shortest order that leads there.
-        count: how many orders do.
+        count: how many interleavings do.
         serial: one saga after another can lead there, too.
     """
 
@@ -191,7 +190,7 @@ class Outcome(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         serial = "serial" if self.serial else "never one after another"
         statuses = ", ".join(self.statuses)
-        return f"<Outcome: {statuses}; {_count(self.count, 'order')}, {serial}>"
+        return f"<Outcome: {statuses}; {_count(self.count, 'interleaving')}, {serial}>"
 
 
 class Interleavings(msgspec.Struct, frozen=True):
@@ -199,7 +198,7 @@ class Interleavings(msgspec.Struct, frozen=True):
 
     Parameters:
         sagas: the ids of their executions: the sagas' names, numbered where they are alike.
-        ran: how many orders of their calls ran.
+        ran: how many interleavings of their calls ran.
         total: how many those stand for; all there are, if it is ``complete``.
         complete: False if the limit came first.
         anomalies: those found, by kind.
@@ -229,8 +228,8 @@ class Interleavings(msgspec.Struct, frozen=True):
         raise KeyError(f"no '{kind}' was found between {' and '.join(self.sagas)}; {found} was")
 
     def frame(self) -> pd.DataFrame:
-        """One row for each kind of anomaly: in how many orders it is, of which row, and how it
-        comes about."""
+        """One row for each kind of anomaly: in how many interleavings it is, of which row, and
+        how it comes about."""
         import pandas as pd
 
         rows = []
@@ -239,11 +238,11 @@ class Interleavings(msgspec.Struct, frozen=True):
             told = ("", "") if found is None else (found.place, _story(found.finding))
             rows.append((0 if found is None else found.count, *told))
         index = pd.Index(list(DETECTORS), name="anomaly")
-        return pd.DataFrame(rows, index=index, columns=["orders", "row", "how"])
+        return pd.DataFrame(rows, index=index, columns=["interleavings", "row", "how"])
 
     def ends(self) -> pd.DataFrame:
         """One row for each outcome: how the executions ended, what the tables hold, in how many
-        orders, and whether one saga after another leads there as well."""
+        interleavings, and whether one saga after another leads there as well."""
         import pandas as pd
 
         tables = list(dict.fromkeys(name for end in self.outcomes for name in end.rows))
@@ -251,14 +250,14 @@ class Interleavings(msgspec.Struct, frozen=True):
             (*end.statuses, *(str(dict(end.rows[name])) for name in tables), end.count, end.serial)
             for end in self.outcomes
         ]
-        return pd.DataFrame(rows, columns=[*self.sagas, *tables, "orders", "serial"])
+        return pd.DataFrame(rows, columns=[*self.sagas, *tables, "interleavings", "serial"])
 
     def __repr__(self) -> str:
         at_least = "" if self.complete else "at least "
         found = ", ".join(self.anomalies) or "no anomaly"
         same = len(self.outcomes)
         return (
-            f"<Interleavings of {' and '.join(self.sagas)}: {at_least}{_count(self.total, 'order')}"
+            f"<Interleavings of {' and '.join(self.sagas)}: {at_least}{self.total:,}"
             f" ({self.ran:,} ran), {_count(same, 'outcome')}; {found}>"
         )
 

@@ -31,8 +31,8 @@ class Cell(msgspec.Struct, frozen=True):
     Parameters:
         pair: the sagas, and the rule of their shop.
         countermeasure: its name.
-        before: all orders of them as they are.
-        after: all orders of them with the countermeasure; None if it cannot be applied.
+        before: all interleavings of them as they are.
+        after: all interleavings with the countermeasure; None if it cannot be applied.
     """
 
     pair: Pair
@@ -47,21 +47,21 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> Verdict:
-        """``"gone"``: the anomaly is in no order any more, and every order ends with the shop in
-        order; ``"remains"``; or ``"does not apply"``."""
+        """``"gone"``: the anomaly is in no interleaving any more, and none ends with the rule of
+        the shop broken; ``"remains"``; or ``"does not apply"``."""
         if self.after is None:
             return "does not apply"
         return "remains" if self._found(self.after) or self.broken else "gone"
 
     @property
     def broken(self) -> int:
-        """In how many orders the rule of the shop is broken in spite of the countermeasure."""
+        """After how many interleavings the rule of the shop is broken, countermeasure or not."""
         ends = () if self.after is None else self.after.outcomes
         return sum(end.count for end in ends if not self.pair.rule(end.rows))
 
     @property
     def why(self) -> str:
-        """Why it does not apply; else in how many orders the anomaly was and is."""
+        """Why it does not apply; else in how many interleavings the anomaly was and is."""
         if self.after is None:
             return self.pair.unfit[self.countermeasure]
         return f"{self._share(self.before)} → {self._share(self.after)}"
@@ -90,7 +90,7 @@ class IsolationMatrix(msgspec.Struct, frozen=True):
 
     def frame(self) -> pd.DataFrame:
         """A row for each anomaly, a column for each countermeasure: the verdict, and in how many
-        of all orders the anomaly was and is."""
+        of all interleavings the anomaly was and is."""
         import pandas as pd
 
         anomalies, countermeasures = self._names()
@@ -108,7 +108,7 @@ class IsolationMatrix(msgspec.Struct, frozen=True):
             names: Field(cell.verdict, "" if cell.after is None else cell.why)
             for names, cell in self.cells.items()
         }
-        title = "In how many orders of two sagas: without the countermeasure → with it"
+        title = "In how many interleavings of two sagas: without the countermeasure → with it"
         return matrix_picture(title, *self._names(), fields, _LOOKS)
 
     def _names(self) -> tuple[list[str], list[str]]:

@@ -49,8 +49,8 @@ def measure(quick: bool) -> Group:
         *_in_time("Five steps, two faults", FIVE, seconds[table.rows[2][0], 2]),
         *_in_time("Ten steps, two faults", TEN, seconds.get(("ten steps", 2), 0.0)),
     )
-    orders, slowest = _interleavings(rounds)
-    group.tables.append(orders)
+    together, slowest = _interleavings(rounds)
+    group.tables.append(together)
     goals += tuple(_in_time("Interleavings of two five-step sagas", TOGETHER, slowest))
     for what, wanted, shown, met in goals:
         group.goals.append(Goal(what, wanted, shown, None if quick else met))
@@ -66,7 +66,7 @@ def _interleavings(rounds: int) -> tuple[Table, float]:
     worst, world = _one_row()
     table = Table(
         "Two five-step sagas in every order of their calls",
-        ("sagas", "reduced", "orders", "ran", "anomalies", "seconds"),
+        ("sagas", "reduced", "interleavings", "ran", "anomalies", "seconds"),
     )
     slowest = 0.0
     for name, saga, inputs, fresh in (
@@ -85,9 +85,9 @@ def _interleavings(rounds: int) -> tuple[Table, float]:
             figures = (f"{found.total:,}", f"{found.ran:,}", kinds, f"{median(took):.3f}")
             table.rows.append((name, "yes" if reduce else "no", *figures))
     table.notes.append(
-        "Orders are all there are; ran are those that had to run, since every other one differs "
-        "from one of them only by swapped calls that do not conflict. Where every call conflicts "
-        "with every other one nothing can be left out."
+        "Interleavings are all there are; ran are those that had to run, since every other one "
+        "differs from one of them only by swapped calls that do not conflict. Where every call "
+        "conflicts with every other one nothing can be left out."
     )
     return table, slowest
 

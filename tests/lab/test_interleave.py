@@ -140,10 +140,10 @@ def test_a_limit_is_kept_and_told() -> None:
     sagas = counter(there, "a", 4), counter(there, "b", 4)
     found = interleave(*sagas, world=there.fresh, reduce=False, limit=7)
     assert (found.ran, found.complete) == (7, False)
-    assert "at least 7 orders" in repr(found)
+    assert "at least 7 (7 ran)" in repr(found)
 
 
-def test_progress_counts_the_orders() -> None:
+def test_progress_counts_the_interleavings() -> None:
     there = world()
     seen: list[Any] = []
     interleave(
@@ -191,9 +191,9 @@ def test_the_report_has_tables_pictures_and_one_plain_line() -> None:
     there = world()
     found = sagakit.interleave(counter(there, "a", 2), counter(there, "b", 2), world=there.fresh)
     assert isinstance(found, Interleavings)
-    assert repr(found) == "<Interleavings of a and b: 6 orders (4 ran), 2 outcomes; lost update>"
+    assert repr(found) == "<Interleavings of a and b: 6 (4 ran), 2 outcomes; lost update>"
     assert list(found.frame().loc["lost update"])[:2] == [4, "rows['x']"]
-    assert list(found.ends().columns) == ["a", "b", "rows", "orders", "serial"]
+    assert list(found.ends().columns) == ["a", "b", "rows", "interleavings", "serial"]
     html = found._repr_html_()
     assert html.count("<img ") == 1
     assert "lost update between a and b" in html
