@@ -64,6 +64,7 @@ class SemanticLock:
     ``retry`` waits as long as that goes, a retriable step until the lock is free.
 
     The lock is data: it outlives the process, and a stuck saga keeps it until somebody resolves it.
+    The compensation of a `Participant` is given what the action returned: return the owner in it.
     Take several in one order everywhere; two sagas that wait for each other end when the retries
     of one do.
 

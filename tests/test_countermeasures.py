@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +13,25 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, String, Table, event, insert, select
 from sqlalchemy.dialects import postgresql
 
-from sagakit import DefinitionError, Retry, Saga, TerminalError, pivot, run, simulate, step
+from sagakit import (
+    DefinitionError,
+    Engine,
+    Retry,
+    Saga,
+    Scenario,
+    TerminalError,
+    pivot,
+    run,
+    simulate,
+    step,
+)
 from sagakit.countermeasures import (
     SemanticLock,
     VersionFile,
@@ -81,7 +97,8 @@ def open_stores(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 def open_bank(path: Path | None) -> Any:
     engine = open_database(path, tables)
     with engine.begin() as connection:
-        connection.execute(insert(customers), {"customer": "ALFKI", "credit": 100})
+        if connection.execute(select(customers)).first() is None:
+            connection.execute(insert(customers), {"customer": "ALFKI", "credit": 100})
     return engine
 
 
@@ -285,6 +302,46 @@ def test_a_saga_by_value_can_be_written_as_yaml() -> None:
 # -- in a real service ----------------------------------------------------------------------
 
 
+class Looked(msgspec.Struct, frozen=True):
+    """What a step has seen, and who holds the lock since."""
+
+    credit: int
+    owner: str
+
+
+def locking_order(bank: Participant, retry: Retry | None = None, die: str = "") -> Saga:
+    """Locks the customer, spends what it is given, and frees the lock; it may die ``"before"`` or
+    ``"after"`` it spends."""
+
+    def lock(connection: Any) -> SemanticLock:
+        return SemanticLock(SqlRows(connection, customers.c.locked_by))
+
+    @bank.action
+    def look(connection: Any, amount: int, ctx: Any) -> Looked:
+        lock(connection).take("ALFKI", ctx.execution_id)
+        return Looked(SqlRows(connection, customers.c.credit).get("ALFKI"), ctx.execution_id)
+
+    @look.compensation
+    def unlook(connection: Any, looked: Looked) -> None:
+        lock(connection).free("ALFKI", looked.owner)
+
+    @bank.action(request=lambda ctx: [ctx.input, ctx.results["look"].credit])
+    def spend(connection: Any, asked: list[int], ctx: Any) -> None:
+        amount, seen = asked
+        credit = SqlRows(connection, customers.c.credit)
+        credit.swap("ALFKI", credit.get("ALFKI"), seen - amount)
+        lock(connection).free("ALFKI", ctx.execution_id)
+
+    def spend_credit(ctx: Any) -> None:
+        if die == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        spend(ctx)
+        if die == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return Saga("order", step(look, unlook, retry=retry), pivot(spend_credit, retry=Retry(3)))
+
+
 class Bank:
     """A service with its own database, whose sagas look at a credit in one step and spend it in
     another."""
@@ -364,39 +421,48 @@ def test_rereading_refuses_the_second(bank: Bank) -> None:
 
 
 def test_a_semantic_lock_lets_the_second_wait_or_refuses_it(bank: Bank) -> None:
-    def order(retry: Retry | None) -> Saga:
-        @bank.participant.action
-        def look(connection: Any, amount: int, ctx: Any) -> int:
-            lock = SemanticLock(SqlRows(connection, customers.c.locked_by))
-            lock.take("ALFKI", ctx.execution_id)
-            return int(SqlRows(connection, customers.c.credit).get("ALFKI"))
-
-        def unlook(ctx: Any) -> None:
-            with bank.engine.begin() as connection:
-                lock = SemanticLock(SqlRows(connection, customers.c.locked_by))
-                lock.free("ALFKI", ctx.execution_id)
-
-        @bank.participant.action(request=lambda ctx: [ctx.input, ctx.results["look"]])
-        def spend_credit(connection: Any, asked: list[int], ctx: Any) -> None:
-            amount, seen = asked
-            credit = SqlRows(connection, customers.c.credit)
-            credit.swap("ALFKI", credit.get("ALFKI"), seen - amount)
-            lock = SemanticLock(SqlRows(connection, customers.c.locked_by))
-            lock.free("ALFKI", ctx.execution_id)
-
-        return Saga("order", step(look, unlook, retry=retry), step(spend_credit))
-
     # Every order that is let in has freed the lock when it ends: waiting long enough is enough.
-    patient = bank.together(order(Retry(400, wait=0.01, backoff=1)), 10, 10, 10, 10)
-    assert [one.status for one in patient] == ["completed"] * 4
+    patient = locking_order(bank.participant, Retry(400, wait=0.01, backoff=1))
+    orders = bank.together(patient, 10, 10, 10, 10)
+    assert [one.status for one in orders] == ["completed"] * 4
     assert bank.credit() == (60, None)
 
     with bank.engine.begin() as connection:
         SemanticLock(SqlRows(connection, customers.c.locked_by)).take("ALFKI", "somebody")
-    refused = run(order(None), 10, id="order-9")
+    refused = run(locking_order(bank.participant), 10, id="order-9")
     assert refused.status == "compensated"
     assert "locked by execution 'somebody'" in str(refused.error)
-    assert bank.credit() == (60, "somebody")  # the compensation frees no lock but its own
+    assert bank.credit() == (60, "somebody")
+
+
+def test_a_saga_that_is_undone_frees_its_lock(bank: Bank) -> None:
+    saga = locking_order(bank.participant)
+    undone = run(saga, 10, id="order-1", scenario=Scenario().fail("spend_credit"))
+    assert undone.status == "compensated"
+    assert bank.credit() == (100, None)
+    unheard = run(saga, 10, id="order-2", scenario=Scenario().lose_reply("look"))
+    assert unheard.status == "compensated"
+    assert bank.credit() == (100, None)
+
+
+@pytest.mark.parametrize(
+    ("moment", "found", "meanwhile", "left"),
+    [("before", (100, "order-1"), "compensated", 40), ("after", (40, None), "completed", 30)],
+)
+def test_a_lock_outlives_a_killed_process_and_recovery_frees_it(
+    tmp_path: Path, moment: str, found: Any, meanwhile: str, left: int
+) -> None:
+    child = Path(__file__).with_name("countermeasures_child.py")
+    killed = subprocess.run([sys.executable, str(child), str(tmp_path), moment], timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    there = Bank(tmp_path / "bank.db")
+    assert there.credit() == found
+    saga = locking_order(there.participant)
+    assert run(saga, 10, id="order-2").status == meanwhile
+    with Engine(tmp_path / "sagas.db") as engine:
+        [recovered] = engine.recover(saga)
+    assert recovered.status == "completed"
+    assert there.credit() == (left, None)
 
 
 def test_updates_from_many_threads_add_up(bank: Bank) -> None:

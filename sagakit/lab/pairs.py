@@ -61,7 +61,6 @@ class Pair(msgspec.Struct, frozen=True):
         sagas: the two by the countermeasure that they have, or ``"without"``.
         unfit: why the other countermeasures cannot be applied.
         rule: whether the shop is in order in the end, by the rows of its tables.
-        rule_words: what the rule says.
     """
 
     anomaly: str
@@ -71,7 +70,6 @@ class Pair(msgspec.Struct, frozen=True):
     sagas: Mapping[str, tuple[Saga, Saga]]
     unfit: Mapping[str, str]
     rule: Callable[[Rows], bool]
-    rule_words: str
 
 
 def pairs() -> tuple[Pair, ...]:
@@ -126,6 +124,7 @@ def lost_update() -> Pair:
         return (Saga("order", *steps),) * 2
 
     def rule(rows: Rows) -> bool:
+        """The credit that is gone is that of the orders."""
         spent = 100 - rows["credit"][_ALFKI] - sum(one.what for one in _operations(rows))
         return bool(spent == sum(rows["orders"].values()))
 
@@ -149,7 +148,6 @@ def lost_update() -> Pair:
         },
         unfit={PESSIMISTIC_VIEW: _NOTHING_GIVES},
         rule=rule,
-        rule_words="the credit that is gone is that of the orders",
     )
 
 
@@ -220,6 +218,7 @@ def dirty_read() -> Pair:
         approve_order(ctx)
 
     def rule(rows: Rows) -> bool:
+        """What is approved is covered by credit."""
         return bool(sum(rows["orders"].values()) <= rows["credit"][_ALFKI])
 
     free, stop = step(free_credit, take_back), pivot(stop_parcel)
@@ -250,7 +249,6 @@ def dirty_read() -> Pair:
         },
         unfit={},
         rule=rule,
-        rule_words="what is approved is covered by credit",
     )
 
 
@@ -327,6 +325,7 @@ def non_repeatable_read() -> Pair:
         file.withdraw(7, ctx.action_key)
 
     def rule(rows: Rows) -> bool:
+        """What is packed is what was charged."""
         return rows["charges"] == rows["parcels"]
 
     charge, pack = step(charge_payment, refund_payment), step(pack_parcel)
@@ -356,7 +355,6 @@ def non_repeatable_read() -> Pair:
         },
         unfit={},
         rule=rule,
-        rule_words="what is packed is what was charged",
     )
 
 
@@ -410,6 +408,7 @@ def write_skew() -> Pair:
         return (Saga("order", *steps),) * 2
 
     def rule(rows: Rows) -> bool:
+        """Five units are left in all."""
         left = sum(rows["stock"].values()) + sum(one.what for one in _operations(rows))
         return bool(left >= 5)
 
@@ -431,7 +430,6 @@ def write_skew() -> Pair:
         },
         unfit={PESSIMISTIC_VIEW: _NOTHING_GIVES},
         rule=rule,
-        rule_words="five units are left in all",
     )
 
 

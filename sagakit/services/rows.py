@@ -7,6 +7,7 @@ the write lock already, that is left out).
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    Update,
+    bindparam,
     insert,
     literal,
     select,
@@ -27,6 +30,31 @@ from sqlalchemy.engine import Connection
 
 from sagakit.countermeasures import Operation
 from sagakit.errors import DefinitionError
+
+
+class _Statements:
+    """What is said of one column, built once: to build a statement costs more than to run it.
+
+    The parameters' names end in ``_``, so that they are no columns' names.
+    """
+
+    def __init__(self, column: Column[Any]) -> None:
+        table = column.table
+        keys = list(table.primary_key)
+        if len(keys) != 1:
+            problem = f"has a primary key of {len(keys)} columns; SqlRows needs one"
+            raise DefinitionError(f"table '{table.name}'", [problem])
+        by = column + bindparam("by_", type_=column.type)
+        at = keys[0] == bindparam("key_")
+        self.get = select(column).where(at)
+        self.check = self.get.with_for_update()
+        self.add = update(table).where(at).values({column: by})
+        self.add_within = self.add.where(by >= bindparam("least_", type_=column.type))
+        seen = column.is_not_distinct_from(bindparam("seen_", type_=column.type))
+        self.swap = update(table).where(at, seen).values({column: bindparam("new_")})
+
+
+_statements = functools.lru_cache(maxsize=256)(_Statements)
 
 
 class SqlRows:
@@ -41,37 +69,29 @@ class SqlRows:
     """
 
     def __init__(self, connection: Connection, column: Column[Any]) -> None:
-        keys = list(column.table.primary_key)
-        if len(keys) != 1:
-            problem = f"has a primary key of {len(keys)} columns; SqlRows needs one"
-            raise DefinitionError(f"table '{column.table.name}'", [problem])
         self._connection = connection
-        self._column = column
-        self._key = keys[0]
+        self._say = _statements(column)
 
     def get(self, key: Any) -> Any:
         """The value; None if there is no such row."""
-        query = select(self._column).where(self._key == key)
-        return self._connection.execute(query).scalar_one_or_none()
+        return self._connection.execute(self._say.get, {"key_": key}).scalar_one_or_none()
 
     def check(self, key: Any) -> Any:
         """The value, which stays so until the transaction ends."""
-        query = select(self._column).where(self._key == key).with_for_update()
-        return self._connection.execute(query).scalar_one_or_none()
+        return self._connection.execute(self._say.check, {"key_": key}).scalar_one_or_none()
 
     def add(self, key: Any, by: Any, least: Any = None) -> bool:
         """Add to the value, unless it would fall below ``least``; whether that was done."""
-        change = update(self._column.table).where(self._key == key)
-        if least is not None:
-            change = change.where(self._column + by >= least)
-        made = change.values({self._column: self._column + by})
-        return self._connection.execute(made).rowcount == 1
+        if least is None:
+            return self._did(self._say.add, key, by_=by)
+        return self._did(self._say.add_within, key, by_=by, least_=least)
 
     def swap(self, key: Any, seen: Any, new: Any) -> bool:
         """Put a value in the place of the one seen, if that is still there; whether it was."""
-        as_seen = self._column.is_not_distinct_from(seen)
-        change = update(self._column.table).where(self._key == key, as_seen)
-        return self._connection.execute(change.values({self._column: new})).rowcount == 1
+        return self._did(self._say.swap, key, seen_=seen, new_=new)
+
+    def _did(self, change: Update, key: Any, **values: Any) -> bool:
+        return self._connection.execute(change, {"key_": key, **values}).rowcount == 1
 
 
 def operations_table(name: str, tables: MetaData) -> Table:
