@@ -349,7 +349,7 @@ class Bank:
     def __init__(self, path: Path) -> None:
         self.engine = open_bank(path)
         self.participant = Participant("bank", self.engine)
-        self.looked = threading.Barrier(2, timeout=20)
+        self.looked = threading.Barrier(2, timeout=60)
 
     def credit(self) -> tuple[int, str | None]:
         with self.engine.begin() as connection:
@@ -422,7 +422,7 @@ def test_rereading_refuses_the_second(bank: Bank) -> None:
 
 def test_a_semantic_lock_lets_the_second_wait_or_refuses_it(bank: Bank) -> None:
     # Every order that is let in has freed the lock when it ends: waiting long enough is enough.
-    patient = locking_order(bank.participant, Retry(400, wait=0.01, backoff=1))
+    patient = locking_order(bank.participant, Retry(5000, wait=0.01, backoff=1))
     orders = bank.together(patient, 10, 10, 10, 10)
     assert [one.status for one in orders] == ["completed"] * 4
     assert bank.credit() == (60, None)

@@ -14,17 +14,19 @@ from sagakit.lab.anomalies import DETECTORS
 LOST, DIRTY, FUZZY, SKEW = DETECTORS
 
 
-def found(*calls: str, fails: str = "") -> dict[str, int]:
+def found(*calls: str, fails: str = "", twice: str = "") -> dict[str, int]:
     """The anomalies between saga A and saga B, by their kind the number of orders.
 
     A call is ``"A: r x, w x"``, one local transaction: ``r`` reads, ``c`` checks (``c!`` refuses if
     something is there), ``w`` writes, ``+`` adds, ``n`` counts the rows; behind a ``/`` stands what
-    its compensation does. ``fails`` names the saga whose last call fails.
+    its compensation does. ``fails`` names the saga whose last call fails, ``twice`` the call whose
+    compensation is asked for twice.
     """
-    return {kind: anomaly.count for kind, anomaly in run(*calls, fails=fails).anomalies.items()}
+    report = run(*calls, fails=fails, twice=twice)
+    return {kind: anomaly.count for kind, anomaly in report.anomalies.items()}
 
 
-def run(*calls: str, fails: str = "") -> Interleavings:
+def run(*calls: str, fails: str = "", twice: str = "") -> Interleavings:
     world = World(rows={"x": 0, "y": 0})
     steps: dict[str, list[Any]] = {"A": [], "B": []}
     for call in calls:
@@ -34,9 +36,12 @@ def run(*calls: str, fails: str = "") -> Interleavings:
         compensation = doing(world, undo) if undo else None
         steps[who].append(step(doing(world, action), compensation, name=name))
     sagas = [Saga(who, *made) for who, made in steps.items()]
-    scenarios = [
-        Scenario().fail(saga.steps[-1].name) if saga.name == fails else None for saga in sagas
-    ]
+    scenarios = [Scenario() for _ in sagas]
+    for number, saga in enumerate(sagas):
+        if saga.name == fails:
+            scenarios[number] = Scenario().fail(saga.steps[-1].name)
+            if twice:
+                scenarios[number] = scenarios[number].lose_reply(twice, 1, side="compensation")
     return interleave(*sagas, world=world.fresh, scenarios=scenarios)
 
 
@@ -86,6 +91,11 @@ def test_what_commutes_loses_nothing_but_can_be_overwritten() -> None:
     assert found("A: r x", "A: w x", "B: + x") == {LOST: 1}
 
 
+def test_who_adds_without_looking_knows_nothing_of_the_row() -> None:
+    assert found("A: + x", "A: w x", "B: w x") == {}
+    assert found("A: r x", "A: + x", "A: w x", "B: w x") == {LOST: 2}
+
+
 def test_another_row_is_another_matter() -> None:
     assert found("A: r x", "A: w x", "B: w y") == {}
 
@@ -108,6 +118,10 @@ def test_who_reads_what_another_one_has_overwritten_reads_nothing_dirty() -> Non
     assert DIRTY not in found("A: w x / w x", "A: n", "B: w x, r x", fails="A")
 
 
+def test_what_an_undo_leaves_is_not_dirty_even_if_it_is_undone_again() -> None:
+    assert found("A: w x / w x", "A: n", "B: r x", fails="A", twice="A1") == {DIRTY: 2}
+
+
 def test_a_check_is_dirty_only_if_its_saga_goes_on_by_it() -> None:
     assert found("A: w x / w x", "A: n", "B: c x", fails="A") == {DIRTY: 2}
     assert found("A: w x / w x", "A: n", "B: c! x", fails="A") == {}
@@ -128,6 +142,7 @@ def test_a_row_that_comes_between_two_looks_at_all_rows_is_a_phantom() -> None:
 
 def test_one_s_own_change_and_a_mere_check_are_no_second_read() -> None:
     assert found("A: r x", "A: w x, r x", "B: w y") == {}
+    assert found("A: r x", "A: w x", "A: r x", "B: w x") == {LOST: 1}
     assert found("A: r x", "A: c x", "B: w x") == {}
 
 

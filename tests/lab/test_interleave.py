@@ -64,6 +64,21 @@ def test_outcomes_say_whether_one_saga_after_another_leads_there() -> None:
     assert ends == {2: (2, True), 1: (4, False)}
 
 
+def test_an_end_is_serial_if_one_of_its_interleavings_is() -> None:
+    there = World(rows={"x": ""})
+
+    def begin(ctx: Any) -> None:
+        there.rows[ctx.execution_id] = 1
+
+    def put(ctx: Any) -> None:
+        there.rows["x"] = ctx.execution_id
+
+    saga = Saga("put", step(begin), step(put))
+    found = interleave(saga, saga, world=there.fresh, reduce=False)
+    ends = {end.rows["rows"]["x"]: (end.count, end.serial) for end in found.outcomes}
+    assert ends == {"put-1": (3, True), "put-2": (3, True)}
+
+
 def test_the_shortest_order_that_shows_it_changes_between_sagas_least_often() -> None:
     there = world()
     found = interleave(counter(there, "a", 5), counter(there, "b", 5), world=there.fresh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from sagakit.lab import COUNTERMEASURES, IsolationMatrix, interleave, isolation_matrix, pairs
 from sagakit.lab.anomalies import DETECTORS
@@ -52,6 +53,27 @@ def test_without_the_anomaly_the_rule_of_the_shop_holds_and_with_it_it_breaks(
         assert not any(end.serial for end in broken)
         if cell.after is not None:
             assert (cell.anomaly in cell.after.anomalies) == (cell.broken > 0), cell
+
+
+def test_gone_means_that_neither_an_anomaly_nor_a_broken_rule_is_left(
+    matrix: IsolationMatrix,
+) -> None:
+    helped, helpless = matrix["lost update", "reread value"], matrix["dirty read", "version file"]
+    for holds, cell, verdict in (
+        (True, helped, "gone"),
+        (False, helped, "remains"),
+        (True, helpless, "remains"),
+    ):
+        pair = replace(cell.pair, rule=lambda rows, holds=holds: holds)
+        assert replace(cell, pair=pair).verdict == verdict
+
+
+def test_every_lock_is_free_in_the_end(matrix: IsolationMatrix) -> None:
+    for anomaly in DETECTORS:
+        after = matrix[anomaly, "semantic lock"].after
+        assert after is not None
+        for end in after.outcomes:
+            assert not any(end.rows["locks"].values()), anomaly
 
 
 def test_what_helps_brings_no_other_anomaly(matrix: IsolationMatrix) -> None:
