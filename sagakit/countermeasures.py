@@ -58,8 +58,8 @@ class Rows(Protocol):
 class SemanticLock:
     """Mark a row as belonging to a saga under way, until that one completes or is undone.
 
-    A compensatable step takes the lock in the transaction in which it reads or changes the row; the
-    saga's last step on that row frees it, and so does the compensation. Whoever meets the lock of
+    A compensatable step takes the lock, before or as it reads or changes the row; the saga's last
+    step on that row frees it, and so does the compensation. Whoever meets the lock of
     another saga gets a `LockedError`: a step without a ``retry`` is refused at once, one with a
     ``retry`` waits as long as that goes, a retriable step until the lock is free.
 

@@ -36,7 +36,8 @@ def interleave(
     them anything can happen. The real callables run, under the real coordinators, each in virtual
     time. A coroutine runs to its end before another saga goes on. What is read and written is
     recorded by the world's tables (``sagakit.lab.Table``), and isolation anomalies are found in it:
-    see ``sagakit.lab.anomalies`` for what each of them is.
+    see ``sagakit.lab.anomalies`` for what each of them is. Tables roll nothing back: an action that
+    refuses must do so before it changes anything.
 
     Calls of two sagas that do not conflict (neither changes a row that the other touches; changes
     that commute may meet) can be swapped without anybody noticing. With ``reduce``, one order

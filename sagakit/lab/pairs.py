@@ -89,9 +89,8 @@ def lost_update() -> Pair:
         shop.credit[_ALFKI] = ctx.results["check_credit"] - ctx.input
         shop.orders[ctx.execution_id] = ctx.input
 
-    def lock_and_check(ctx: Any) -> int:
+    def lock_credit(ctx: Any) -> None:
         lock.take(_ALFKI, ctx.execution_id)
-        return check_credit(ctx)
 
     def unlock(ctx: Any) -> None:
         lock.free(_ALFKI, ctx.execution_id)
@@ -136,9 +135,7 @@ def lost_update() -> Pair:
         inputs=(60, 30),
         sagas={
             WITHOUT: order(check, spend),
-            SEMANTIC_LOCK: order(
-                step(lock_and_check, unlock, name="check_credit"), step(spend_and_unlock)
-            ),
+            SEMANTIC_LOCK: order(step(lock_credit, unlock), check, step(spend_and_unlock)),
             COMMUTATIVE_UPDATE: order(check, step(spend_difference)),
             REREAD_VALUE: order(check, step(spend_if_unchanged)),
             VERSION_FILE: order(step(check_file, read=True), step(record_spending)),
@@ -373,10 +370,9 @@ def write_skew() -> Pair:
     def take_stock(ctx: Any) -> None:
         stock[ctx.input] -= 4
 
-    def lock_and_check(ctx: Any) -> dict[str, int]:
+    def lock_stock(ctx: Any) -> None:
         for house in stocks:
             lock.take(house, ctx.execution_id)
-        return check_stock()
 
     def unlock(ctx: Any) -> None:
         for house in stocks:
@@ -420,7 +416,7 @@ def write_skew() -> Pair:
         inputs=("north", "south"),
         sagas={
             WITHOUT: order(check, take),
-            SEMANTIC_LOCK: order(step(lock_and_check, unlock), step(take_and_unlock)),
+            SEMANTIC_LOCK: order(step(lock_stock, unlock), check, step(take_and_unlock)),
             COMMUTATIVE_UPDATE: order(check, step(take_difference)),
             REREAD_VALUE: order(check, step(take_if_unchanged)),
             VERSION_FILE: order(step(check_file, read=True), step(record_taking)),
