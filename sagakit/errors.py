@@ -31,6 +31,45 @@ class InDoubtError(SagaError):
     """
 
 
+# -- raised by countermeasures -------------------------------------------------------------
+
+
+class LockedError(SagaError):
+    """Another saga has the semantic lock of a row: trying again may help.
+
+    Parameters:
+        key: the row's key.
+        holder: the id of the execution that has the lock.
+    """
+
+    def __init__(self, key: object, holder: object) -> None:
+        self.key = key
+        self.holder = holder
+        super().__init__(key, holder)
+
+    def __str__(self) -> str:
+        return f"{self.key!r} is locked by execution '{self.holder}'; give the step a retry to wait"
+
+
+class StaleValueError(TerminalError):
+    """A row is not as an earlier step has seen it: the step must not go on by that.
+
+    Parameters:
+        key: the row's key.
+        seen: its value as it was read.
+        found: its value now.
+    """
+
+    def __init__(self, key: object, seen: object, found: object) -> None:
+        self.key = key
+        self.seen = seen
+        self.found = found
+        super().__init__(key, seen, found)
+
+    def __str__(self) -> str:
+        return f"{self.key!r} was {self.seen!r} when it was read and is {self.found!r} now"
+
+
 # -- a service's policies --------------------------------------------------------------------
 
 
