@@ -14,7 +14,7 @@ from sagakit.events import CompensationStarted, StepStarted
 from sagakit.journal.sqlite import SqliteJournal
 
 _context = multiprocessing.get_context("forkserver" if hasattr(signal, "SIGKILL") else "spawn")
-_context.set_forkserver_preload(["kill_child", "fulfil_child", "sagakit.drivers.local.engine"])
+_context.set_forkserver_preload(["sagakit.drivers.local.engine", "sagakit.services"])
 
 
 def killed(work: Callable[..., None], *what: Any) -> bool:
@@ -36,16 +36,23 @@ def read_all(path: Path) -> dict[str, list]:
         journal.close()
 
 
+def states_of_the_services(folder: Path) -> dict[str, str]:
+    """What became of each step, by its key, as the services' own databases have it."""
+    states: dict[str, str] = {}
+    for path in (folder / "services").glob("*.db"):
+        with closing(sqlite3.connect(path)) as database:
+            states.update(database.execute("SELECT step_key, state FROM sagakit_inbox"))
+    return states
+
+
 def asked_of_the_services(folder: Path) -> set[tuple[str, str, bool]]:
     """(execution, step, whether it was compensated), as the services' own databases have it."""
     found = set()
-    for path in (folder / "services").glob("*.db"):
-        with closing(sqlite3.connect(path)) as database:
-            for key, state in database.execute("SELECT step_key, state FROM sagakit_inbox"):
-                execution, step = key.rsplit("/", 1)
-                found.add((execution, step, False))
-                if state in ("undone", "fenced"):
-                    found.add((execution, step, True))
+    for key, state in states_of_the_services(folder).items():
+        execution, step = key.rsplit("/", 1)
+        found.add((execution, step, False))
+        if state in ("undone", "fenced"):
+            found.add((execution, step, True))
     return found
 
 
