@@ -62,7 +62,7 @@ def state_of(events: list[Event]) -> State:
 
 
 def places(events: dict[str, list[Event]]) -> list[str]:
-    """One for each kind of event of each step: orders that go the same way are killed there once."""
+    """One for each kind of event of each step, where the first order meets it."""
     found: dict[str, str] = {}
     for id in sorted(events):
         for event in events[id]:
