@@ -58,6 +58,12 @@ def counts(engine, **wanted):
     until(lambda: engine.journal.counts() == wanted)
 
 
+def rests(engine, id, event):
+    """Wait until an execution waits for this event, and nobody is in memory."""
+    until(lambda: id in [row.id for row in engine.list(status="waiting")])
+    until(lambda: event in engine.status(id).waiting_for and not engine._core.live)
+
+
 def reopened(engine, path, *sagas):
     """The engine again, after a restart if its journal outlives one."""
     if path is None:
@@ -458,9 +464,7 @@ def test_what_has_parts_is_in_memory_no_more_while_none_of_them_is_under_way(pla
     try:
         answer = engine.start(saga, "7", id="e")
         for event in ("paid", "packed"):
-            until(lambda: "e" in [row.id for row in engine.list(status="waiting")])
-            until(lambda event=event: event in engine.status("e").waiting_for)
-            until(lambda: not engine._core.live)
+            rests(engine, "e", event)
             engine = reopened(engine, place, saga)
             engine.signal(event, correlation="7")
         ended = engine.run(saga, "7", id="e")
