@@ -14,7 +14,8 @@ from sagakit.events import CompensationStarted, StepStarted
 from sagakit.journal.sqlite import SqliteJournal
 
 _context = multiprocessing.get_context("forkserver" if hasattr(signal, "SIGKILL") else "spawn")
-_context.set_forkserver_preload(["sagakit.drivers.local.engine", "sagakit.services"])
+# Each child would import these anew: pytest, because it is the main module here.
+_context.set_forkserver_preload(["pytest", "sagakit.drivers.local.engine", "sagakit.services"])
 
 
 def killed(work: Callable[..., None], *what: Any) -> bool:
