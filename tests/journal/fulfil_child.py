@@ -8,7 +8,7 @@ from typing import Any
 
 from kill_child import KillingJournal
 
-from sagakit import Engine, Execution, Saga, await_event, for_each, pivot, step, sub_saga, timer
+from sagakit import Engine, Saga, await_event, for_each, pivot, step, sub_saga, timer
 from sagakit.services import CheckoutWorld
 
 STOCK = {1: 10, 2: 100}
@@ -63,22 +63,22 @@ def fulfilment(world: CheckoutWorld) -> Saga:
     )
 
 
-def fulfil(engine: Engine, saga: Saga) -> dict[str, Execution]:
-    """Recover what is there, then fulfil every order. Whoever approves cannot know what has
-    arrived, and says it again each time."""
-    for id in APPROVED:
-        number = str(ORDERS[id]["order_id"])
-        engine.signal("approved", "by ann", correlation=number, id=f"approval of {id}", keep=600)
-    engine.recover(saga)
-    futures = {id: engine.start(saga, order, id=id) for id, order in ORDERS.items()}
-    return {id: future.result() for id, future in futures.items()}
-
-
 def work(folder: str, kill_at: int | str, after: bool) -> None:
-    """Fulfil the orders; die at the given commit."""
+    """Recover what is there, then fulfil every order; die at the given commit."""
     at = Path(folder)
     journal = KillingJournal(at / "journal.db", at / "acknowledged", kill_at, after)
     with CheckoutWorld(at / "services", STOCK) as world:
         saga = fulfilment(world)
         with Engine(journal, sagas=[saga], concurrency=2) as engine:
-            fulfil(engine, saga)
+            approve(engine)
+            engine.recover(saga)
+            futures = [engine.start(saga, order, id=id) for id, order in ORDERS.items()]
+            for future in futures:
+                future.result()
+
+
+def approve(engine: Engine) -> None:
+    """Whoever approves cannot know what has arrived, and says it again each time."""
+    for id in APPROVED:
+        number = str(ORDERS[id]["order_id"])
+        engine.signal("approved", "by ann", correlation=number, id=f"approval of {id}", keep=600)

@@ -23,6 +23,9 @@ def killed(work: Callable[..., None], *what: Any) -> bool:
     child = _context.Process(target=work, args=what)
     child.start()
     child.join(60)
+    if child.exitcode is None:
+        child.kill()
+        raise AssertionError("it hangs")
     assert child.exitcode in (0, -signal.SIGKILL), child.exitcode
     return child.exitcode != 0
 
