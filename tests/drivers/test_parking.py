@@ -59,6 +59,12 @@ def counts(engine, **wanted):
     until(lambda: engine.journal.counts() == wanted)
 
 
+def rests(engine, id, event):
+    """Wait until an execution waits for this event, and nobody is in memory."""
+    until(lambda: id in [row.id for row in engine.list(status="waiting")])
+    until(lambda: event in engine.status(id).waiting_for and not engine._core.live)
+
+
 def reopened(engine, path, *sagas):
     """The engine again, after a restart if its journal outlives one."""
     if path is None:
@@ -428,6 +434,49 @@ def test_what_is_stuck_inside_another_one_takes_its_signal_and_both_go_on(place)
         assert engine.status("f").status == "completed"
     finally:
         engine.close()
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["to the end", "and back"])
+def test_what_has_parts_is_in_memory_no_more_while_none_of_them_is_under_way(place, fails):
+    done = []
+
+    def note(ctx):
+        done.append(ctx.idempotency_key)
+
+    def ship():
+        if fails:
+            raise TerminalError("no")
+
+    def lines():
+        return ["a", "b"]
+
+    inner = Saga("inner", step(note, note, name="x"))
+    saga = Saga(
+        "parts",
+        sub_saga(inner),
+        for_each("lines", lines, inner),
+        await_event("paid", correlate=order),
+        sub_saga(Saga("slow", timer("cool", 0.2)), name="cool"),
+        await_event("packed", correlate=order),
+        step(ship),
+    )
+    steps = ["e/inner/x", "e/lines/0/x", "e/lines/1/x"]
+    engine = Engine(place, sagas=[saga])
+    try:
+        answer = engine.start(saga, "7", id="e")
+        for event in ("paid", "packed"):
+            rests(engine, "e", event)
+            engine = reopened(engine, place, saga)
+            engine.signal(event, correlation="7")
+        ended = engine.run(saga, "7", id="e")
+        assert ended.status == ("compensated" if fails else "completed")
+        assert sorted(ended.children) == ["cool", "inner", "lines"]
+        if place is None:
+            assert answer.result(5).status == ended.status
+    finally:
+        engine.close()
+    sides = ["action", "compensation"] if fails else ["action"]
+    assert sorted(done) == sorted(f"{step}/{side}" for step in steps for side in sides)
 
 
 # -- what waits inside, and who is asked ----------------------------------------------------

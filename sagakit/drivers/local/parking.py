@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sagakit.coordinator import letters
 from sagakit.errors import JournalError
 from sagakit.events import Event
-from sagakit.execution import Execution
+from sagakit.execution import Execution, first_event
 from sagakit.journal.base import Letter, Rest, Wait
 from sagakit.scenario import Signal
 from sagakit.transitions import Phase
@@ -66,7 +66,8 @@ class Answer(Future[Execution]):
 def may_be_parked(live: Live) -> bool:
     """Whether an execution that rests can go on from its journal alone."""
     run = live.run
-    return run.scenario is None and run.kin is None and not run.meanwhile and not live.acks
+    alone = run.kin is None or (first_event(run.events).parent is None and not run.kin.under_way)
+    return alone and run.scenario is None and not run.meanwhile and not live.acks
 
 
 def waits_of(run: Run) -> dict[Key, float]:
