@@ -119,7 +119,6 @@ class State:
         "timers",
         "turned_back",
         "undo_attempts",
-        "unsettled",
         "waiting",
         "waits",
     )
@@ -150,8 +149,7 @@ class State:
         self.remaining = size
         self.stuck: dict[int, None] = {}
         self.turned_back = False
-        self.waits: list[int] = []  # during recovery: steps behind each that are not yet undone
-        self.unsettled = -1  # steps still to be undone; -1 before compensation has begun
+        self.waits: list[int] = []  # once compensation has begun: steps behind each, not yet undone
         self.children: dict[int, str] | None = None  # the executions that do (or did) a step
         self.line: list[int] | None = None  # with a limit: who waits for a slot, the next one last
         self.slots = plan.limit or 0
@@ -419,12 +417,8 @@ def _forward(state: State, event: Event) -> None:
 
 def _enter(state: State, event: Any, number: int, attempt: int) -> None:
     """Move a step as the table says, if the event is about this attempt of it."""
-    if state.phase is not _FORWARD and state.phase is not _BACKWARD:
-        _active(state, event)
-    current = state.steps[number]
-    target = STEP_TRANSITIONS[current].get(type(event))
-    if target is None:
-        raise _refuse(state, event, f"is {current}")
+    _active(state, event)
+    target = _target(state, event, number)
     if event.attempt != attempt:
         raise _refuse(state, event, f"is at attempt {attempt}, not {event.attempt}")
     state.steps[number] = target
@@ -577,7 +571,7 @@ def _step_failed(state: State, event: StepFailed) -> None:
         if state.line is not None:
             _leave(state)
     else:
-        _fail(state, event)
+        _fail(state)
 
 
 def _step_in_doubt(state: State, event: StepInDoubt) -> None:
@@ -589,15 +583,15 @@ def _step_in_doubt(state: State, event: StepInDoubt) -> None:
         _cause(state, number, Cause.ASK)
         state.ready[number] = None
     else:
-        _stay_in_doubt(state, number, event)
+        _stay_in_doubt(state, number)
 
 
-def _stay_in_doubt(state: State, number: int, event: Event) -> None:
+def _stay_in_doubt(state: State, number: int) -> None:
     """Nobody can say whether it happened: the pivot waits for an operator, others are undone."""
     if number == state.plan.pivot:
         _get_stuck(state, number)
     else:
-        _fail(state, event)
+        _fail(state)
 
 
 def _reconcile_started(state: State, event: ReconcileStarted) -> None:
@@ -613,7 +607,7 @@ def _reconcile_failed(state: State, event: ReconcileFailed) -> None:
     _active(state, event)
     state.steps[number] = _target(state, event, number)
     state.running -= 1
-    _stay_in_doubt(state, number, event)
+    _stay_in_doubt(state, number)
 
 
 def _attempt_lost(state: State, event: AttemptLost) -> None:
@@ -676,10 +670,10 @@ def _compensation_requested(state: State, event: CompensationRequested) -> None:
 # -- backward recovery ----------------------------------------------------------------------
 
 
-def _fail(state: State, event: Event) -> None:
+def _fail(state: State) -> None:
     """A step is lost for good and can be undone: turn back, or settle if we have turned."""
     if state.phase is _FORWARD:
-        _turn_back(state, _phase(state, event, _TURN_BACK))
+        _turn_back(state, PHASE_TRANSITIONS[_FORWARD][_TURN_BACK])
     else:
         _settled_while_turning(state)
 
@@ -754,7 +748,7 @@ def _cancellation_requested(state: State, event: CancellationRequested) -> None:
     why = why_not_cancel(state)
     if why:
         raise _refuse(state, event, f"cannot be cancelled: {why}")
-    _turn_back(state, _phase(state, event, CancellationRequested))
+    _turn_back(state, PHASE_TRANSITIONS[_FORWARD][CancellationRequested])
 
 
 def _deadline_passed(state: State, event: DeadlinePassed) -> None:
@@ -781,21 +775,18 @@ def _turn_back(state: State, phase: Phase) -> None:
 
 def _settled_while_turning(state: State) -> None:
     """Once nothing runs and nothing is left to ask, compensation begins."""
-    if state.running or state.ready or state.unsettled >= 0 or state.stuck:
+    if state.running or state.ready or state.waits or state.stuck:
         return
     after, steps = state.plan.after, state.steps
     waits = state.waits = [0] * len(steps)
     front = []
-    touched = 0
     for number in reversed(state.enabled):  # those behind a step come before it
         if steps[number] is _PENDING:
             continue
-        touched += 1
         if not waits[number]:
             front.append(number)
         for above in after[number]:
             waits[above] += 1
-    state.unsettled = touched
     state.slots = state.plan.limit or 0
     _undo(state, front)
 
@@ -819,7 +810,6 @@ def _undo(state: State, front: list[int]) -> None:
                 continue
             if current is _SUCCEEDED:
                 _cause(state, number, Cause.NOTHING_TO_UNDO)
-        state.unsettled -= 1
         for above in plan.after[number]:
             waits[above] -= 1
             if not waits[above]:
@@ -828,7 +818,6 @@ def _undo(state: State, front: list[int]) -> None:
 
 def _undone(state: State, number: int) -> None:
     """The step is undone: one thing less for those before it to wait for."""
-    state.unsettled -= 1
     if state.line is not None:
         _leave(state)
     waits = state.waits
@@ -849,26 +838,28 @@ def _compensation_started(state: State, event: CompensationStarted) -> None:
         _stop_timer(state, number)
 
 
-def _compensation_succeeded(state: State, event: CompensationSucceeded) -> None:
+def _compensation_ended(
+    state: State, event: CompensationSucceeded | CompensationAttemptFailed | CompensationFailed
+) -> int:
     number = _find(state, event)
     _enter(state, event, number, state.undo_attempts.get(number, 0))
     state.running -= 1
-    _undone(state, number)
+    return number
+
+
+def _compensation_succeeded(state: State, event: CompensationSucceeded) -> None:
+    _undone(state, _compensation_ended(state, event))
 
 
 def _compensation_attempt_failed(state: State, event: CompensationAttemptFailed) -> None:
-    number = _find(state, event)
-    _enter(state, event, number, state.undo_attempts.get(number, 0))
-    state.running -= 1
+    number = _compensation_ended(state, event)
     if not event.refused:
         state.failures[number] = state.failures.get(number, 0) + 1
     _start_timer(state, number, event.retry_at)
 
 
 def _compensation_failed(state: State, event: CompensationFailed) -> None:
-    number = _find(state, event)
-    _enter(state, event, number, state.undo_attempts.get(number, 0))
-    state.running -= 1
+    number = _compensation_ended(state, event)
     state.stuck[number] = None
     if state.line is not None:
         _leave(state)
@@ -889,26 +880,26 @@ def _ended(state: State, event: Event) -> None:
         stuck and state.resting
     ):
         raise _refuse(state, event, "has steps under way")
-    finished = state.unsettled == 0 if state.turned_back else state.remaining == 0
-    if finished == stuck:
-        raise _refuse(state, event, "has steps that wait" if not finished else "is not stuck")
+    if bool(state.stuck) != stuck:
+        raise _refuse(state, event, "is not stuck" if stuck else "has steps that wait")
     state.phase = target
 
 
 def _execution_resolved(state: State, event: ExecutionResolved) -> None:
     cause = Cause[event.resolution.upper()]
     target = _phase(state, event, cause)
-    numbers = [state.plan.index.get(name, -1) for name in event.steps]
-    if any(number not in state.stuck for number in numbers):
+    index = state.plan.index
+    if any(index.get(name) not in state.stuck for name in event.steps):
         raise _refuse(state, event, f"is not stuck at {', '.join(event.steps)}")
-    if cause is Cause.RETRY and state.turned_back and state.unsettled < 0:
+    if cause is Cause.RETRY and state.turned_back and not state.waits:
         raise _refuse(state, event, "has turned back; nothing new starts")
     if cause is Cause.ABANDON:
         state.phase = target
         state.stuck.clear()
         return
     state.phase = _BACKWARD if state.turned_back else target
-    for number in numbers:
+    for name in event.steps:
+        number = index[name]
         del state.stuck[number]
         state.slots -= 1  # as though it had one: skipped, it gives it back
         state.failures.pop(number, None)
