@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from pure import ERROR
+from states import act, after, begun, chain, ran, undo
 
 from sagakit import Retry, Saga, pivot, step
 from sagakit.coordinator import (
@@ -46,31 +47,8 @@ from sagakit.events import (
 )
 
 
-def act():
-    pass
-
-
-def undo():
-    pass
-
-
 def ask():
     return True
-
-
-def begun(saga, at=0.0):
-    return evolve(State(saga.plan), ExecutionStarted("s", None, "f", "x", {"in": 1}, at))
-
-
-def after(saga, *events):
-    state = begun(saga)
-    for event in events:
-        evolve(state, event)
-    return state
-
-
-def chain(*names, **options):
-    return Saga("s", *(step(act, undo, name=name, **options) for name in names))
 
 
 FORK = Saga(
@@ -79,10 +57,6 @@ FORK = Saga(
     step(act, undo, name="b", after="a"),
     step(act, undo, name="c", after="a"),
 )
-
-
-def ran(name, attempt=1, at=0.0):
-    return StepStarted(name, attempt, at), StepSucceeded(name, attempt, at, name)
 
 
 # -- what is decided ------------------------------------------------------------------------
