@@ -59,6 +59,7 @@ from sagakit.events import (
 )
 from sagakit.plan import Plan
 from sagakit.transitions import (
+    ACTIVE,
     PHASE_TRANSITIONS,
     STATUS,
     STEP_TRANSITIONS,
@@ -82,6 +83,7 @@ _FORWARD = Phase.FORWARD
 _BACKWARD = Phase.BACKWARD
 _TURN_BACK = Cause.TURN_BACK
 _UNDO = Cause.UNDO
+_NOT_ENDED = (*ACTIVE, Phase.STUCK)
 _UNDER_WAY = frozenset({_RUNNING, _RECONCILING, StepState.COMPENSATING})
 
 
@@ -405,19 +407,15 @@ def _phase(state: State, event: Event, key: Key) -> Phase:
     return target
 
 
-def _active(state: State, event: Event) -> None:
-    if state.phase is not _FORWARD and state.phase is not _BACKWARD:
-        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
-
-
-def _forward(state: State, event: Event) -> None:
-    if state.phase is not _FORWARD:
-        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+def _during(state: State, event: Event, phases: tuple[Phase, ...]) -> None:
+    if state.phase not in phases:
+        whose = "belongs to an execution that " if hasattr(event, "step") else ""
+        raise _refuse(state, event, f"{whose}is {state.phase}")
 
 
 def _enter(state: State, event: Any, number: int, attempt: int) -> None:
     """Move a step as the table says, if the event is about this attempt of it."""
-    _active(state, event)
+    _during(state, event, ACTIVE)
     target = _target(state, event, number)
     if event.attempt != attempt:
         raise _refuse(state, event, f"is at attempt {attempt}, not {event.attempt}")
@@ -493,7 +491,7 @@ def _step_started(state: State, event: StepStarted) -> None:
 
 def _illegal_start(state: State, event: StepStarted) -> IllegalEventError:
     number = _find(state, event)
-    _forward(state, event)
+    _during(state, event, (_FORWARD,))
     _target(state, event, number)
     return _refuse(state, event, f"is at attempt {state.attempts[number]}, not {event.attempt - 1}")
 
@@ -507,13 +505,10 @@ def _step_succeeded(state: State, event: StepSucceeded) -> None:
         or event.attempt != state.attempts[number]
     ):
         number = _find(state, event)
-        waited = state.steps[number] is _WAITING
-        _enter(state, event, number, state.attempts[number])
-        if waited:
-            letter = letters(state).get(number)
-            if letter is not None:
-                state.mail = tuple(other for other in state.mail if other is not letter)
-            _stop_waiting(state, number)
+        _enter(state, event, number, state.attempts[number])  # only a wait comes past this
+        letter = letters(state).get(number)
+        state.mail = tuple(other for other in state.mail if other is not letter)
+        _stop_waiting(state, number)
     state.steps[number] = _SUCCEEDED
     state.running -= 1
     state.results[event.step] = event.result
@@ -522,7 +517,7 @@ def _step_succeeded(state: State, event: StepSucceeded) -> None:
 
 def _step_skipped(state: State, event: StepSkipped) -> None:
     number = _find(state, event)
-    _forward(state, event)
+    _during(state, event, (_FORWARD,))
     state.steps[number] = _target(state, event, number)
     del state.ready[number]
     _passed(state, number)
@@ -549,7 +544,7 @@ def _passed(state: State, number: int) -> None:
 
 def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
     number = _find(state, event)
-    _forward(state, event)
+    _during(state, event, (_FORWARD,))
     _enter(state, event, number, state.attempts[number])
     state.running -= 1
     state.failures[number] = state.failures.get(number, 0) + 1
@@ -560,9 +555,8 @@ def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
 
 def _step_failed(state: State, event: StepFailed) -> None:
     number = _find(state, event)
-    waited = state.steps[number] is _WAITING
     _enter(state, event, number, state.attempts[number])
-    if waited:
+    if number in state.waiting:
         _stop_waiting(state, number)
     if state.ready.pop(number, False) is False:
         state.running -= 1
@@ -596,7 +590,7 @@ def _stay_in_doubt(state: State, number: int) -> None:
 
 def _reconcile_started(state: State, event: ReconcileStarted) -> None:
     number = _find(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
     state.steps[number] = _target(state, event, number)
     del state.ready[number]
     state.running += 1
@@ -604,7 +598,7 @@ def _reconcile_started(state: State, event: ReconcileStarted) -> None:
 
 def _reconcile_failed(state: State, event: ReconcileFailed) -> None:
     number = _find(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
     state.steps[number] = _target(state, event, number)
     state.running -= 1
     _stay_in_doubt(state, number)
@@ -612,7 +606,7 @@ def _reconcile_failed(state: State, event: ReconcileFailed) -> None:
 
 def _attempt_lost(state: State, event: AttemptLost) -> None:
     number = _find(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
     was = state.steps[number]
     state.steps[number] = _target(state, event, number)
     state.running -= 1
@@ -632,7 +626,7 @@ def _attempt_lost(state: State, event: AttemptLost) -> None:
 
 def _child_stuck(state: State, event: ChildStuck) -> None:
     number = _find_nested(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
     state.steps[number] = _target(state, event, number)
     state.running -= 1
     state.stuck[number] = None
@@ -642,13 +636,9 @@ def _child_stuck(state: State, event: ChildStuck) -> None:
 
 def _child_resumed(state: State, event: ChildResumed) -> None:
     number = _find_nested(state, event)
-    if state.phase is Phase.STUCK:
-        target = _phase(state, event, ChildResumed)
-    else:
-        _active(state, event)
-        target = state.phase
+    _during(state, event, _NOT_ENDED)
     state.steps[number] = _target(state, event, number)
-    state.phase = _BACKWARD if state.turned_back else target
+    state.phase = _BACKWARD if state.turned_back else _FORWARD
     del state.stuck[number]
     state.running += 1
     state.slots -= 1
@@ -683,7 +673,7 @@ def _fail(state: State) -> None:
 
 def _wait_started(state: State, event: WaitStarted) -> None:
     number = _find(state, event)
-    _forward(state, event)
+    _during(state, event, (_FORWARD,))
     state.steps[number] = _target(state, event, number)
     state.attempts[number] += 1
     state.waiting[number] = event
@@ -708,8 +698,7 @@ def letters(state: State) -> dict[int, SignalReceived]:
 
 
 def _signal_received(state: State, event: SignalReceived) -> None:
-    if state.phase is not Phase.STUCK:
-        _active(state, event)
+    _during(state, event, _NOT_ENDED)
     if state.signals is None:
         state.signals = set()
     if event.id in state.signals:
@@ -737,8 +726,8 @@ def why_not_cancel(state: State) -> str:
         return f"it is {state.status}"
     if pivot is not None:
         current = state.steps[pivot]
-        untried = current is _READY and not state.attempts[pivot]
-        if not untried and current is not _PENDING and current is not _WAITING:
+        tried = state.attempts[pivot] and current is not _WAITING
+        if tried or current is StepState.SKIPPED:
             name = state.plan.names[pivot]
             return f"its pivot '{name}' is {current}: there is no way back"
     return ""
@@ -897,7 +886,7 @@ def _execution_resolved(state: State, event: ExecutionResolved) -> None:
         state.phase = target
         state.stuck.clear()
         return
-    state.phase = _BACKWARD if state.turned_back else target
+    state.phase = _BACKWARD if state.turned_back else _FORWARD
     for name in event.steps:
         number = index[name]
         del state.stuck[number]
@@ -916,8 +905,7 @@ def _execution_resolved(state: State, event: ExecutionResolved) -> None:
 def _execution_migrated(state: State, event: ExecutionMigrated) -> None:
     """Nothing moves: who replays the events knows the new definition from the beginning. What sagas
     do for it may go on meanwhile: each is pinned to a definition of its own."""
-    if state.phase is not Phase.STUCK:
-        _active(state, event)
+    _during(state, event, _NOT_ENDED)
     if state.in_flight():
         raise _refuse(state, event, "has steps under way")
 
@@ -926,7 +914,7 @@ def _noted(state: State, event: Event) -> None:
     """What happened to a call on its way: nothing moves. It can only be said of what goes on."""
     if hasattr(event, "step"):
         _find(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
 
 
 # -- timers ---------------------------------------------------------------------------------

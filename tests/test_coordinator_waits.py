@@ -355,7 +355,7 @@ def test_a_deadline_ends_a_wait_in_backward_recovery():
             chain("a"),
             (*ran("a"), ExecutionCompleted(0.0)),
             signal("1"),
-            "the execution belongs to an execution that is completed",
+            "the execution is completed",
         ),
         (TWO, BOTH, ExecutionCompleted(0.0), "the execution has steps under way"),
         (TWO, BOTH, ExecutionStuck(0.0, ()), "the execution is not stuck"),
