@@ -11,7 +11,6 @@ neighbours) and not O(steps); keep a ``state.copy()`` to go back to. ``decide`` 
 from __future__ import annotations
 
 import heapq
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -154,7 +153,7 @@ class State:
         self.waits: list[int] = []  # once compensation has begun: steps behind each, not yet undone
         self.children: dict[int, str] | None = None  # the executions that do (or did) a step
         self.line: list[int] | None = None  # with a limit: who waits for a slot, the next one last
-        self.slots = plan.limit or 0
+        self.slots = plan.limit
 
     @property
     def status(self) -> str:
@@ -174,8 +173,8 @@ class State:
     def copy(self) -> State:
         """An independent copy: O(steps)."""
         twin = State.__new__(State)
-        for slot, value in zip(_VALUES, _values_of(self), strict=True):
-            setattr(twin, slot, value)
+        for slot in _VALUES:
+            setattr(twin, slot, getattr(self, slot))
         for slot in _CONTAINERS:
             value = getattr(self, slot)
             setattr(twin, slot, value if value is None else value.copy())
@@ -212,7 +211,6 @@ _CONTAINERS = (
     *("results", "signals", "steps", "stuck", "timers", "undo_attempts", "waiting", "waits"),
 )
 _VALUES = tuple(slot for slot in State.__slots__ if slot not in _CONTAINERS)
-_values_of = operator.attrgetter(*_VALUES)
 
 
 # -- decide ---------------------------------------------------------------------------------
@@ -413,7 +411,7 @@ def _during(state: State, event: Event, phases: tuple[Phase, ...]) -> None:
         raise _refuse(state, event, f"{whose}is {state.phase}")
 
 
-def _enter(state: State, event: Any, number: int, attempt: int) -> None:
+def _enter(state: State, event: Any, number: int, attempt: int | None) -> None:
     """Move a step as the table says, if the event is about this attempt of it."""
     _during(state, event, ACTIVE)
     target = _target(state, event, number)
@@ -428,7 +426,7 @@ def _execution_started(state: State, event: ExecutionStarted) -> None:
     state.input = event.input
     if state.plan.deadline is not None:
         state.deadline_at = event.at + state.plan.deadline
-    if state.plan.limit is not None:
+    if state.plan.limit:
         state.line = state.plan.roots[::-1]
         _call_next(state)
         return
@@ -776,7 +774,7 @@ def _settled_while_turning(state: State) -> None:
             front.append(number)
         for above in after[number]:
             waits[above] += 1
-    state.slots = state.plan.limit or 0
+    state.slots = state.plan.limit
     _undo(state, front)
 
 
@@ -831,7 +829,7 @@ def _compensation_ended(
     state: State, event: CompensationSucceeded | CompensationAttemptFailed | CompensationFailed
 ) -> int:
     number = _find(state, event)
-    _enter(state, event, number, state.undo_attempts.get(number, 0))
+    _enter(state, event, number, state.undo_attempts.get(number))
     state.running -= 1
     return number
 

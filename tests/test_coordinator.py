@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from pure import ERROR
+from pure import ERROR, snapshot
 from states import act, after, begun, chain, ran, undo
 
 from sagakit import Retry, Saga, pivot, step
@@ -44,7 +44,9 @@ from sagakit.events import (
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    WaitStarted,
 )
+from sagakit.steps import Wait
 
 
 def ask():
@@ -268,6 +270,46 @@ def test_nothing_is_undone_while_a_doubt_may_still_be_cleared():
     assert {command.step for command in decide(state, 0.0)} == {"a", "b"}
 
 
+def test_an_answer_is_not_waited_for_alone_when_something_else_runs():
+    saga = Saga(
+        "s",
+        step(act, undo, name="a", after=()),
+        step(act, undo, name="b", after=(), reconcile=ask),
+    )
+    state = after(
+        saga,
+        StepStarted("a", 1, 0.0),
+        StepStarted("b", 1, 0.0),
+        StepInDoubt("b", 1, 0.0, ERROR),
+        ReconcileStarted("b", 0.0),
+        ReconcileFailed("b", 0.0, ERROR),
+    )
+    assert decide(state, 0.0) == [], "a runs"
+    evolve(state, StepSucceeded("a", 1, 0.0))
+    assert {command.step for command in decide(state, 0.0)} == {"a", "b"}
+
+
+def test_an_execution_ends_when_the_last_of_several_compensations_has_ended():
+    saga = Saga("s", *(step(act, undo, name=name, after=()) for name in "ab"), step(act, name="c"))
+    bad = StepStarted("c", 1, 0.0), StepFailed("c", 1, 0.0, ERROR)
+    state = after(saga, *ran("a"), *ran("b"), *bad)
+    for name in "ab":
+        evolve(state, CompensationStarted(name, 1, 0.0))
+    evolve(state, CompensationSucceeded("a", 1, 0.0))
+    assert decide(state, 0.0) == [], "that of b runs"
+    evolve(state, CompensationSucceeded("b", 1, 0.0))
+    assert decide(state, 0.0) == [EndExecution("compensated")]
+
+
+def test_what_has_no_compensation_is_kept_and_what_is_before_it_undone():
+    saga = Saga("s", step(act, undo, name="a"), step(act, name="b"), step(act, name="c"))
+    state = after(saga, *ran("a"), *ran("b"), StepStarted("c", 1, 0.0))
+    evolve(state, StepInDoubt("c", 1, 0.0, ERROR))
+    words = {name: str(state.state_of(name)) for name in "abc"}
+    assert words == {"a": "compensation due", "b": "kept", "c": "in doubt"}
+    assert decide(state, 0.0) == [RunCompensation("a", 1)]
+
+
 def test_a_step_whose_condition_failed_never_ran():
     state = after(chain("a", "b"), *ran("a"), StepFailed("b", 0, 0.0, ERROR))
     assert state.running == 0
@@ -309,6 +351,30 @@ def test_without_a_chance_a_wait_is_whole():
     failed = StepStarted("b", 1, 0.0), StepFailed("b", 1, 0.0, ERROR)
     state = after(saga, *ran("a"), *failed, CompensationStarted("a", 1, 0.0))
     assert compensation_failed(state, "a", ERROR, terminal=False, at=1.0).retry_at == 9.0
+
+
+def test_without_a_wait_the_next_attempt_is_due_at_once():
+    policy = Retry(2, wait=0)
+    saga = Saga(
+        "s", step(act, undo, name="a", retry=policy, compensation_retry=policy), step(act, name="b")
+    )
+    state = after(saga, StepStarted("a", 1, 0.0))
+    assert action_failed(state, "a", ERROR, terminal=False, in_doubt=False, at=0.0).retry_at == 0.0
+    failed = StepStarted("b", 1, 0.0), StepFailed("b", 1, 0.0, ERROR)
+    state = after(saga, *ran("a"), *failed, CompensationStarted("a", 1, 0.0))
+    assert compensation_failed(state, "a", ERROR, terminal=False, at=0.0).retry_at == 0.0
+
+
+def test_a_copy_goes_its_own_way_and_knows_what_was_known():
+    saga = Saga("s", step(act, undo, name="a"), step(act, undo, name="b"))
+    state = after(saga, *ran("a"))
+    twin = state.copy()
+    for event in ran("b"):
+        evolve(state, event)
+    assert (twin.results, decide(twin, 0.0)) == ({"a": "a"}, [RunAction("b", 1)])
+    for event in ran("b"):
+        evolve(twin, event)
+    assert snapshot(twin) == snapshot(state)
 
 
 def test_a_copy_shares_the_input():
@@ -573,17 +639,19 @@ def lines_run(work):
     return count
 
 
-@pytest.mark.parametrize("shape", ["chain", "wide"])
+@pytest.mark.parametrize("shape", ["chain", "wide", "waiting"])
 def test_an_event_costs_as_much_in_a_saga_of_ten_thousand_steps_as_in_one_of_ten(shape):
     costs = set()
     for size in (10, 10_000):
         place = None if shape == "chain" else ()
-        saga = Saga("s", *(step(act, undo, name=f"s{n}", after=place) for n in range(size)))
+        action = Wait(event="e") if shape == "waiting" else act
+        saga = Saga("s", *(step(action, undo, name=f"s{n}", after=place) for n in range(size)))
         state = begun(saga)
         names = ["s0", "s1"]
-        if shape == "wide":  # begin all: what is ready is decided once, and then no more
+        if shape != "chain":  # begin all: what is ready is decided once, and then no more
             for name in saga.plan.names:
-                evolve(state, StepStarted(name, 1, 0.0))
+                waits = WaitStarted(name, 0.0, "e")
+                evolve(state, waits if shape == "waiting" else StepStarted(name, 1, 0.0))
 
         def work(state=state, names=names, chained=shape == "chain"):
             for name in names:

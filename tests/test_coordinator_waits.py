@@ -196,6 +196,13 @@ def test_a_signal_goes_to_the_wait_with_its_correlation_or_to_any():
     assert letters(after(TWO, *waits, signal("4", "other", correlation="7"))) == {}
 
 
+def test_the_end_of_a_wait_leaves_what_else_runs_to_run():
+    state = after(BESIDE, W, StepStarted("a", 1, 0.0), signal("1"), StepSucceeded("w", 1, 0.0))
+    assert (state.running, decide(state, 0.0)) == (1, [])
+    evolve(state, StepSucceeded("a", 1, 0.0))
+    assert decide(state, 0.0) == [EndExecution("completed")]
+
+
 def test_a_time_ends_a_wait_and_so_does_a_failure():
     saga = Saga("s", step(act, undo, name="a"), await_event("e", name="w", timeout=5))
     state = after(saga, *ran("a"), WaitStarted("w", 1.0, "e", None, 6.0))
