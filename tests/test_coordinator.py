@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from pure import ERROR, snapshot
-from states import act, after, begun, chain, ran, undo
+from states import act, after, begun, chain, ran, refusal, resolved, undo
 
 from sagakit import Retry, Saga, pivot, step
 from sagakit.coordinator import (
@@ -17,7 +17,6 @@ from sagakit.coordinator import (
     evolve,
     replay,
 )
-from sagakit.errors import IllegalEventError
 from sagakit.events import (
     AskReconcile,
     AttemptLost,
@@ -30,7 +29,6 @@ from sagakit.events import (
     Event,
     ExecutionCompensated,
     ExecutionCompleted,
-    ExecutionResolved,
     ExecutionStarted,
     ExecutionStuck,
     PassDeadline,
@@ -219,7 +217,7 @@ def test_compensations_have_their_own_attempts_and_their_own_count_of_failures()
     evolve(state, last)
     assert decide(state, 4.0) == [EndExecution("stuck", ("a",))]
     evolve(state, ExecutionStuck(4.0, ("a",)))
-    evolve(state, ExecutionResolved(5.0, "retry", "me", "why", ("a",)))
+    evolve(state, resolved("retry", "a"))
     assert decide(state, 5.0) == [RunCompensation("a", 3)]
     evolve(state, CompensationStarted("a", 3, 5.0))
     again = compensation_failed(state, "a", ERROR, terminal=False, at=6.0)
@@ -334,7 +332,7 @@ def test_a_doubtful_pivot_stays_doubtful_when_an_operator_retries_it():
         StepStarted("p", 1, 0.0),
         StepInDoubt("p", 1, 0.0, ERROR),
         ExecutionStuck(0.0, ("p",)),
-        ExecutionResolved(0.0, "retry", "me", "why", ("p",)),
+        resolved("retry", "p"),
         StepStarted("p", 2, 0.0),
     )
     event = action_failed(state, "p", ERROR, terminal=True, in_doubt=False, at=0.0)
@@ -496,13 +494,13 @@ def test_an_operators_words():
         StepFailed("y", 1, 0.0, ERROR),
         ExecutionStuck(0.0, ("y",)),
     )
-    state = after(saga, *stuck, ExecutionResolved(0.0, "skip", "me", "why", ("y",)))
+    state = after(saga, *stuck, resolved("skip", "y"))
     assert str(state.state_of("y")) == "skipped"
     assert decide(state, 0.0) == [RunAction("z", 1)]
     assert state.stuck == {}
-    state = after(saga, *stuck, ExecutionResolved(0.0, "retry", "me", "why", ("y",)))
+    state = after(saga, *stuck, resolved("retry", "y"))
     assert decide(state, 0.0) == [RunAction("y", 2)]
-    state = after(saga, *stuck, ExecutionResolved(0.0, "abandon", "me", "why", ("y",)))
+    state = after(saga, *stuck, resolved("abandon", "y"))
     assert (state.status, state.stuck) == ("abandoned", {})
 
 
@@ -522,12 +520,7 @@ STUCK = (
 @pytest.mark.parametrize(
     ("saga", "before", "event", "words"),
     [
-        (
-            chain("a", "b"),
-            (),
-            StepStarted("b", 1, 0.0),
-            "StepStarted is illegal: the step 'b' is pending",
-        ),
+        (chain("a", "b"), (), StepStarted("b", 1, 0.0), "the step 'b' is pending"),
         (chain("a"), (), StepStarted("x", 1, 0.0), "the step 'x' is not part of the saga"),
         (chain("a"), (), StepStarted("a", 2, 0.0), "the step 'a' is at attempt 0, not 1"),
         (chain("a", "b"), TURNED, StepStarted("a", 2, 0.0), "an execution that is backward"),
@@ -562,30 +555,10 @@ STUCK = (
         (PIVOTAL, STUCK, ReconcileFailed("z", 0.0, ERROR), "an execution that is stuck"),
         (PIVOTAL, STUCK, CompensationStarted("z", 1, 0.0), "an execution that is stuck"),
         (PIVOTAL, STUCK, StepFailed("z", 1, 0.0, ERROR), "an execution that is stuck"),
-        (
-            PIVOTAL,
-            STUCK,
-            ExecutionStuck(0.0, ("z",)),
-            "ExecutionStuck is illegal: the execution is stuck",
-        ),
-        (
-            PIVOTAL,
-            STUCK,
-            ExecutionResolved(0.0, "retry", "me", "why", ("p",)),
-            "the execution is not stuck at p",
-        ),
-        (
-            PIVOTAL,
-            STUCK,
-            ExecutionResolved(0.0, "retry", "me", "why", ("z", "x")),
-            "is not stuck at z, x",
-        ),
-        (
-            chain("a"),
-            (),
-            ExecutionResolved(0.0, "skip", "me", "why", ("a",)),
-            "the execution is forward",
-        ),
+        (PIVOTAL, STUCK, ExecutionStuck(0.0, ("z",)), "the execution is stuck"),
+        (PIVOTAL, STUCK, resolved("retry", "p"), "the execution is not stuck at p"),
+        (PIVOTAL, STUCK, resolved("retry", "z", "x"), "is not stuck at z, x"),
+        (chain("a"), (), resolved("skip", "a"), "the execution is forward"),
         (
             chain("a"),
             (),
@@ -597,24 +570,20 @@ STUCK = (
         (chain("a"), ran("a"), ExecutionCompensated(0.0), "the execution is forward"),
         (PIVOTAL, STUCK[:-1], ExecutionCompleted(0.0), "the execution has steps that wait"),
         (chain("a", "b"), TURNED, DeadlinePassed(0.0), "the execution is backward"),
-        (chain("a"), (), Event(), "Event is illegal: the execution knows no such event"),
+        (chain("a"), (), Event(), "the execution knows no such event"),
     ],
 )
 def test_what_cannot_happen_is_refused_in_words(saga, before, event, words):
-    state = after(saga, *before)
-    with pytest.raises(IllegalEventError) as refusal:
-        evolve(state, event)
-    assert words in str(refusal.value)
-    assert str(refusal.value).startswith(f"execution 'x': {type(event).__name__} is illegal: the ")
+    why = refusal(after(saga, *before), event)
+    assert words in why
+    assert why.startswith("the ")
 
 
 def test_steps_under_way_keep_an_execution_from_ending():
     state = after(chain("a"), StepStarted("a", 1, 0.0))
-    with pytest.raises(IllegalEventError, match="steps under way"):
-        evolve(state, ExecutionCompleted(0.0))
+    assert refusal(state, ExecutionCompleted(0.0)) == "the execution has steps under way"
     evolve(state, StepAttemptFailed("a", 1, 0.0, ERROR, 5.0))
-    with pytest.raises(IllegalEventError, match="steps under way"):
-        evolve(state, ExecutionCompleted(0.0))
+    assert refusal(state, ExecutionCompleted(0.0)) == "the execution has steps under way"
 
 
 # -- what it costs --------------------------------------------------------------------------

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import pytest
 from pure import ERROR
-from states import act, after, begun, chain, ran, undo
+from states import CANCELLED, act, after, begun, chain, ran, refusal, resolved, undo
 
 from sagakit import Retry, Saga, await_event, for_each, pivot, step, sub_saga
 from sagakit.coordinator import action_failed, compensation_failed, decide, evolve
-from sagakit.errors import IllegalEventError
 from sagakit.events import (
     AttemptAdmitted,
     AttemptHeld,
     BreakerChanged,
-    CancellationRequested,
     ChildResumed,
     ChildStuck,
     CompensationAttemptFailed,
@@ -25,7 +23,6 @@ from sagakit.events import (
     EndExecution,
     ExecutionCompleted,
     ExecutionMigrated,
-    ExecutionResolved,
     ExecutionStuck,
     HedgeStarted,
     RunAction,
@@ -55,10 +52,6 @@ def fan(count, limit, body, *, late=False):
     return outer.child("fan").given(list(range(count)))
 
 
-def resolved(how, *names):
-    return ExecutionResolved(0.0, how, "me", "why", names)
-
-
 def failed(name, attempt=1):
     return StepStarted(name, attempt, 0.0), StepFailed(name, attempt, 0.0, ERROR)
 
@@ -76,7 +69,6 @@ def now(state):
     return {(type(command), command.step) for command in decide(state, 0.0)}
 
 
-CANCELLED = CancellationRequested(0.0, "me", "why")
 UNDO_ALL = CompensationRequested(0.0)
 
 
@@ -312,8 +304,8 @@ def test_an_operator_skips_the_step_whose_saga_is_stuck_and_the_others_are_undon
     saga = Saga("s", nested("n", after=()), step(act, undo, name="a", after=()))
     stuck = StepStarted("n", 1, 0.0, "x/n"), *ran("a"), ChildStuck("n", 0.0), CANCELLED
     state = after(saga, *stuck, ExecutionStuck(0.0, ("n",)))
-    with pytest.raises(IllegalEventError, match="execution has turned back; nothing new starts"):
-        evolve(state, resolved("retry", "n"))
+    why = "the execution has turned back; nothing new starts"
+    assert refusal(state, resolved("retry", "n")) == why
     evolve(state, resolved("skip", "n"))
     assert decide(state, 0.0) == [RunCompensation("a", 1)]
 
@@ -397,18 +389,6 @@ DONE = (*ran("a"), ExecutionCompleted(0.0))
             resolved("retry", "a", "b"),
             "the execution is not stuck at a, b",
         ),
-        (
-            Saga("s", nested("n", after=()), step(act, undo, name="a", after=())),
-            (
-                StepStarted("n", 1, 0.0, "x/n"),
-                *ran("a"),
-                ChildStuck("n", 0.0),
-                CANCELLED,
-                ExecutionStuck(0.0, ("n",)),
-            ),
-            resolved("retry", "n"),
-            "the execution has turned back; nothing new starts",
-        ),
         (chain("a"), (StepStarted("a", 1, 0.0),), MOVED, "the execution has steps under way"),
         (chain("a"), DONE, MOVED, "the execution is completed"),
         (chain("a"), DONE, BreakerChanged(0.0, "s", "a", "b", "why"), "the execution is completed"),
@@ -423,8 +403,4 @@ DONE = (*ran("a"), ExecutionCompleted(0.0))
     ],
 )
 def test_what_cannot_happen_is_refused_in_words(saga, before, event, words):
-    state = after(saga, *before)
-    with pytest.raises(IllegalEventError) as refusal:
-        evolve(state, event)
-    start = f"execution 'x': {type(event).__name__} is illegal: {words}"
-    assert str(refusal.value).startswith(start)
+    assert refusal(after(saga, *before), event).startswith(words)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import pytest
 from pure import ERROR
-from states import act, after, begun, chain, ran, undo
+from states import CANCELLED, act, after, begun, chain, ran, refusal, resolved, undo
 
 from sagakit import Retry, Saga, await_event, pivot, step, timer
 from sagakit.coordinator import decide, evolve, letters, why_not_cancel
-from sagakit.errors import IllegalEventError
 from sagakit.events import (
     AttemptLost,
-    CancellationRequested,
     CompensationStarted,
     DeadlinePassed,
     EndExecution,
     EndWait,
     ExecutionCompensated,
     ExecutionCompleted,
-    ExecutionResolved,
     ExecutionStuck,
     PassDeadline,
     RunAction,
@@ -27,6 +24,7 @@ from sagakit.events import (
     StepAttemptFailed,
     StepFailed,
     StepInDoubt,
+    StepSkipped,
     StepStarted,
     StepSucceeded,
     WaitStarted,
@@ -40,14 +38,6 @@ def waiting(name, **options):
 
 def signal(id, event="e", payload=None, correlation=None):
     return SignalReceived(0.0, event, id, payload, correlation)
-
-
-def cancelled(at=0.0):
-    return CancellationRequested(at, "me", "why")
-
-
-def retried(*names):
-    return ExecutionResolved(0.0, "retry", "me", "why", names)
 
 
 TWO = Saga("s", waiting("a"), waiting("b"))
@@ -97,7 +87,7 @@ def test_a_wait_for_a_time_is_no_work_that_is_due():
     assert decide(state, 7.0) == [EndExecution("completed")]
 
 
-def test_it_rests_beside_so_many_steps_that_sagas_do():
+def test_whether_an_execution_rests_but_for_the_steps_that_sagas_do():
     state = after(BESIDE, W, StepStarted("a", 1, 0.0, "x/a"))
     assert state.rests(1)
     assert not state.rests(0)
@@ -126,7 +116,7 @@ def test_backward_recovery_forgets_the_waits_and_their_times():
     assert not state.resting
 
 
-def test_a_stuck_step_ends_what_else_only_waits_for_a_time():
+def test_an_execution_is_stuck_though_another_step_waits_for_a_time():
     saga = Saga("s", pivot(act, name="p"), timer("t", 5), step(act, name="z", after="p"))
     state = after(saga, *ran("p"), WaitStarted("t", 0.0, None, None, 5.0))
     assert decide(state, 0.0) == [RunAction("z", 1)]
@@ -140,7 +130,7 @@ def test_a_stuck_step_ends_what_else_only_waits_for_a_time():
     assert (state.status, decide(state, 9.0)) == ("stuck", [])
 
 
-def test_a_stuck_step_ends_what_else_only_waits_for_an_event():
+def test_an_execution_is_stuck_though_another_step_waits_for_an_event():
     saga = Saga("s", *WAITS_LATE, step(act, name="z", after="p"))
     state = after(saga, *ran("p"), W, StepStarted("z", 1, 0.0))
     assert decide(state, 0.0) == []
@@ -196,7 +186,7 @@ def test_a_signal_goes_to_the_wait_with_its_correlation_or_to_any():
     assert letters(after(TWO, *waits, signal("4", "other", correlation="7"))) == {}
 
 
-def test_the_end_of_a_wait_leaves_what_else_runs_to_run():
+def test_the_end_of_a_wait_is_not_the_end_of_what_runs_beside_it():
     state = after(BESIDE, W, StepStarted("a", 1, 0.0), signal("1"), StepSucceeded("w", 1, 0.0))
     assert (state.running, decide(state, 0.0)) == (1, [])
     evolve(state, StepSucceeded("a", 1, 0.0))
@@ -212,7 +202,7 @@ def test_a_time_ends_a_wait_and_so_does_a_failure():
     assert decide(state, 6.0) == [RunCompensation("a", 1)]
 
 
-def test_a_signal_in_time_forgets_the_time():
+def test_a_wait_that_a_signal_ends_has_no_time_any_more():
     state = after(TWO, WaitStarted("a", 0.0, "e", None, 6.0), BOTH[1], signal("1"))
     assert decide(state, 6.0) == [EndWait("a")], "once, though both are reasons to"
     evolve(state, StepSucceeded("a", 1, 0.0))
@@ -220,26 +210,25 @@ def test_a_signal_in_time_forgets_the_time():
     assert state.status == "waiting"
 
 
-def test_an_end_by_the_time_takes_nobodys_letter():
+def test_a_wait_that_its_time_ends_takes_no_signal_of_another():
     state = after(TWO, WaitStarted("a", 0.0, "e", "7", 6.0), BOTH[1], signal("1", correlation="8"))
     evolve(state, StepSucceeded("a", 1, 6.0))
     assert len(state.mail) == 1
 
 
-def test_a_wait_is_the_first_attempt_and_no_other():
+def test_what_ends_a_wait_must_name_its_attempt():
     state = after(TWO, *BOTH)
     for attempt in (0, 2):
-        with pytest.raises(IllegalEventError, match=f"is at attempt 1, not {attempt}"):
-            evolve(state, StepSucceeded("a", attempt, 0.0))
-        with pytest.raises(IllegalEventError, match=f"is at attempt 1, not {attempt}"):
-            evolve(state, StepFailed("a", attempt, 0.0, ERROR))
+        why = f"the step 'a' is at attempt 1, not {attempt}"
+        assert refusal(state, StepSucceeded("a", attempt, 0.0)) == why
+        assert refusal(state, StepFailed("a", attempt, 0.0, ERROR)) == why
     evolve(state, StepSucceeded("a", 1, 0.0))
 
 
 def test_a_wait_that_an_operator_begins_again_has_the_next_number():
     saga = Saga("s", *WAITS_LATE)
     failed = StepFailed("w", 1, 0.0, ERROR), ExecutionStuck(0.0, ("w",))
-    state = after(saga, *ran("p"), W, *failed, retried("w"))
+    state = after(saga, *ran("p"), W, *failed, resolved("retry", "w"))
     assert decide(state, 0.0) == [RunAction("w", 2)]
     evolve(state, W)
     evolve(state, StepSucceeded("w", 2, 0.0))
@@ -259,14 +248,14 @@ def test_a_signal_for_a_stuck_execution_is_kept_until_it_goes_on():
 
 
 def test_a_cancelled_execution_undoes_what_was_done_and_waits_for_nothing():
-    state = after(BESIDE, W, *ran("a"), cancelled())
+    state = after(BESIDE, W, *ran("a"), CANCELLED)
     assert decide(state, 0.0) == [RunCompensation("a", 1)]
     assert (state.waiting, str(state.state_of("w"))) == ({}, "pending")
     assert (state.status, state.turned_back) == ("running", True)
 
 
-def test_a_cancellation_lets_settle_what_runs():
-    state = after(BESIDE, W, StepStarted("a", 1, 0.0), cancelled())
+def test_a_cancellation_lets_what_runs_settle():
+    state = after(BESIDE, W, StepStarted("a", 1, 0.0), CANCELLED)
     assert decide(state, 0.0) == []
     evolve(state, StepSucceeded("a", 1, 0.0))
     assert decide(state, 0.0) == [RunCompensation("a", 1)]
@@ -292,7 +281,7 @@ DOUBT = StepStarted("p", 1, 0.0), StepInDoubt("p", 1, 0.0, ERROR)
 def test_an_execution_can_be_called_off_until_its_pivot_is_tried(saga, before):
     state = after(saga, *before)
     assert why_not_cancel(state) == ""
-    assert evolve(state, cancelled()).turned_back
+    assert evolve(state, CANCELLED).turned_back
 
 
 @pytest.mark.parametrize(
@@ -304,26 +293,23 @@ def test_an_execution_can_be_called_off_until_its_pivot_is_tried(saga, before):
             (StepStarted("p", 1, 0.0), StepAttemptFailed("p", 1, 0.0, ERROR, 5.0)),
             "its pivot 'p' is retrying: there is no way back",
         ),
-        (
-            PIVOTAL,
-            (*TO_PIVOT, *DOUBT, ExecutionStuck(0.0, ("p",))),
-            "it is stuck",
-        ),
+        (PIVOTAL, (*TO_PIVOT, *DOUBT, ExecutionStuck(0.0, ("p",))), "it is stuck"),
         (PIVOTAL, (*TO_PIVOT, *DOUBT), "its pivot 'p' is stuck: there is no way back"),
+        (
+            Saga("s", pivot(act, name="p", when=False), step(act, name="z")),
+            (StepSkipped("p", 0.0),),
+            "its pivot 'p' is skipped: there is no way back",
+        ),
         (PIVOTAL, (*TO_PIVOT, *ran("p")), "its pivot 'p' is succeeded: there is no way back"),
-        (chain("a", "b"), (*ran("a"), cancelled()), "it is being compensated already"),
+        (chain("a", "b"), (*ran("a"), CANCELLED), "it is being compensated already"),
         (chain("a"), (*ran("a"), ExecutionCompleted(0.0)), "it is completed"),
-        (chain("a"), (cancelled(), ExecutionCompensated(0.0)), "it is compensated"),
+        (chain("a"), (CANCELLED, ExecutionCompensated(0.0)), "it is compensated"),
     ],
 )
 def test_why_an_execution_can_no_longer_be_called_off(saga, before, why):
     state = after(saga, *before)
     assert why_not_cancel(state).startswith(why)
-    with pytest.raises(IllegalEventError) as refusal:
-        evolve(state, cancelled())
-    assert str(refusal.value).startswith(
-        f"execution 'x': CancellationRequested is illegal: the execution cannot be cancelled: {why}"
-    )
+    assert refusal(state, CANCELLED).startswith(f"the execution cannot be cancelled: {why}")
 
 
 def test_a_pivot_that_a_crash_interrupted_is_tried_and_not_called_off():
@@ -333,7 +319,7 @@ def test_a_pivot_that_a_crash_interrupted_is_tried_and_not_called_off():
     assert why_not_cancel(state) == "its pivot 'p' is ready: there is no way back"
 
 
-def test_a_deadline_ends_a_wait_in_backward_recovery():
+def test_a_deadline_ends_a_wait_and_begins_backward_recovery():
     saga = Saga("s", step(act, undo, name="a"), await_event("e", name="w"), deadline=10)
     state = after(saga, *ran("a"), W)
     assert (state.status, state.next_due()) == ("waiting", 10.0)
@@ -352,11 +338,11 @@ def test_a_deadline_ends_a_wait_in_backward_recovery():
         (TWO, BOTH, BOTH[0], "the step 'a' is waiting"),
         (
             TWO,
-            (cancelled(), ExecutionCompensated(0.0)),
+            (CANCELLED, ExecutionCompensated(0.0)),
             BOTH[0],
             "the step 'a' belongs to an execution that is compensated",
         ),
-        (BESIDE, (*ran("a"), cancelled()), W, "belongs to an execution that is backward"),
+        (BESIDE, (*ran("a"), CANCELLED), W, "the step 'w' belongs to an execution that is back"),
         (TWO, (signal("1"),), signal("1"), "the execution has the signal '1' already"),
         (
             chain("a"),
@@ -380,8 +366,4 @@ def test_a_deadline_ends_a_wait_in_backward_recovery():
     ],
 )
 def test_what_cannot_happen_is_refused_in_words(saga, before, event, words):
-    state = after(saga, *before)
-    with pytest.raises(IllegalEventError) as refusal:
-        evolve(state, event)
-    assert words in str(refusal.value)
-    assert str(refusal.value).startswith(f"execution 'x': {type(event).__name__} is illegal: the ")
+    assert refusal(after(saga, *before), event).startswith(words)
