@@ -444,11 +444,12 @@ def _call_next(state: State) -> None:
     """With a limit: as many as there are slots leave the line and begin, or are undone."""
     line = state.line
     while line and state.slots > 0:
+        number = line.pop()
         if state.phase is _FORWARD:
             state.slots -= 1
-            _enable(state, line.pop())
+            _enable(state, number)
         else:
-            _undo(state, [line.pop()])
+            _undo(state, [number])
 
 
 def _leave(state: State) -> None:
