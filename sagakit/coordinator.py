@@ -263,14 +263,14 @@ def _command(state: State, number: int) -> Command:
 def _ripe(state: State, now: float) -> list[int]:
     """The steps whose wait is over, by walking only that part of the heap."""
     timers, due = state.timers, state.due
-    found: list[tuple[float, int]] = []
+    found: set[tuple[float, int]] = set()  # what is due again at the same time is there twice
     front = [0]
     while front:
         place = front.pop()
         if place < len(timers) and timers[place][0] <= now:
             at, number = timers[place]
             if due.get(number) == at:
-                found.append((at, number))
+                found.add((at, number))
             front += (2 * place + 1, 2 * place + 2)
     return [number for _, number in sorted(found)]
 
@@ -560,9 +560,8 @@ def _step_failed(state: State, event: StepFailed) -> None:
     if state.ready.pop(number, False) is False:
         state.running -= 1
     if state.plan.kinds[number] == "retriable":
+        _cause(state, number, Cause.NO_WAY_BACK)
         _get_stuck(state, number)
-        if state.line is not None:
-            _leave(state)
     else:
         _fail(state)
 
@@ -582,6 +581,7 @@ def _step_in_doubt(state: State, event: StepInDoubt) -> None:
 def _stay_in_doubt(state: State, number: int) -> None:
     """Nobody can say whether it happened: the pivot waits for an operator, others are undone."""
     if number == state.plan.pivot:
+        _cause(state, number, Cause.NO_WAY_BACK)
         _get_stuck(state, number)
     else:
         _fail(state)
@@ -628,9 +628,7 @@ def _child_stuck(state: State, event: ChildStuck) -> None:
     _during(state, event, ACTIVE)
     state.steps[number] = _target(state, event, number)
     state.running -= 1
-    state.stuck[number] = None
-    if state.line is not None:
-        _leave(state)
+    _get_stuck(state, number)
 
 
 def _child_resumed(state: State, event: ChildResumed) -> None:
@@ -847,18 +845,17 @@ def _compensation_attempt_failed(state: State, event: CompensationAttemptFailed)
 
 
 def _compensation_failed(state: State, event: CompensationFailed) -> None:
-    number = _compensation_ended(state, event)
-    state.stuck[number] = None
-    if state.line is not None:
-        _leave(state)
+    _get_stuck(state, _compensation_ended(state, event))
 
 
 # -- the end, and an operator ---------------------------------------------------------------
 
 
 def _get_stuck(state: State, number: int) -> None:
-    _cause(state, number, Cause.NO_WAY_BACK)
+    """Only an operator can help this step; another may have its slot."""
     state.stuck[number] = None
+    if state.line is not None:
+        _leave(state)
 
 
 def _ended(state: State, event: Event) -> None:

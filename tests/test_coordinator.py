@@ -125,6 +125,18 @@ def test_a_retry_is_due_at_its_time_and_not_before():
     assert state.next_due() is None
 
 
+def test_a_step_that_is_due_again_at_the_same_time_is_begun_once():
+    retry = Retry(9, wait=0)
+    saga = Saga("s", *(step(act, name=name, after=(), retry=retry) for name in "ab"))
+    state = begun(saga)
+    for name in "ab":
+        evolve(state, StepStarted(name, 1, 0.0))
+        evolve(state, StepAttemptFailed(name, 1, 1.0, ERROR, 1.0))
+    evolve(state, StepStarted("b", 2, 1.0))
+    evolve(state, StepAttemptFailed("b", 2, 1.0, ERROR, 1.0))
+    assert decide(state, 1.0) == [RunAction("a", 2), RunAction("b", 3)]
+
+
 def test_many_timers_come_in_their_order():
     names = [f"w{number}" for number in range(60)]
     state = begun(Saga("s", *(step(act, name=name, after=()) for name in names)))
