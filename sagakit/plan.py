@@ -177,7 +177,7 @@ class Plan:
             if isinstance(step.action, Nested | ForEach)
         }
         self.each = False  # a step for each item of the input
-        self.limit: int | None = None  # how many steps are begun, or undone, at once
+        self.limit = 0  # how many steps are begun, or undone, at once; 0: without a limit
         self.choices = {
             number: ChooseCall(typing.cast(Call, call(step.action.by)), keys_of(step, steps))
             for number, step in enumerate(steps)
