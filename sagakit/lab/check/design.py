@@ -286,7 +286,8 @@ _SECRETS = {
     "a Stripe key": r"\b[rs]k_(?:live|test)_[0-9A-Za-z]{16,}",
     "a Google API key": r"\bAIza[\w-]{35}\b",
     "a JSON Web Token": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
-    "a password in a URL": r"\b[a-z][a-z0-9+.-]*://[^\s/:@{}]+:[^\s/@{}<>$*]+@",
+    "a credential of a header": r"\b(?:Bearer|Basic) (?=\S*\d)[\w.~+/-]{16,}=*",
+    "a password in a URL": r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@{}]+:[^\s/@{}<>$*]+@",
 }
 _STAND_IN = re.compile(
     r"[*x.•]+|<.*>|\$?\{.*\}|\[.*\]|(your|my|the|example|dummy|fake|test|change)[-_ ]?\w*"
@@ -325,8 +326,9 @@ def secret_literal(view: View) -> Iterator[Found]:
     """Who may read the definition, its journal or its repository has it, for ever.
 
     Found are the forms of well-known keys, and texts that are given a sensitive name (`password`,
-    `api_key` …, or one of `redact`) in simulated results, schemas and code. The finding does not
-    show the text. Source: OWASP, "Secrets Management Cheat Sheet"; CWE-798.
+    `api_key` …, or one of `redact`) in simulated results, schemas and code, its module's constants
+    included. The finding does not show the text. Source: OWASP, "Secrets Management Cheat Sheet";
+    CWE-798.
     """
     names = LIKELY | view.saga.sensitive
     cure = "take it out and replace it: it is known now; read it from the environment or a vault"
@@ -335,7 +337,7 @@ def secret_literal(view: View) -> Iterator[Found]:
     for step in view.steps:
         for what, key in _in_data(_written(step), names):
             yield Found(step.name, f"{what} stands in its {key}", cure, key)
-        for role, function in view.callables(step):
+        for role, function in (*view.callables(step), *view.questions(step)):
             code = view.code(function)
             for name, text, node in code.literals():
                 if what := _secret(name, text, names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sagakit.errors import TerminalError
 from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
 from sagakit.spec import Simulated
@@ -166,7 +167,7 @@ def compensation_may_refuse(view: View) -> Iterator[Found]:
     """
     for step in view.steps:
         code = view.code(step.compensation)
-        node = code.raises("TerminalError")
+        node = code.raises(TerminalError)
         if node is not None:
             yield Found(
                 step.name,
@@ -401,8 +402,8 @@ def swallowed_error(view: View) -> Iterator[Found]:
     nothing undone.
 
     Found is an `except` of `Exception`, of `TerminalError` or of everything that does nothing, or
-    only says something. That
-    of a step after the pivot is a note: a message that nobody misses may get lost.
+    only says something, and `contextlib.suppress` of these. That of a step after the pivot is a
+    note: a message that nobody misses may get lost.
     """
     for step in view.steps:
         for role, function in view.callables(step):
