@@ -80,9 +80,9 @@ def stale_value(view: View) -> Iterator[Found]:
     Found is code that assigns a value computed from `ctx.results` to what is not its own, or a
     compensation that puts `ctx.result` back; and, where no code is known, a step that changes a
     service which a step before it has read (`read`, same `service`), as a note. Code that speaks of
-    a version, a lock or an expected value is left alone. Source: Garcia-Molina and Salem, "Sagas",
-    1987; the countermeasures of Frank and Zahle, "Semantic ACID Properties in Multidatabases",
-    1998, by Richardson's names.
+    a version, a lock or an expected value is left alone. Source: the countermeasures of Frank
+    and Zahle, "Semantic ACID Properties in Multidatabases Using Remote Procedure Calls and Update
+    Propagations", 1998, by Richardson's names.
     """
     for step in view.working():
         shown = [*_overwrites(view, step)]
@@ -229,7 +229,7 @@ def no_version(view: View) -> Iterator[Found]:
     """Executions are pinned to the definition that they began with. With versions, an old and a new
     one live in one engine, and an error can name both.
 
-    Source: "Building Scalable Systems with Low-Code and Saga Patterns", 2025, "Common mistakes".
+    Source: "Building Scalable Systems with Low-Code and Saga Patterns", nerdleveltech.com, 2025.
     """
     if view.saga.version is None and not view.each:
         yield Found(
@@ -261,8 +261,7 @@ def too_many_steps(view: View) -> Iterator[Found]:
     """A saga of more than 20 steps knows the business of too many services; each step makes a
     failure likelier, and what is undone longer.
 
-    Source: "Building Scalable Systems with Low-Code and Saga Patterns", 2025, "Common mistakes":
-    one orchestrator with too many duties. The number is sagakit's own.
+    Source: as of SAGA503: one orchestrator with too many duties. The number is sagakit's own.
     """
     count = len(view.steps)
     if count > _MANY and not view.each:

@@ -269,8 +269,7 @@ def slow_undoing(view: View) -> Iterator[Found]:
     and takes this long again.
 
     Counted are timeouts (or the latencies of simulated compensations) times attempts, and the waits
-    between, along the longest way back. Source: Garcia-Molina and Salem, "Sagas", 1987, on how long
-    others see what is undone later.
+    between, along the longest way back.
     """
     deadline, seconds = view.saga.deadline, backward(view)
     if deadline is not None and seconds > deadline:
@@ -415,8 +414,7 @@ def endless_wait(view: View) -> Iterator[Found]:
     """If the event never comes, what was reserved is never given back.
 
     With a deadline of the saga the wait has an end before the pivot. After the pivot it is a note:
-    nothing is undone there, but `on_timeout: continue` lets the saga end. Source: Hohpe and Woolf,
-    "Enterprise Integration Patterns", on process managers that time out.
+    nothing is undone there, but `on_timeout: continue` lets the saga end.
     """
     for step in view.steps:
         wait = view.plan.waits.get(view.number(step))
@@ -519,7 +517,7 @@ def starving_retry_budget(view: View) -> Iterator[Found]:
     """With `least: 0` every retry must be earned by first attempts of other calls; when there are
     none, a step that must succeed is not retried any more.
 
-    Source: Finagle's `RetryBudget`, which always allows some retries a second.
+    Source: Finagle's `RetryBudget`, which by default allows ten retries a second without that.
     """
     guards = view.plan.guards or ()
     for step, guard in zip(view.steps, guards, strict=False):

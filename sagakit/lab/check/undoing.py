@@ -59,7 +59,7 @@ def no_compensation(view: View) -> Iterator[Found]:
 
     A step that is declared `read`, waits or chooses has nothing to undo. The last step of a saga
     without a pivot is a warning: only a lost reply, or an operator's cancellation, leaves something
-    behind. Source: Garcia-Molina and Salem, "Sagas", 1987, section 2.
+    behind. Source: Garcia-Molina and Salem, "Sagas", 1987.
     """
     for step in view.compensatable():
         if step.compensation is not None or step.read or _settles(view, step):
@@ -108,8 +108,8 @@ steps:
 def one_attempt_to_undo(view: View) -> Iterator[Found]:
     """The first network error while undoing leaves the execution stuck, for a person to resolve.
 
-    Left out, the policy is three attempts. Source: Richardson, "Microservices Patterns", section
-    4.3: compensating transactions must be retriable, since they must not fail.
+    Left out, the policy is three attempts. Source: Garcia-Molina and Salem, "Sagas", 1987: a saga
+    is completed, or its compensating transactions are run.
     """
     for step in view.steps:
         retry = step.compensation_retry
@@ -162,8 +162,7 @@ def compensation_may_refuse(view: View) -> Iterator[Found]:
     """A `TerminalError` in a compensation, or an error that its policy does not retry (`on`), ends
     the undoing: the execution is stuck, half undone.
 
-    What is not there any more, or never was, counts as undone. Source: Garcia-Molina and Salem,
-    "Sagas", 1987: a compensating transaction must succeed in the end.
+    What is not there any more, or never was, counts as undone. Source: as of SAGA102.
     """
     for step in view.steps:
         code = view.code(step.compensation)
@@ -216,7 +215,7 @@ def irrevocable_before_pivot(view: View) -> Iterator[Found]:
 
     Told by the action's name, whose first word is one of send, mail, notify and the like, and by
     what its code uses. With a compensation, an apology for instance, it is only a note. Source:
-    Garcia-Molina and Salem, "Sagas", 1987, on real actions, such as firing a missile.
+    Gray and Reuter, "Transaction Processing", 1993, chapter 4, on real actions.
     """
     for step in view.compensatable():
         if _irrevocable(view, step) and not view.is_last(step):
@@ -336,8 +335,8 @@ saga = Saga("order", step(charge, refund), pivot(confirm), version="1")
 def null_compensation(view: View) -> Iterator[Found]:
     """A step in doubt is compensated without a result: `ctx.result` is None, and its parts raise.
 
-    Found is code that takes parts of the result and asks nothing beforehand. Source: the null
-    compensation of Alibaba's Seata, TCC mode; the rules of execution of sagakit.
+    Found is code that takes parts of the result and asks nothing beforehand. Source: the empty
+    compensation of Apache Seata's saga mode; the rules of execution of sagakit.
     """
     for step in view.steps:
         code = view.code(step.compensation)
