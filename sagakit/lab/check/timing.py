@@ -157,16 +157,17 @@ def retry_not_idempotent(view: View) -> Iterator[Found]:
     """The attempt that failed may have had its effect, and only its reply was lost: it is charged
     twice.
 
-    A step after the pivot is always retried. An action whose code uses `ctx.idempotency_key`, and
-    not `ctx.attempt`, is taken for idempotent. Source: Helland, "Idempotence Is Not a Medical
-    Condition", 2012.
+    A step after the pivot is always retried. An action whose code uses `ctx.idempotency_key` or
+    `ctx.action_key`, and not `ctx.attempt`, is taken for idempotent. Source: Helland, "Idempotence
+    Is Not a Medical Condition", 2012.
     """
     for step in view.working():
         retriable = view.kind(step) == "retriable"
         if step.idempotent or step.read or not (retriable or _repeats(step)):
             continue
         names = view.code(step.action).names
-        if "idempotency_key" in names and "attempt" not in names:  # not a key for each attempt
+        keyed = {"idempotency_key", "action_key"} & names
+        if keyed and "attempt" not in names:  # not a key for each attempt
             continue
         why = "after the pivot it is retried until it succeeds"
         yield Found(

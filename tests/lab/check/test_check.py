@@ -413,10 +413,15 @@ def test_an_action_that_uses_the_idempotency_key_is_taken_for_idempotent() -> No
     def keyed(ctx: Any) -> Any:
         return ctx.idempotency_key
 
+    def keyed_by_the_action_s(ctx: Any) -> Any:
+        return ctx.action_key
+
     def new_key(ctx: Any) -> Any:
         return f"{ctx.idempotency_key}/{ctx.attempt}"
 
-    for action, found in ((act, 1), (keyed, 0), (partial(keyed), 0), (new_key, 1)):
+    for action, found in (
+        (act, 1), (new_key, 1), (keyed, 0), (partial(keyed), 0), (keyed_by_the_action_s, 0),
+    ):  # fmt: skip
         saga = Saga("s", step(action, undo, name="a", retry=Retry(3, wait=1)), end)
         assert len(severities(check(saga), "SAGA203")) == found
         saga = Saga("s", end, step(action, name="a"))
