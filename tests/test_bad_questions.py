@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from sagakit import Engine, Saga, Simulated, simulate, step
+from sagakit import (
+    Engine,
+    Saga,
+    SagaBuilder,
+    Simulated,
+    assert_saga,
+    chaos,
+    check,
+    explore,
+    simulate,
+    step,
+)
 from sagakit.errors import DefinitionError, SagaError, SimulationError
 
 
@@ -44,6 +55,13 @@ def test_a_simulated_result_that_cannot_be_kept_is_refused_when_the_saga_is_buil
         DefinitionError, match=r"step 'x': the result of its simulated action.*data"
     ):
         Saga("s", step(Simulated("x", result=result)))
+
+
+@pytest.mark.parametrize("ask", [check, explore, chaos, lambda it: assert_saga(it).survives()])
+@pytest.mark.parametrize("given", [SagaBuilder("s"), "s.yaml", 5])
+def test_what_is_no_saga_is_refused_with_the_cure(ask, given):
+    with pytest.raises(DefinitionError, match=r"is not a Saga; of a SagaBuilder give .build()"):
+        ask(given)
 
 
 def test_a_mapping_of_actions_is_refused_with_the_cure():

@@ -181,7 +181,7 @@ class FromTheStart:
     def _renew(self) -> None:
         self.world = world = self._fresh()
         made = self._saga_of
-        self.saga = made if isinstance(made, Saga) else made(world)
+        self.saga = made(world) if callable(made) else made
 
     def begin(self) -> Course:
         """The run in which nothing fails."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sagakit.drivers.inputs import must_be_saga
 from sagakit.lab.check.definition import REFUSED
 from sagakit.lab.check.finding import Finding, Findings
 from sagakit.lab.check.places import Places, line_of
@@ -30,8 +31,10 @@ def check(
         the rules.
 
     Raises:
+        DefinitionError: what was given is no saga.
         ValueError: ``ignore`` names a rule that there is not.
     """
+    must_be_saga(saga)
     accepted = _accepted(ignore)
     places = Places(file, saga.name)
     found = list(dict.fromkeys(_all(saga, places)))
