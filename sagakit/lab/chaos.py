@@ -44,7 +44,8 @@ def chaos(
 
     Each attempt of each action and compensation is struck with probability ``rate``, by any fault
     that can strike it, now and then for good; with the same probability the coordinator crashes
-    once, at an event of the execution or of one inside it. The same saga, input and seed give the same report.
+    once, at an event of the execution or of one inside it. The same saga, input and seed give the
+    same report.
 
     A run in which an invariant does not hold is kept as a ``Failure``, whose scenario has only
     the faults that struck; its repr is the expression to paste into ``simulate(saga, input,
