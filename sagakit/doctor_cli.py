@@ -86,14 +86,14 @@ def doctor_command(
         import msgspec
 
         from sagakit.drivers.local.engine import read_execution
-        from sagakit.execution import pinned_to
+        from sagakit.execution import first_event, pinned_to
         from sagakit.lab.diagnosis import SLOW, diagnose
 
         with reading(journal) as opened:
             events = opened.read(id)
             pinned = saga is not None and pinned_to(events).fingerprint == saga.fingerprint
             if saga is not None and not pinned:
-                click.echo(f"--saga is another version of saga '{saga.name}': not used", err=True)
+                click.echo(_not_used(saga, first_event(events).saga), err=True)
             execution = read_execution(opened, events, saga if pinned else None)
         found = diagnose(execution, slow=slow or SLOW, remembered=not pinned)
         if as_json:
@@ -114,6 +114,12 @@ def doctor_command(
         return execution.status
 
     return doctor
+
+
+def _not_used(saga: Saga, name: str) -> str:
+    if saga.name != name:
+        return f"--saga is saga '{saga.name}', and the execution is of '{name}': not used"
+    return f"--saga is another version of saga '{name}': not used"
 
 
 def _journal_check(reading: Callable[[Path], Any], journal: Path) -> Check:
