@@ -82,8 +82,6 @@ def _finding(rule: str, view: View, found: Found, places: Places) -> Finding:
     file, line = found.file, found.line
     if line is None:
         file, line = places.file, places.line(path, found.key)
-    elif file is not None:
-        file = _short(file)
     return Finding(
         rule=rule,
         severity=found.severity or RULES[rule].severity,
@@ -91,7 +89,7 @@ def _finding(rule: str, view: View, found: Found, places: Places) -> Finding:
         step="/".join(path) or None,
         message=found.message,
         cure=found.cure,
-        file=file,
+        file=None if file is None else _short(file),
         line=line,
     )
 

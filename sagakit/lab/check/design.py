@@ -286,7 +286,7 @@ _SECRETS = {
     "a Google API key": r"\bAIza[\w-]{35}\b",
     "a JSON Web Token": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
     "a credential of a header": r"\b(?:Bearer|Basic) (?=\S*\d)[\w.~+/-]{16,}=*",
-    "a password in a URL": r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@{}]+:[^\s/@{}<>$*]+@",
+    "a password in a URL": r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@{}]+:([^\s/@{}<>$*]+)@",
 }
 _STAND_IN = re.compile(
     r"[*x.•]+|<.*>|\$?\{.*\}|\[.*\]|(your|my|the|example|dummy|fake|test|change)[-_ ]?\w*"
@@ -407,8 +407,9 @@ def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
 def _secret(name: str, text: str, names: frozenset[str]) -> str:
     """What kind of secret a text is; empty for none."""
     for what, form in _SECRETS.items():
-        if re.search(form, text):
-            return what
+        for found in re.finditer(form, text):
+            if not (found.re.groups and _STAND_IN.fullmatch(found[1])):
+                return what
     sensitive = name.casefold() in names
     plain = len(text) < 4 or " " in text or _STAND_IN.fullmatch(text)
     return f"a value of '{name}'" if sensitive and not plain else ""

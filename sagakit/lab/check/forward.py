@@ -118,7 +118,7 @@ def refusable_after_pivot(view: View) -> Iterator[Found]:
                 "stands after the pivot and raises TerminalError, which leaves the execution stuck",
                 "ask before the pivot, or raise another error, which is retried",
             ).at(code, node)
-        elif not step.read and _ASKS & view.verbs(step):
+        elif not step.read and any(verb in _ASKS for verb, *_ in view.words(step)):
             yield Found(
                 step.name,
                 "stands after the pivot, and sounds as if it could be refused",

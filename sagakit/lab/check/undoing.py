@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sagakit.errors import TerminalError
 from sagakit.lab.check.finding import rule
@@ -12,8 +12,12 @@ from sagakit.steps import Step
 
 # How an action is called that reaches people, who cannot forget it; and by what it does so.
 _TELLS = {
-    "announce", "broadcast", "deliver", "email", "inform", "invite", "mail", "notify", "remind",
-    "resend", "send", "sms", "thank",
+    "announce", "broadcast", "email", "inform", "invite", "mail", "notify", "remind", "sms",
+    "thank",
+}  # fmt: skip
+_MESSAGES = {
+    "alert", "confirmation", "email", "invitation", "invoice", "letter", "mail", "message",
+    "newsletter", "notice", "notification", "offer", "receipt", "reminder", "sms", "thanks",
 }  # fmt: skip
 _SENDS = {"EmailMessage", "send_email", "send_mail", "send_message", "sendmail", "smtplib"}
 
@@ -26,7 +30,12 @@ def _settles(view: View, step: Step) -> bool:
 
 def _irrevocable(view: View, step: Step) -> bool:
     sends = _SENDS & view.code(step.action).names
-    return not step.read and bool(_TELLS & view.verbs(step) or sends)
+    return not step.read and bool(sends or any(map(_tells, view.words(step))))
+
+
+def _tells(words: Sequence[str]) -> bool:
+    verb, *rest = words
+    return verb in _TELLS or (verb in ("send", "resend", "deliver") and bool(_MESSAGES & {*rest}))
 
 
 @rule(
@@ -213,7 +222,7 @@ steps:
 def irrevocable_before_pivot(view: View) -> Iterator[Found]:
     """People who got a message act on it; when the saga is undone, it was wrong.
 
-    Told by the action's name, whose first word is one of send, mail, notify and the like, and by
+    Told by the action's name (`notify…`, `mail…`, `send…receipt` and the like), and by
     what its code uses. With a compensation, an apology for instance, it is only a note. Source:
     Gray and Reuter, "Transaction Processing", 1993, chapter 4, on real actions.
     """

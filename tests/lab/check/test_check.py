@@ -280,6 +280,9 @@ def test_a_message_before_the_pivot_is_told_by_its_name_or_by_its_code() -> None
     assert about(step(inform)) == {"inform": "warning"}
     assert about(step(inform, undo)) == {"inform": "note"}
     assert about(step(act, undo, name="validate_email")) == {}
+    assert about(step(act, undo, name="send_payment")) == {}
+    lacking = check(Saga("s", step(act, name="send_payment"), end))
+    assert severities(lacking, "SAGA101") == {"send_payment": "error"}
     assert about(step(act, name="send_query", read=True)) == {}
     saga = Saga("s", end, step(inform, idempotent=True))
     assert not severities(check(saga), "SAGA104")
@@ -773,6 +776,7 @@ def test_secrets_are_found_wherever_they_stand_and_never_shown() -> None:
 
         act({"password": os.environ["PASSWORD"], "api_key": "", "secret": "<your secret>"})
         act({"Authorization": "Bearer authentication"}, TIMEOUT)
+        act("postgresql://user:password@localhost/db")
 
     schema = {"properties": {"api_key": {"type": "string", "default": "k-123456"}}}
     sagas = {
