@@ -82,6 +82,8 @@ def _finding(rule: str, view: View, found: Found, places: Places) -> Finding:
     file, line = found.file, found.line
     if line is None:
         file, line = places.file, places.line(path, found.key)
+    elif file is not None and not Path(file).is_file():
+        file, line = None, None  # a cell of a notebook, whose name is another each time
     return Finding(
         rule=rule,
         severity=found.severity or RULES[rule].severity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import linecache
 import runpy
 import time
 from functools import partial
@@ -235,6 +236,16 @@ def test_a_file_that_is_not_there_or_is_no_python_gives_no_lines(tmp_path: Path)
     bad.write_text("def (")
     for file in (tmp_path / "none.yaml", bad):
         assert {one.line for one in check(saga, file=file)} == {None}
+
+
+def test_code_of_a_notebook_s_cell_is_read_and_its_passing_file_not_named() -> None:
+    text = "def undo(ctx):\n    raise TerminalError('no')\n"
+    name = "/tmp/ipykernel_4242/1234.py"  # noqa: S108  where ipykernel says a cell is
+    linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
+    found: dict[str, Any] = {}
+    exec(compile(text, name, "exec"), found)  # noqa: S102
+    [one] = [one for one in check(Saga("s", step(act, found["undo"]))) if one.rule == "SAGA103"]
+    assert (one.file, one.line, one.place) == (None, None, "")
 
 
 # -- undoing --------------------------------------------------------------------------------
