@@ -240,7 +240,7 @@ def test_a_file_that_is_not_there_or_is_no_python_gives_no_lines(tmp_path: Path)
 
 def test_code_of_a_notebook_s_cell_is_read_and_its_passing_file_not_named() -> None:
     text = "def undo(ctx):\n    raise TerminalError('no')\n"
-    name = "/tmp/ipykernel_4242/1234.py"  # noqa: S108  where ipykernel says a cell is
+    name = "/tmp/ipykernel_4242/1234.py"
     linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
     found: dict[str, Any] = {}
     exec(compile(text, name, "exec"), found)  # noqa: S102
