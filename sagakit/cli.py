@@ -26,7 +26,7 @@ from sagakit.check_cli import check_command
 from sagakit.doctor_cli import doctor_command
 from sagakit.errors import SagaError
 from sagakit.explore_cli import explore_command
-from sagakit.scenario_cli import scenario_of, scenarios_command
+from sagakit.scenario_cli import read_scenario, scenario_of, scenarios_command
 from sagakit.trace_cli import trace_command
 
 if TYPE_CHECKING:
@@ -858,7 +858,7 @@ def _time(at: float) -> str:
 cli.add_command(trace_command(_table, _print_json))
 cli.add_command(audit_commands(_print_json))
 cli.add_command(check_command(load_saga, _table, _print_json))
-cli.add_command(explore_command(_print_json, load_saga, _load, _read_input))
+cli.add_command(explore_command(_print_json, load_saga, _load, _read_input, read_scenario))
 cli.add_command(doctor_command(_table, _print_json, _reading, load_saga, EXIT))
 cli.add_command(scenarios_command(_table, _print_json))
 

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from sagakit.lab.report import Report
     from sagakit.saga import Saga
+    from sagakit.scenario import Scenario
 
 
 def explore_command(
@@ -18,6 +19,7 @@ def explore_command(
     load_saga: Callable[[str], Saga],
     load: Callable[[str], Any],
     read_input: Callable[[str | None], Any],
+    read_scenario: Callable[[str], Scenario],
 ) -> click.Command:
     """The command, which loads, reads and prints by the functions given."""
 
@@ -39,6 +41,11 @@ def explore_command(
         metavar="FILE.py:NAME",
         help="A function f(world, execution) -> bool that must hold; may be given again.",
     )
+    @click.option(
+        "--scenario",
+        metavar="FILE|NAME",
+        help="What happens in every run: the signals that the saga waits for, for instance.",
+    )
     @click.option("--no-crashes", is_flag=True, help="The coordinator does not crash.")
     @click.option("--no-prune", is_flag=True, help="Run also what cannot differ.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -48,6 +55,7 @@ def explore_command(
         faults: int,
         world: str | None,
         invariants: Sequence[str],
+        scenario: str | None,
         no_crashes: bool,
         no_prune: bool,
         as_json: bool,
@@ -69,6 +77,7 @@ def explore_command(
             crashes=not no_crashes,
             prune=not no_prune,
             invariants=[load(name) for name in invariants],
+            scenario=None if scenario is None else read_scenario(scenario),
             **more,
         )
         if as_json:

@@ -75,7 +75,7 @@ def chaos(
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is {rate!r}; give a probability, 0 to 1")
     base = Scenario() if scenario is None else scenario
-    made = _Runner(saga, input, world, invariants)
+    made = _Runner(saga, input, world, invariants, base)
     calm = made.run(base)
     dice = Dice(base, calm.execution, rate, crashes)
     statuses: Counter[str] = Counter()
@@ -115,8 +115,9 @@ class _Runner:
         input: Any,
         world: Callable[[], Any],
         invariants: Sequence[Invariant],
+        base: Scenario,
     ) -> None:
-        self._runs = FromTheStart(saga, input, ID, world)
+        self._runs = FromTheStart(saga, input, ID, world, base)
         self._judge = Judge(self._runs.world, invariants)
 
     def run(self, scenario: Scenario) -> _Ran:

@@ -37,6 +37,7 @@ def explore(
     crashes: bool = True,
     invariants: Sequence[Invariant] = (),
     prune: bool = True,
+    scenario: Scenario | None = None,
     progress: Progress = None,
 ) -> Report:
     """Run a saga under every combination of up to so many faults, each in a world of its own.
@@ -66,19 +67,23 @@ def explore(
             built-in ones are among them, so far as the world can answer them: see
             ``sagakit.lab.invariants``.
         prune: leave out what cannot differ.
+        scenario: what happens in every run: the signals that the saga waits for, for instance,
+            each of which may be lost.
         progress: as everywhere: True or False for a bar or none, or a function that is given
             each number of scenarios done.
 
     Raises:
         InputError: the saga refuses the input.
+        ScenarioError: the scenario does not fit the saga.
         ValueError: a negative number of faults.
     """
     if faults < 0:
         raise ValueError(f"faults is {faults}; give 0 or more")
-    from_the_start = FromTheStart(saga, input, ID, world)
+    base = Scenario() if scenario is None else scenario
+    from_the_start = FromTheStart(saga, input, ID, world, base)
     saga, first = from_the_start.saga, from_the_start.world
     runs: Beginnings | FromTheStart = from_the_start
-    if Beginnings.can(saga, first):
+    if base == Scenario() and Beginnings.can(saga, first):
         runs = Beginnings(saga, from_the_start.kept, ID, first)
     with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
@@ -170,6 +175,7 @@ class _Exploration:
     def run(self, tick: Tick) -> _Tally:
         began = time.perf_counter()
         first = self.runs.begin()
+        self.base = first.scenario
         front = [_Met(first, self._ended(first, -1, going_on=True), 0)]
         tick(1)
         for _ in range(1, self.faults):
@@ -242,7 +248,7 @@ class _Exploration:
                 yield more
 
     def _mark(self, met: _Met, more: Step, run: Course) -> None:
-        if not met.run.scenario.faults and not met.run.scenario.crashes:
+        if met.run.scenario == self.base:
             self.tally.matrix[more.step, more.column] = run.execution.status
 
     def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:

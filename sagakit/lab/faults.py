@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sagakit.drivers.simulated import simulate
-from sagakit.events import CompensationStarted, Event, StepStarted
+from sagakit.events import CompensationStarted, Event, StepStarted, WaitStarted
 from sagakit.execution import Execution
 from sagakit.saga import Saga
-from sagakit.scenario import Crash, Fault, FaultKind, Scenario, Side
+from sagakit.scenario import Crash, Fault, FaultKind, Scenario, Side, Signal
 
 # Of an attempt, and of all attempts of a step from this one on.
 ONCE: dict[Side, tuple[FaultKind, ...]] = {
@@ -57,11 +57,17 @@ def more_faults(
     """
     history = execution.history()
     inside = dict(_inside(execution, "", ends=True))
+    signals = [what for what in scenario.interventions if isinstance(what, Signal)]
+    signalled = {(signal.to, signal.event) for signal in signals}
     for place, (path, event) in enumerate(history):
         if place <= after:
             continue
         if isinstance(event, StepStarted | CompensationStarted):
             yield from _of_attempt(inside[path], event, scenario, place)
+        elif isinstance(event, WaitStarted) and (path, event.event) in signalled:
+            drop = Fault("drop", inside[path].named(event.step))
+            if drop not in scenario.faults:
+                yield _put(scenario, drop, place)
     if crashes:
         yield from _crashes(history, scenario, after)
 

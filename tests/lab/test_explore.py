@@ -14,13 +14,15 @@ from sagakit import (
     Saga,
     Scenario,
     TerminalError,
+    assert_saga,
+    await_event,
     for_each,
     pivot,
     simulate,
     step,
     sub_saga,
 )
-from sagakit.lab import explore
+from sagakit.lab import Report, explore
 from sagakit.lab.cores import in_parts
 from sagakit.lab.faults import more_faults
 from sagakit.lab.twin import ORDER, Twin
@@ -149,6 +151,37 @@ def test_every_pair_of_faults_is_met_once_in_sagas_beside_each_other_too(shop: S
     pairs = {frozenset(pair.faults) for one in singles for pair in more(one)}
     report = explore(saga, world=shop.fresh, faults=2, crashes=False)
     assert report.explored == 1 + len(singles) + len(pairs)
+
+
+def test_what_comes_from_outside_comes_in_every_run_or_is_dropped(shop: Shop) -> None:
+    def about(timeout: float | None) -> Report:
+        saga = Saga(
+            "order",
+            step(shop.act(), shop.undo, name="reserve"),
+            sub_saga(Saga("pay", await_event("paid", timeout=timeout))),
+            await_event("packed", timeout=timeout),
+            step(shop.act(), shop.undo, name="ship"),
+        )
+        happens = Scenario().signal("paid", at=3, to="pay").signal("packed", at=5)
+        return explore(saga, world=shop.fresh, faults=1, scenario=happens)
+
+    well = about(60)
+    assert {v.invariant for v in well.violations} <= {"no_effect_is_missing"}, str(well)
+    assert well.matrix["packed", "drop, for good"] == "compensated"
+    assert well.matrix["pay/paid", "drop, for good"] == "compensated"
+    assert ("ship", "lose reply") in well.matrix
+    (found,) = [v for v in about(None).violations if v.invariant == "single_terminal_state"]
+    assert [fault.kind for fault in found.scenario.faults] == ["drop"]
+    assert len(found.scenario.interventions) == 2
+
+
+def test_assertions_take_what_comes_from_outside_too() -> None:
+    ship = step(lambda: None, lambda: None, name="ship")
+    saga = Saga("order", await_event("paid", timeout=9), ship)
+    happens = Scenario().signal("paid", at=5)
+    assert assert_saga(saga).survives(scenario=happens).statuses["completed"] > 1
+    report = assert_saga(saga).survives_chaos(scenario=happens, runs=20, rate=0)
+    assert report.statuses == {"completed": 20}
 
 
 @pytest.mark.parametrize("wary", [True, False])
