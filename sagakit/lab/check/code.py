@@ -110,8 +110,8 @@ class Code:
         asked: set[Any] = set()
         caught: set[ast.AST] = set()
         for node in self._walk():
-            if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
-                asked.add(getattr(node.left, "value", None))
+            if isinstance(node, ast.Compare) and self._is_given(node.comparators[0]):
+                asked.add(getattr(node.left, "value", None))  # "NAME" in ctx.results
             elif isinstance(node, ast.Try) and any(
                 handler.type is None or _among(handler.type, _MISSING) for handler in node.handlers
             ):
