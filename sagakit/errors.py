@@ -59,6 +59,27 @@ class ServiceRefusedError(SagaError):
 # -- the definition and what is put into it -------------------------------------------------
 
 
+class Problem(str):
+    """One fault of a definition, in words that end with its cure, and where it stands.
+
+    Parameters:
+        path: from the definition inwards, in the words of the YAML form:
+            ``"steps", 2, "retry", "attempts"``; it may end early.
+    """
+
+    path: tuple[str | int, ...]
+
+    def __new__(cls, text: str, *path: str | int) -> Problem:
+        made = super().__new__(cls, text)
+        made.path = path
+        return made
+
+
+def within(problems: Iterable[str], *path: str | int) -> list[Problem]:
+    """The same problems, of what stands there in a larger definition."""
+    return [Problem(text, *path, *getattr(text, "path", ())) for text in problems]
+
+
 class DefinitionError(SagaError):
     """A saga that cannot be run. ``problems`` lists every fault found, each with its cure."""
 
