@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -191,6 +191,17 @@ def json_schema() -> dict[str, Any]:
     # 'version: 1.10' is read as the text that it is written as
     schema["$defs"]["SagaSpec"]["properties"]["version"]["anyOf"].append({"type": "number"})
     return schema
+
+
+def _known(message: str, kind: type[Any], keys: Sequence[str]) -> str:
+    """The cure where a word is none of a few that a field of a struct takes."""
+    wrong = re.match("Invalid enum value '(.*)'", message)
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    parts = (types[keys[0]], *get_args(types[keys[0]])) if len(keys) == 1 else ()  # X, or X | None
+    words = [word for part in parts for word in get_args(part) if isinstance(word, str)]
+    if wrong is None or not words:
+        return ""
+    return nearest(wrong[1], words) or f"; known are {', '.join(words)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -384,6 +395,7 @@ class Reader:
                 self.problems.append(
                     f"{self._line(at)}: {place}, '{'.'.join(keys)}': "
                     f"{message[0].lower()}{message[1:]}{self._quotes(message, at)}"
+                    f"{_known(message, kind, keys)}"
                 )
                 del plain[keys[0]]
         return None

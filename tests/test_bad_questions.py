@@ -7,7 +7,18 @@ from decimal import Decimal
 
 import pytest
 
-from sagakit import Engine, Saga, Simulated, simulate, step
+from sagakit import (
+    Engine,
+    Saga,
+    SagaBuilder,
+    Simulated,
+    assert_saga,
+    chaos,
+    check,
+    explore,
+    simulate,
+    step,
+)
 from sagakit.errors import DefinitionError, SagaError, SimulationError
 
 
@@ -50,6 +61,13 @@ def test_a_simulated_result_that_cannot_be_kept_is_refused_when_the_saga_is_buil
         DefinitionError, match=r"step 'x': the result of its simulated action.*data"
     ):
         Saga("s", step(Simulated("x", result=result)))
+
+
+@pytest.mark.parametrize("ask", [check, explore, chaos, lambda it: assert_saga(it).survives()])
+@pytest.mark.parametrize("given", [SagaBuilder("s"), "s.yaml", 5])
+def test_what_is_no_saga_is_refused_with_the_cure(ask, given):
+    with pytest.raises(DefinitionError, match=r"is not a Saga; of a SagaBuilder give .build()"):
+        ask(given)
 
 
 @pytest.mark.parametrize("result", [DAY, datetime.datetime(2026, 1, 2, 3), Decimal("1.10")])

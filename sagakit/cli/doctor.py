@@ -76,14 +76,14 @@ def _examine(
     import msgspec
 
     from sagakit.drivers.local.engine import read_execution
-    from sagakit.execution import pinned_to
+    from sagakit.execution import first_event, pinned_to
     from sagakit.lab.diagnosis import SLOW, diagnose
 
     with reading(journal) as opened:
         events = opened.read(id)
         pinned = saga is not None and pinned_to(events).fingerprint == saga.fingerprint
         if saga is not None and not pinned:
-            click.echo(f"--saga is another version of saga '{saga.name}': not used", err=True)
+            click.echo(_not_used(saga, first_event(events).saga), err=True)
         execution = read_execution(opened, events, saga if pinned else None)
     found = diagnose(execution, slow=slow or SLOW, remembered=not pinned)
     if as_json:
@@ -102,6 +102,12 @@ def _examine(
     healthy = "" if found else "; nothing is wrong with it"
     click.echo(f"{execution.id}: {repr(execution).strip('<>')}{healthy}")
     return execution.status
+
+
+def _not_used(saga: Saga, name: str) -> str:
+    if saga.name != name:
+        return f"--saga is saga '{saga.name}', and the execution is of '{name}': not used"
+    return f"--saga is another version of saga '{name}': not used"
 
 
 def _journal_check(journal: Path) -> Check:

@@ -10,6 +10,7 @@ import click
 
 from sagakit.cli.given import json_option, load, load_saga, read_input
 from sagakit.cli.output import print_json
+from sagakit.cli.scenarios import read_scenario
 
 if TYPE_CHECKING:
     from sagakit.lab.report import Report
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     metavar="FILE.py:NAME",
     help="A function f(world, execution) -> bool that must hold; may be given again.",
 )
+@click.option(
+    "--scenario",
+    metavar="FILE|NAME",
+    help="What happens in every run: the signals that the saga waits for, for instance.",
+)
 @click.option("--no-crashes", is_flag=True, help="The coordinator does not crash.")
 @click.option("--no-prune", is_flag=True, help="Run also what cannot differ.")
 @json_option
@@ -42,6 +48,7 @@ def explore(
     faults: int,
     world: str | None,
     invariants: Sequence[str],
+    scenario: str | None,
     no_crashes: bool,
     no_prune: bool,
     as_json: bool,
@@ -63,6 +70,7 @@ def explore(
         crashes=not no_crashes,
         prune=not no_prune,
         invariants=[load(name) for name in invariants],
+        scenario=None if scenario is None else read_scenario(scenario),
         **more,
     )
     if as_json:

@@ -29,10 +29,10 @@ def scenarios(scenario: str | None, as_json: bool) -> None:
     from sagakit.scenario import library
 
     if scenario is not None and not as_json:
-        click.echo(_read(scenario).to_yaml(), nl=False)
+        click.echo(read_scenario(scenario).to_yaml(), nl=False)
         return
     names = library() if scenario is None else [scenario]
-    found = [_read(name) for name in names]
+    found = [read_scenario(name) for name in names]
     if as_json:
         specs = [one.to_spec() for one in found]
         print_json(specs if scenario is None else specs[0])
@@ -40,7 +40,7 @@ def scenarios(scenario: str | None, as_json: bool) -> None:
         print_table(("name", "stands for"), [(one.name, one.description) for one in found])
 
 
-def _read(reference: str) -> Scenario:
+def read_scenario(reference: str) -> Scenario:
     """A scenario from a YAML file, or of the library."""
     from sagakit.scenario import Scenario
 
@@ -65,7 +65,7 @@ def scenario_of(
     """
     from sagakit.scenario import Scenario
 
-    scenario = Scenario() if named is None else _read(named)
+    scenario = Scenario() if named is None else read_scenario(named)
     for item in fails:
         step, at, attempt = item.rpartition("@")
         if not at or item in saga.plan.index:  # a step's own name may hold an @

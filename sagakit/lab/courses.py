@@ -164,6 +164,7 @@ class FromTheStart:
     Parameters:
         saga: the definition, or what makes it for a world.
         fresh: makes the worlds.
+        base: what happens in every run.
 
     Raises:
         InputError: the saga refuses the input.
@@ -172,20 +173,25 @@ class FromTheStart:
     shares = False
 
     def __init__(
-        self, saga: Saga | Callable[[Any], Saga], input: Any, id: str, fresh: Callable[[], Any]
+        self,
+        saga: Saga | Callable[[Any], Saga],
+        input: Any,
+        id: str,
+        fresh: Callable[[], Any],
+        base: Scenario,
     ) -> None:
-        self._saga_of, self._fresh, self.id = saga, fresh, id
+        self._saga_of, self._fresh, self.id, self._base = saga, fresh, id, base
         self._renew()
         self.kept = accept_input(self.saga, input)
 
     def _renew(self) -> None:
         self.world = world = self._fresh()
         made = self._saga_of
-        self.saga = made if isinstance(made, Saga) else made(world)
+        self.saga = made(world) if callable(made) else made
 
     def begin(self) -> Course:
-        """The run in which nothing fails."""
-        return self.run(Scenario())
+        """The run in which nothing more fails."""
+        return self.run(self._base)
 
     def go_on(self, course: Course, place: int, scenario: Scenario, *, last: bool) -> Course:  # noqa: ARG002
         """Run under another scenario."""

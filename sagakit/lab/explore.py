@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sagakit.events import ErrorInfo, Event
+from sagakit.events import ErrorInfo
+from sagakit.execution import Execution
 from sagakit.lab.cores import cores, in_parts
 from sagakit.lab.courses import Beginnings, Course, FromTheStart, NotPlainError, digest
 from sagakit.lab.faults import Step, more_faults
@@ -19,7 +20,7 @@ from sagakit.lab.report import Report, Violation
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as shown
 from sagakit.saga import Saga
-from sagakit.scenario import Fault, Scenario
+from sagakit.scenario import Crash, Fault, Scenario
 
 ID = "explored"  # of every execution: what depends on it is the same in all of them
 SAME = "goes on as another one does"
@@ -36,18 +37,21 @@ def explore(
     crashes: bool = True,
     invariants: Sequence[Invariant] = (),
     prune: bool = True,
+    scenario: Scenario | None = None,
     progress: Progress = None,
 ) -> Report:
     """Run a saga under every combination of up to so many faults, each in a world of its own.
 
     A fault is anything that can happen to an attempt (it fails before its effect, its reply is
     lost behind it, it times out, it is delivered twice, or late, behind its compensation or its
-    own retry), a failure for good, or a crash of the coordinator while an attempt is under way.
+    own retry), a failure for good, or a crash of the coordinator while an attempt is under way; in
+    the sagas inside as well, as far as they have begun.
 
     Left out are combinations that cannot differ from others that are run (with ``prune``): if two
     runs with fewer faults have the same events and leave the same world at every call, whatever
-    else fails afterwards has the same consequences in both. Crashes between attempts are no
-    scenarios of their own: recovery finds the state in which the coordinator was.
+    else fails afterwards has the same consequences in both. Of a saga with sagas inside nothing is
+    left out. Crashes between attempts are no scenarios of their own: recovery finds the state in
+    which the coordinator was.
 
     Parameters:
         saga: the definition; or what makes it for a world, such as ``lambda world: world.saga``.
@@ -63,26 +67,30 @@ def explore(
             built-in ones are among them, so far as the world can answer them: see
             ``sagakit.lab.invariants``.
         prune: leave out what cannot differ.
+        scenario: what happens in every run: the signals that the saga waits for, for instance,
+            each of which may be lost.
         progress: as everywhere: True or False for a bar or none, or a function that is given
             each number of scenarios done.
 
     Raises:
         InputError: the saga refuses the input.
+        ScenarioError: the scenario does not fit the saga.
         ValueError: a negative number of faults.
     """
     if faults < 0:
         raise ValueError(f"faults is {faults}; give 0 or more")
-    from_the_start = FromTheStart(saga, input, ID, world)
+    base = Scenario() if scenario is None else scenario
+    from_the_start = FromTheStart(saga, input, ID, world, base)
     saga, first = from_the_start.saga, from_the_start.world
     runs: Beginnings | FromTheStart = from_the_start
-    if Beginnings.can(saga, first):
+    if base == Scenario() and Beginnings.can(saga, first):
         runs = Beginnings(saga, from_the_start.kept, ID, first)
     with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
-            tally = _Exploration(saga, runs, faults, crashes, invariants, prune).run(tick)
+            tally = _Exploration(runs, faults, crashes, invariants, prune).run(tick)
         except NotPlainError:
             runs = from_the_start
-            tally = _Exploration(saga, runs, faults, crashes, invariants, prune).run(tick)
+            tally = _Exploration(runs, faults, crashes, invariants, prune).run(tick)
     violations = []
     for name, found in tally.found.items():
         execution = from_the_start.run(found.scenario).execution
@@ -150,24 +158,24 @@ class _Met(NamedTuple):
 class _Exploration:
     def __init__(
         self,
-        saga: Saga,
         runs: Beginnings | FromTheStart,
         faults: int,
         crashes: bool,
         invariants: Sequence[Invariant],
         prune: bool,
     ) -> None:
-        self.saga = saga
         self.runs = runs
         self.faults = faults
         self.crashes = crashes
         self.prune = prune
         self.judge = Judge(runs.world, invariants)
         self.tally = _Tally()
+        self.met: set[frozenset[Fault | Crash]] = set()
 
     def run(self, tick: Tick) -> _Tally:
         began = time.perf_counter()
         first = self.runs.begin()
+        self.base = first.scenario
         front = [_Met(first, self._ended(first, -1, going_on=True), 0)]
         tick(1)
         for _ in range(1, self.faults):
@@ -223,10 +231,24 @@ class _Exploration:
         self.tally = whole
 
     def _more(self, run: Course, place: int) -> Iterator[Step]:
-        return more_faults(self.saga, run.execution, run.scenario, place, self.crashes)
+        """Every way to put one more failure into a run, each combination once.
+
+        Sagas that run inside tell of the same moment in another order once something fails in one
+        of them: there no place is too early, and what has been met is kept in mind.
+        """
+        if not run.execution.saga.plan.nests:
+            yield from more_faults(run.execution, run.scenario, place, self.crashes)
+            return
+        for more in more_faults(run.execution, run.scenario, 0, self.crashes):
+            failures: frozenset[Fault | Crash] = frozenset(
+                (*more.scenario.faults, *more.scenario.crashes)
+            )
+            if failures not in self.met:
+                self.met.add(failures)
+                yield more
 
     def _mark(self, met: _Met, more: Step, run: Course) -> None:
-        if not met.run.scenario.faults and not met.run.scenario.crashes:
+        if met.run.scenario == self.base:
             self.tally.matrix[more.step, more.column] = run.execution.status
 
     def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
@@ -235,12 +257,12 @@ class _Exploration:
         tally, world, execution = self.tally, self.runs.world, run.execution
         tally.explored += 1
         tally.statuses[execution.status] += 1
-        events, end = _normal(execution.events), digest(world)
+        events, end = _normal(execution), digest(world)
         tally.classes.add(hashlib.blake2b(events + end, digest_size=16).digest())
         for name, problem in self.judge.violated(world, execution):
             tally.violated(name, _Found(at, run.scenario, problem))
-        if not (going_on and self.prune and end):
-            return ()
+        if execution.children or not (going_on and self.prune and end):
+            return ()  # nobody looks at the world before the calls of sagas inside
         way = (events, end, *run.worlds())
         return way if all(way) else ()
 
@@ -250,8 +272,9 @@ def _pending(scenario: Scenario) -> tuple[Fault, ...]:
     return tuple(f for f in scenario.faults if f.attempt is None or f.kind in ("late", "reorder"))
 
 
-def _normal(events: Sequence[Event]) -> bytes:
-    """The events without what an injected error says."""
+def _normal(execution: Execution) -> bytes:
+    """What happened, without what an injected error says."""
+    events = execution.history() if execution.children else execution.events
     return msgspec.json.encode(events, enc_hook=_error)
 
 

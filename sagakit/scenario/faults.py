@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
@@ -70,8 +70,10 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def problem(self) -> str:
         """What is wrong with it, with the cure; empty if nothing is."""
-        if not self.step:
+        if not isinstance(self.step, str) or not self.step:
             return "names no step; name one"
+        if self.side not in get_args(Side):
+            return f"has the side {self.side!r}; known are {', '.join(get_args(Side))}"
         for number in (self.attempt, self.first):
             if number is not None and (type(number) is not int or number < 1):
                 return f"attempts are counted from 1, this is {number!r}"
@@ -81,6 +83,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
             return "the first 1 attempts are attempt 1; say that"
         if not is_seconds(self.seconds):
             return f"{self.seconds!r} are no seconds; give seconds, 0 or more"
+        if self.kind == "slow" and not self.seconds:
+            return "0 s are not slow; give 'seconds', more than 0"
         if self.seconds and self.kind != "slow":
             return "only 'slow' takes seconds; drop them"
         if self.side == "compensation" and self.kind in _ACTIONS_ONLY:
@@ -129,11 +133,18 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
 
     def problem(self) -> str:
         """What is wrong with it, with the cure; empty if nothing is."""
+        if not isinstance(self.event, str) or not self.event:
+            return "names no event; name one"
         given: Any = self.correlation
         if not isinstance(given, str | None):
             kind = type(given).__name__
             return f"its correlation is a {kind}; give text, an int or a UUID"
         return _when(self.at)
+
+    @property
+    def title(self) -> str:
+        """What an error calls it."""
+        return f"signal '{self.event}'"
 
 
 class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, tag="cancellation"):
@@ -149,6 +160,8 @@ class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, tag="cancell
     def problem(self) -> str:
         """What is wrong with it, with the cure; empty if nothing is."""
         return _when(self.at)
+
+    title: ClassVar[str] = "cancellation"  # what an error calls it
 
 
 class Crash(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -174,7 +174,7 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaul
 
     def _meanwhile(self, what: Intervention) -> Scenario:
         if problem := what.problem():
-            raise ScenarioError(f"{what}: {problem}")
+            raise ScenarioError(f"{what.title}: {problem}")
         return msgspec.structs.replace(self, interventions=(*self.interventions, what))
 
     def signal(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sagakit.drivers.inputs import must_be_saga
 from sagakit.lab.check.definition import REFUSED
 from sagakit.lab.check.finding import Finding, Findings
 from sagakit.lab.check.places import Places
@@ -30,8 +31,10 @@ def check(
         the rules.
 
     Raises:
+        DefinitionError: what was given is no saga.
         ValueError: ``ignore`` names a rule that there is not.
     """
+    must_be_saga(saga)
     accepted = _accepted(ignore)
     places = Places(file, saga.name)
     found = list(dict.fromkeys(_all(saga, places)))
@@ -78,8 +81,8 @@ def _finding(rule: str, view: View, found: Found, places: Places) -> Finding:
     file, line = found.file, found.line
     if line is None:
         file, line = places.file, places.line(path, found.key)
-    elif file is not None:
-        file = _short(file)
+    elif file is not None and not Path(file).is_file():
+        file, line = None, None  # a cell of a notebook, whose name is another each time
     return Finding(
         rule=rule,
         severity=found.severity or RULES[rule].severity,
@@ -87,7 +90,7 @@ def _finding(rule: str, view: View, found: Found, places: Places) -> Finding:
         step="/".join(path) or None,
         message=found.message,
         cure=found.cure,
-        file=file,
+        file=None if file is None else _short(file),
         line=line,
     )
 

@@ -83,8 +83,8 @@ def stale_value(view: View) -> Iterator[Found]:
     service which a step before it has read (`read`, same `service`), as a note. Left alone is code
     that speaks of a version or an expected value, of a lock (there or in a step before it), and
     what `by_value` does below its limit. Source: Garcia-Molina and Salem, "Sagas", 1987; the
-    countermeasures of Frank and Zahle, "Semantic ACID Properties in Multidatabases", 1998, by
-    Richardson's names.
+    countermeasures of Frank and Zahle, "Semantic ACID Properties in Multidatabases Using Remote
+    Procedure Calls and Update Propagations", 1998, by Richardson's names.
     """
     for step in view.working():
         if _accepted(view, step) or _locked(view, step):
@@ -250,7 +250,7 @@ def no_version(view: View) -> Iterator[Found]:
     """Executions are pinned to the definition that they began with. With versions, an old and a new
     one live in one engine, and an error can name both.
 
-    Source: "Building Scalable Systems with Low-Code and Saga Patterns", 2025, "Common mistakes".
+    Source: "Building Scalable Systems with Low-Code and Saga Patterns", nerdleveltech.com, 2025.
     """
     if view.saga.version is None and not view.each:
         yield Found(
@@ -282,8 +282,7 @@ def too_many_steps(view: View) -> Iterator[Found]:
     """A saga of more than 20 steps knows the business of too many services; each step makes a
     failure likelier, and what is undone longer.
 
-    Source: "Building Scalable Systems with Low-Code and Saga Patterns", 2025, "Common mistakes":
-    one orchestrator with too many duties. The number is sagakit's own.
+    Source: as of SAGA503: one orchestrator with too many duties. The number is sagakit's own.
     """
     count = len(view.steps)
     if count > _MANY and not view.each:
@@ -307,7 +306,8 @@ _SECRETS = {
     "a Stripe key": r"\b[rs]k_(?:live|test)_[0-9A-Za-z]{16,}",
     "a Google API key": r"\bAIza[\w-]{35}\b",
     "a JSON Web Token": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
-    "a password in a URL": r"\b[a-z][a-z0-9+.-]*://[^\s/:@{}]+:[^\s/@{}<>$*]+@",
+    "a credential of a header": r"\b(?:Bearer|Basic) (?=\S*\d)[\w.~+/-]{16,}=*",
+    "a password in a URL": r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@{}]+:([^\s/@{}<>$*]+)@",
 }
 _STAND_IN = re.compile(
     r"[*x.•]+|<.*>|\$?\{.*\}|\[.*\]|(your|my|the|example|dummy|fake|test|change)[-_ ]?\w*"
@@ -346,8 +346,9 @@ def secret_literal(view: View) -> Iterator[Found]:
     """Who may read the definition, its journal or its repository has it, for ever.
 
     Found are the forms of well-known keys, and texts that are given a sensitive name (`password`,
-    `api_key` …, or one of `redact`) in simulated results, schemas and code. The finding does not
-    show the text. Source: OWASP, "Secrets Management Cheat Sheet"; CWE-798.
+    `api_key` …, or one of `redact`) in simulated results, schemas and code, its module's constants
+    included. The finding does not show the text. Source: OWASP, "Secrets Management Cheat Sheet";
+    CWE-798.
     """
     names = LIKELY | view.saga.sensitive
     cure = "take it out and replace it: it is known now; read it from the environment or a vault"
@@ -356,7 +357,7 @@ def secret_literal(view: View) -> Iterator[Found]:
     for step in view.steps:
         for what, key in _in_data(_written(step), names):
             yield Found(step.name, f"{what} stands in its {key}", cure, key)
-        for role, function in view.callables(step):
+        for role, function in (*view.callables(step), *view.questions(step)):
             code = view.code(function)
             for name, text, node in code.literals():
                 if what := _secret(name, text, names):
@@ -427,8 +428,9 @@ def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
 def _secret(name: str, text: str, names: frozenset[str]) -> str:
     """What kind of secret a text is; empty for none."""
     for what, form in _SECRETS.items():
-        if re.search(form, text):
-            return what
+        for found in re.finditer(form, text):
+            if not (found.re.groups and _STAND_IN.fullmatch(found[1])):
+                return what
     sensitive = name.casefold() in names
     plain = len(text) < 4 or " " in text or _STAND_IN.fullmatch(text)
     return f"a value of '{name}'" if sensitive and not plain else ""
