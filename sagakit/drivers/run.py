@@ -264,10 +264,7 @@ class Run:
         return self.kin
 
     def _children(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution] | None:
-        kin = self.kin
-        if kin is None or not kin.children:
-            return None
-        return {name: as_execution(child.run) for name, child in kin.children.items()}
+        return None if self.kin is None else self.kin.executions(as_execution)
 
     def input_of(self, step: str) -> Any:
         """The execution's input, or the item that this step is done for."""
@@ -451,6 +448,14 @@ class Run:
             return False
         children = () if self.kin is None else self.kin.children.values()
         return bool(self.meanwhile) or any(child.run.goes_on for child in children)
+
+    @property
+    def waits(self) -> bool:
+        """Its status is ``waiting``."""
+        kin = self.kin
+        if kin is None or not (kin.under_way or kin.asleep):
+            return self.state.status == "waiting"
+        return kin.idle
 
     @property
     def resting(self) -> bool:

@@ -24,7 +24,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._events: dict[str, list[Event]] = {}
         self._rests: dict[str, Rest] = {}  # of those whose status is `waiting`
-        self._waits: dict[str, tuple[Wait, ...]] = {}
+        self._waits: dict[str, dict[Wait, None]] = {}
         self._awaited: dict[tuple[str, str], list[tuple[float, str]]] = {}  # the oldest first
         self._mail: dict[str, Letter] = {}  # by id
         self._kept_for: dict[tuple[str, str], dict[str, None]] = {}  # ids, by whom they are for
@@ -58,19 +58,27 @@ class MemoryJournal:
                 else:
                     self._rests[execution_id] = rest
                 if rest is None or rest.waits is not None:
-                    self._await(execution_id, () if rest is None else rest.waits or ())
+                    self._await_no_more(execution_id, tuple(self._waits.get(execution_id, ())))
+                if rest is not None:
+                    self._await_no_more(execution_id, rest.ended)
+                    self._await(execution_id, (*(rest.waits or ()), *rest.began))
 
     def _await(self, execution_id: str, waits: tuple[Wait, ...]) -> None:
-        for wait in self._waits.pop(execution_id, ()):
+        known = self._waits.setdefault(execution_id, {}) if waits else {}
+        for wait in waits:
+            known[wait] = None
+            queue = self._awaited.setdefault((wait.event, wait.correlation), [])
+            insort(queue, (wait.since, execution_id))
+
+    def _await_no_more(self, execution_id: str, waits: tuple[Wait, ...]) -> None:
+        for wait in waits:
+            del self._waits[execution_id][wait]
             queue = self._awaited[wait.event, wait.correlation]
             del queue[bisect_left(queue, (wait.since, execution_id))]
             if not queue:
                 del self._awaited[wait.event, wait.correlation]
-        if waits:
-            self._waits[execution_id] = waits
-        for wait in waits:
-            queue = self._awaited.setdefault((wait.event, wait.correlation), [])
-            insort(queue, (wait.since, execution_id))
+        if not self._waits.get(execution_id, True):
+            del self._waits[execution_id]
 
     def read(self, execution_id: str) -> list[Event]:
         with self._lock:
@@ -78,6 +86,19 @@ class MemoryJournal:
                 return list(self._events[execution_id])
             except KeyError:
                 raise UnknownExecutionError(f"no execution has the id '{execution_id}'") from None
+
+    def several(self, ids: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
+        for id in ids:
+            if id in self._events:
+                yield id, self.read(id)
+
+    def above(self, execution_id: str) -> list[str]:
+        found: list[str] = []
+        first: Any = self.read(execution_id)[0]
+        while first.parent is not None:
+            found.append(first.parent[0])
+            first = self.read(found[-1])[0]
+        return found
 
     def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
         with self._lock:
@@ -115,6 +136,15 @@ class MemoryJournal:
         wanted = set(fingerprints)
         rows = [row for row in self.find(Filter(status="waiting")) if row.fingerprint in wanted]
         return [(row.id, rest.wake_at) for row in rows if (rest := self._rests.get(row.id))]
+
+    def asleep(self, parent: str, ids: Iterable[str]) -> dict[str, float | None]:
+        found = {}
+        for id in ids:
+            rest = self._rests.get(id)
+            first: Any = self._events[id][0] if rest is not None else None
+            if rest is not None and first.parent is not None and first.parent[0] == parent:
+                found[id] = rest.wake_at
+        return found
 
     def waits(self) -> bool:
         return bool(self._rests or self._waits)

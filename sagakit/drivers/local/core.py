@@ -18,16 +18,9 @@ from typing import Any
 from sagakit import telemetry
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates
-from sagakit.drivers.kin import Kin
+from sagakit.drivers.kin import Archive, Kin
 from sagakit.drivers.local.entrance import Entrance
-from sagakit.drivers.local.parking import (
-    Answer,
-    Parking,
-    may_be_parked,
-    rest_of,
-    stored_waits,
-    waits_of,
-)
+from sagakit.drivers.local.parking import Answer, Parking, Waits, may_be_parked, rest_of
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Run
 from sagakit.errors import (
@@ -36,11 +29,14 @@ from sagakit.errors import (
     InDoubtError,
     UnknownExecutionError,
 )
-from sagakit.events import Event, WaitStarted
+from sagakit.events import Event
 from sagakit.execution import Execution
-from sagakit.journal.base import Batch, Journal, Rest
+from sagakit.journal.base import Journal, Rest
 from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE, Phase
+
+# What goes into a commit of one execution and its kin: their events, and what they wait for.
+_Part = tuple[list[tuple[str, int, list[Event]]], dict[str, Rest | None]]
 
 
 class Live:
@@ -56,8 +52,6 @@ class Live:
         "resting",
         "rests",
         "run",
-        "seen",
-        "stored",
         "tasks",
         "timer",
         "waits",
@@ -75,21 +69,21 @@ class Live:
         self.others: list[tuple[Future[Execution], bool]] = []
         self.acks: list[tuple[int, Future[Execution]]] = []  # told when so many events are safe
         self.resting = False  # it waits for the world, and so do its kin
-        self.rests = run.written > 0 and run.state.resting  # as the journal has it
+        # As the journal has it; None: that is not known here.
+        self.rests: bool | None = run.written > 0 and run.state.resting
+        if run.written and run.state.children:
+            self.rests = None
         self.over = False  # answered: whatever comes later is ignored
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
         self.timer: asyncio.TimerHandle | None = None
-        self.seen: dict[int, WaitStarted] = {}  # the waits that `Parking` has noted
-        self.waits: dict[tuple[str, str], float] = {}  # and those of them that it lists
-        self.stored = stored_waits(run)
+        self.waits = Waits(run)
         self.letters: list[str] = []  # the ids of signals that it took, if others know them
 
     def rest(self) -> Rest:
         """What the journal is to note of it, and has from then on."""
-        rest, self.stored = rest_of(self.run, self.stored), waits_of(self.run)
-        self.rests = rest.resting
-        return rest
+        self.rests = self.run.waits
+        return self.waits.rest(self.run.next_due() if self.rests else None, self.rests)
 
     def join(self, answer: Future[Execution], *, until_rest: bool) -> None:
         """Another caller waits for its end, or until it waits for the world."""
@@ -126,6 +120,7 @@ class Core:
         loop: asyncio.AbstractEventLoop,
         rests: Callable[[Future[Execution]], None] | None = None,
         find_child: Callable[[Kin, str], Run | None] | None = None,
+        archive: Archive | None = None,
     ) -> None:
         """
         Parameters:
@@ -133,9 +128,11 @@ class Core:
                 can send a signal, and an execution that waits for one ends there.
             find_child: gives the execution that does a step, as the journal has it; None if it
                 has none.
+            archive: tells of executions that do steps and are only in the journal.
         """
         self.loop = loop
         self._rests = rests
+        self._archive = archive
         self._find_child = find_child
         self.parking: Parking | None = None  # without it, what waits stays in memory
         self.heard: set[Future[Execution]] = set()
@@ -188,6 +185,8 @@ class Core:
     def _enter(self, run: Run, answer: Future[Execution], context: contextvars.Context) -> Live:
         if run.watch is None:
             run.watch = context.run(telemetry.watch, run)
+        if run.kin is not None and run.kin.parent is None:
+            run.kin.archive = self._archive
         live = Live(run, answer, context)
         self.live[run.state.execution_id] = live
         for watch in list(self.watches.values()):
@@ -227,7 +226,7 @@ class Core:
                 live.timer = None
             try:
                 attempts = live.context.run(live.run.take_up_all, time.time())
-                if self.parking is not None and (live.run.state.waiting or live.seen):
+                if self.parking is not None and (live.run.state.waiting or live.waits):
                     while self.parking.note(live):  # a letter was kept for it: go on at once
                         attempts += live.context.run(live.run.take_up_all, time.time())
                 if live.run.kin is not None:
@@ -262,8 +261,9 @@ class Core:
             if other is None and run.state.phase not in ACTIVE and run.kin is not None:
                 stirred += self._find_children(run.kin)  # only to be told of
             if other is None and run.state.phase in ACTIVE:
-                answer: Future[Execution] = Future()  # nobody waits for it but its parent
-                answer.set_running_or_notify_cancel()
+                # Nobody need wait for it but its parent.
+                answer = self.parking.claim(run.state.execution_id) if self.parking else None
+                answer = answer or Answer(self.heard, live.context)
                 other = self._enter(run, answer, live.context)
             if other is not None:
                 found.append(other)
@@ -290,46 +290,72 @@ class Core:
     def _flush(self) -> None:
         self._flush_due = False
         batch, self._batch = self._batch, []
-        entries = []
-        rests: dict[str, Rest | None] = {}
+        parts: list[_Part] = []
+        families: dict[Run, _Part] = {}
         for live, _ in batch:
-            run = live.run
-            if len(run.events) > run.written and not live.over:
-                entries.append((run.state.execution_id, run.written, run.events[run.written :]))
-                run.written = len(run.events)
-                if live.rests or run.state.waiting or live.stored is None or live.stored:
-                    rests[run.state.execution_id] = live.rest()
-        if not entries:
+            if live.run.kin is not None:
+                self._note_family(live, live.run.kin, families)
+            elif len(live.run.events) > live.run.written and not live.over:
+                part: _Part = ([], {})
+                self._note(live, part)
+                parts.append(part)
+        parts += (part for part in families.values() if part[0] or part[1])
+        if not parts:
             self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
             self._committing = self.loop.create_future()
-            self._writer.submit(functools.partial(self._commit, batch, entries, rests))
+            self._writer.submit(functools.partial(self._commit, batch, parts))
         else:
             # Nothing runs that a wait for the disk would hold up: spare the trip to a thread.
-            self._proceed(batch, self._append(entries, rests))
+            self._proceed(batch, self._append(parts))
 
-    def _append(self, entries: Batch, rests: dict[str, Rest | None]) -> dict[str, Exception]:
+    def _note(self, live: Live, part: _Part) -> None:
+        """What is new of an execution goes into a commit."""
+        run = live.run
+        id = run.state.execution_id
+        part[0].append((id, run.written, run.events[run.written :]))
+        run.written = len(run.events)
+        if live.rests or run.state.waiting or live.waits.unstored:
+            part[1][id] = live.rest()
+
+    def _note_family(self, live: Live, kin: Kin, families: dict[Run, _Part]) -> None:
+        """The same of one that has kin. Because of what it does those above it may wait now, or
+        go on: that is noted in the same commit."""
+        line = [kin]
+        while line[-1].parent is not None:
+            line.append(line[-1].parent)
+        part = families.setdefault(line[-1].run, ([], {}))
+        if live.over:
+            return
+        if len(live.run.events) > live.run.written:
+            self._note(live, part)
+        for relative in line if self.parking is not None else ():
+            above = self.live.get(relative.run.state.execution_id)
+            if (
+                above is not None
+                and above.rests is not above.run.waits
+                and len(above.run.events) == above.run.written  # else its own turn comes
+            ):
+                part[1][above.run.state.execution_id] = above.rest()
+
+    def _append(self, parts: list[_Part]) -> dict[str, Exception]:
         """Commit them together; if that fails, each on its own. What failed, by execution."""
+        entries = [entry for part in parts for entry in part[0]]
+        rests = {id: rest for part in parts for id, rest in part[1].items()}
         try:
             self.journal.append(entries, rests)
         except Exception as error:  # noqa: BLE001  it is handed on to every caller concerned
-            if len(entries) == 1:
-                return {entries[0][0]: error}
+            if len(parts) == 1:
+                return dict.fromkeys([*(id for id, _, _ in entries), *rests], error)
             failed: dict[str, Exception] = {}
-            for entry in entries:
-                id = entry[0]
-                failed |= self._append([entry], {id: rests[id]} if id in rests else {})
+            for part in parts:
+                failed |= self._append([part])
             return failed
         return {}
 
-    def _commit(
-        self,
-        batch: list[tuple[Live, list[Attempt]]],
-        entries: Batch,
-        rests: dict[str, Rest | None],
-    ) -> None:
+    def _commit(self, batch: list[tuple[Live, list[Attempt]]], parts: list[_Part]) -> None:
         """On the writer's thread."""
-        failed = self._append(entries, rests)
+        failed = self._append(parts)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self._committed, batch, failed)
 
@@ -407,8 +433,7 @@ class Core:
                 else:
                     self._rests(other)
             if self.parking is not None and may_be_parked(live):
-                self._forget(live)
-                self.parking.park(live)
+                self._park_soon(live, self.parking)
                 return
         above = self._above(live)
         if above is not None:
@@ -419,6 +444,25 @@ class Core:
                 for one in list(everybody):
                     self._forget(one)
                 live.answer.set_result(run.execution())
+
+    def _park_soon(self, live: Live, parking: Parking) -> None:
+        stay, due = parking.stay(live), live.run.next_due()
+        if not stay:
+            self._park(live, parking)
+        elif due is None or time.time() + stay < due:
+            if live.timer is not None:
+                live.timer.cancel()
+            live.timer = self.loop.call_later(stay, self._park, live, parking)
+
+    def _park(self, live: Live, parking: Parking) -> None:
+        """Let one go that rests; perhaps the one that it is part of goes then, too."""
+        above = self._above(live)
+        self._forget(live)
+        parking.park(live)
+        if live.run.kin is not None:
+            live.run.kin.let_go()
+        if above is not None:
+            self._rest(above)
 
     def _above(self, live: Live) -> Live | None:
         """The execution that this one is part of, as long as it goes on here."""
@@ -455,8 +499,9 @@ class Core:
         for watch in list(self.watches.values()):
             watch.add(id)  # whoever has read its events already must read them again
         rests: dict[str, Rest | None] = {}
-        if run.state.waiting:  # it may have more to do now, or wake later, or not wait any more
-            rests[id] = rest_of(run, None) if run.open else None
+        if run.state.waiting or (run.kin is not None and run.kin.asleep):
+            # it may have more to do now, or wake later, or not wait any more
+            rests[id] = rest_of(run) if run.open else None
         run.watch = telemetry.watch(run)
         self.journal.append([(id, run.written, run.events[run.written :])], rests)
         run.written = len(run.events)
