@@ -366,7 +366,7 @@ class SqliteJournal:
             return dict(
                 reader.execute(
                     "SELECT executions.id, wake_at FROM json_each(?) CROSS JOIN executions"
-                    " ON executions.id = value WHERE status = 'waiting' AND parent = ?",
+                    " ON executions.id = value WHERE status = 'waiting' AND executions.parent = ?",
                     (_json(ids), parent),
                 ).fetchall()
             )

@@ -541,8 +541,7 @@ def test_what_an_older_engine_called_off_is_skipped_or_abandoned_with_a_word_on_
     saga = Saga("s", P, for_each("all", items, LATE))
     with Engine(place) as engine:
         engine.run(saga, id="e", until_rest=True)
-        run = engine._core.live["e/all"].run
-        engine._background.run(*engine._enter(lambda: call_off(engine, run), place=False))
+        engine._background.run(*engine._enter(lambda: call_off(engine, "e/all"), place=False))
         ended = engine.run(saga, id="e")
         assert ended.status == "stuck"
         with pytest.raises(ResolutionError, match=r"turned back; .*; skip the step, or abandon"):
@@ -551,11 +550,11 @@ def test_what_an_older_engine_called_off_is_skipped_or_abandoned_with_a_word_on_
         assert engine.resolve("e", "skip", by="ann", why="by hand").status == "completed"
 
 
-def call_off(engine, run):
+def call_off(engine, id):
     def cancel(run):
         run.emit(CancellationRequested(time.time(), "ann", "no"))
 
-    return engine._core.intervene(engine._core.live[run.state.execution_id], cancel)
+    return engine._core.intervene(engine._bring(id), cancel)
 
 
 def test_what_is_to_be_undone_and_is_not_in_the_journal_leaves_it_stuck(place):

@@ -226,7 +226,7 @@ class Core:
                 live.timer = None
             try:
                 attempts = live.context.run(live.run.take_up_all, time.time())
-                if self.parking is not None and (live.run.state.waiting or live.waits):
+                if self.parking is not None and (live.run.state.waiting or live.waits.listed):
                     while self.parking.note(live):  # a letter was kept for it: go on at once
                         attempts += live.context.run(live.run.take_up_all, time.time())
                 if live.run.kin is not None:
@@ -315,7 +315,7 @@ class Core:
         id = run.state.execution_id
         part[0].append((id, run.written, run.events[run.written :]))
         run.written = len(run.events)
-        if live.rests or run.state.waiting or live.waits.unstored:
+        if live.rests or run.state.waiting or live.waits.listed:
             part[1][id] = live.rest()
 
     def _note_family(self, live: Live, kin: Kin, families: dict[Run, _Part]) -> None:
@@ -538,7 +538,7 @@ class Core:
             live.run.watch.leave()
         if live.timer is not None:
             live.timer.cancel()
-        if self.parking is not None and (live.waits or live.letters):
+        if self.parking is not None and (live.waits.listed or live.letters):
             self.parking.leave(live)
         execution_id = live.run.state.execution_id
         if self.live.get(execution_id) is live:

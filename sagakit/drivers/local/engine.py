@@ -36,6 +36,8 @@ from sagakit.errors import (
     EngineClosedError,
     IllegalEventError,
     InputError,
+    JournalCorruptError,
+    JournalError,
     MigrationError,
     ResolutionError,
     SagaError,
@@ -413,12 +415,22 @@ class Engine:
             if self._bring(id) is not None:
                 return
             run = self._resumed(self._definition(id, found), found)
-        except SagaError as error:  # it waits in the journal; `recover` says why it cannot go on
-            answer = self._parking.claim(id)
-            if answer is not None:
-                answer.set_exception(error)
+        except JournalError as error:
+            if isinstance(error, JournalCorruptError):
+                self._stays(id, error)
+            else:  # the disk, say: it may be back
+                self._parking.sleep(id, time.time() + 1)
+            return
+        except SagaError as error:
+            self._stays(id, error)
             return
         self._go_on(run)
+
+    def _stays(self, id: str, error: SagaError) -> None:
+        """On the loop: an execution stays in the journal; `recover` says why it cannot go on."""
+        answer = self._parking.claim(id)
+        if answer is not None:
+            answer.set_exception(error)
 
     def _go_on(self, run: Run, safe: Future[Execution] | None = None) -> None:
         """On the loop: continue an execution for whose end nobody new waits."""

@@ -125,9 +125,6 @@ class Waits:
             self._stored = _waits_of(run) if run.written == len(run.events) else None
         self._touched: dict[Key, None] = {}  # what may have changed since the journal was told
 
-    def __bool__(self) -> bool:
-        return bool(self._keys)
-
     def __iter__(self) -> Iterator[Key]:
         return iter(self._since)
 
@@ -140,11 +137,14 @@ class Waits:
         """Look at its new events: the waits that began, and what changed."""
         run = self.run
         events, waiting = run.events, run.state.waiting
-        new: Iterable[Event] = waiting.values()
-        if self._noted is not None:
+        touched: dict[Key, None] = {}
+        new: Iterable[Event]
+        if self._noted is None:
+            new = waiting.values()
+            touched |= dict.fromkeys(self._stored or ())  # some may have ended already
+        else:
             new = events[self._noted :]
         self._noted = len(events)
-        touched: dict[Key, None] = {}
         began: list[WaitStarted] = []
         if not waiting or not run.open:  # called off, say
             for step in list(self._keys):
@@ -177,9 +177,9 @@ class Waits:
             touched[key] = None
 
     @property
-    def unstored(self) -> bool:
-        """The journal lists others, or may do so."""
-        return self._stored is None or bool(self._touched or self._stored)
+    def listed(self) -> bool:
+        """It has some, or the journal lists some."""
+        return self._stored is None or bool(self._keys or self._touched or self._stored)
 
     def rest(self, wake_at: float | None, resting: bool) -> Rest:
         """What the journal is to note, and has from then on."""
