@@ -447,12 +447,10 @@ class Engine:
     ) -> Run | Live | Execution | None:
         """On the loop: continue one execution, unless somebody else has meanwhile. If others go on
         with it, the outermost is noted, and is to be waited for."""
-        live = self._core.live.get(id)
-        if live is None and (above := self.journal.above(id)):
-            live = self._bring(id)
-            if live is not None:
-                families[above[-1]] = None
-                return None
+        live = self._core.live.get(id) or self._bring(id)
+        if live is not None and live.run.kin is not None and live.run.kin.parent is not None:
+            families[self.journal.above(id)[-1]] = None
+            return None
         if live is not None:
             return live
         if events is None or id in watch:
