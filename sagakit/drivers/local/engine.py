@@ -334,8 +334,8 @@ class Engine:
                 bar (None: where somebody sees it, as ``sagakit.progress`` tells).
 
         Returns:
-            those that were continued, as they are then, and for those that do steps the outermost
-            one; ``list(status="waiting")`` tells the others.
+            those that were continued, as they are then, and the outermost of those that they are
+            part of; ``list(status="waiting")`` tells the others.
 
         Raises:
             DefinitionChangedError: an unfinished execution is pinned to a definition of one of
@@ -383,7 +383,7 @@ class Engine:
             failures[0].add_note(f"{len(failures)} could not be recovered, {rest} were")
             raise failures[0]
         found = [future.result() for future in futures]
-        return [*{execution.id: execution for execution in found if execution}.values()]
+        return [*{execution.id: execution for execution in found}.values()]
 
     def _found(self, id: str) -> Live | Execution:
         """On the loop: an execution, in memory or not."""
@@ -444,14 +444,13 @@ class Engine:
         events: builtins.list[Event] | None,
         watch: set[str],
         families: dict[str, None],
-    ) -> Run | Live | Execution | None:
-        """On the loop: continue one execution, unless somebody else has meanwhile. If others go on
-        with it, the outermost is noted, and is to be waited for."""
+    ) -> Run | Live | Execution:
+        """On the loop: continue one execution, unless somebody else has meanwhile. Of those that it
+        is part of, and that go on with it, the outermost is noted."""
         live = self._core.live.get(id) or self._bring(id)
-        if live is not None and live.run.kin is not None and live.run.kin.parent is not None:
-            families[self.journal.above(id)[-1]] = None
-            return None
         if live is not None:
+            if live.run.kin is not None and live.run.kin.parent is not None:
+                families[self.journal.above(id)[-1]] = None
             return live
         if events is None or id in watch:
             events = self.journal.read(id)
