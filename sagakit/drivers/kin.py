@@ -99,20 +99,27 @@ class Kin:
 
     def save(self, saved: bool) -> None:
         """The journal has all of it, or not yet: before that nobody is told that it rests."""
-        self.unsaved = not saved
-        self.weigh()
+        if self.unsaved is saved:
+            self.unsaved = not saved
+            self.weigh()
 
     def weigh(self) -> None:
         """Something has happened here: note with the parent whether this one is under way, idle
         and safe, and with those above whether that changes what they do."""
         kin, parent = self, self.parent
         while parent is not None and parent.children.get(kin.step) is kin:
-            active = kin.active
-            changed = _note(parent.under_way, kin, active)
-            changed |= _note(parent.awake, kin, active and not kin.idle)
-            changed |= _note(parent.unsafe, kin, active and (kin.unsaved or bool(kin.unsafe)))
-            if not changed:
+            step, active = kin.step, kin.active
+            awake = active and not kin.idle
+            unsafe = active and (kin.unsaved or bool(kin.unsafe))
+            if (
+                active == (step in parent.under_way)
+                and awake == (step in parent.awake)
+                and unsafe == (step in parent.unsafe)
+            ):
                 return
+            _note(parent.under_way, kin, active)
+            _note(parent.awake, kin, awake)
+            _note(parent.unsafe, kin, unsafe)
             kin, parent = parent, parent.parent
 
     def let_go(self) -> None:
@@ -392,12 +399,8 @@ class Kin:
         return codec.as_plain(value)
 
 
-def _note(among: dict[str, Kin], kin: Kin, holds: bool) -> bool:
-    """Put it there, or take it away; whether that changes anything."""
-    if holds == (kin.step in among):
-        return False
+def _note(among: dict[str, Kin], kin: Kin, holds: bool) -> None:
     if holds:
         among[kin.step] = kin
     else:
-        del among[kin.step]
-    return True
+        among.pop(kin.step, None)

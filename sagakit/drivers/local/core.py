@@ -77,13 +77,17 @@ class Live:
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
         self.timer: asyncio.TimerHandle | None = None
-        self.waits = Waits(run)
+        # Of one that has, or had, some.
+        self.waits = Waits.of(run) if run.written and run.plan.waits else None
         self.letters: list[str] = []  # the ids of signals that it took, if others know them
 
     def rest(self) -> Rest:
         """What the journal is to note of it, and has from then on."""
         self.rests = self.run.waits
-        return self.waits.rest(self.run.next_due() if self.rests else None, self.rests)
+        wake_at = self.run.next_due() if self.rests else None
+        if self.waits is None:
+            return Rest(wake_at, self.rests)
+        return self.waits.rest(wake_at, self.rests)
 
     def join(self, answer: Future[Execution], *, until_rest: bool) -> None:
         """Another caller waits for its end, or until it waits for the world."""
@@ -109,6 +113,20 @@ def pass_on(answer: Future[Execution], done: Future[Execution]) -> None:
         answer.set_result(done.result())
     else:
         answer.set_exception(error)
+
+
+def _of_family(kin: Kin, part_of: dict[Kin, _Part], parts: list[_Part]) -> _Part:
+    """The part of a commit for an execution, and for those that it is part of."""
+    line = []
+    while kin not in part_of and kin.parent is not None:
+        line.append(kin)
+        kin = kin.parent
+    if kin not in part_of:
+        part_of[kin] = ([], {})
+        parts.append(part_of[kin])
+    for below in line:
+        part_of[below] = part_of[kin]
+    return part_of[kin]
 
 
 class Core:
@@ -226,7 +244,7 @@ class Core:
                 live.timer = None
             try:
                 attempts = live.context.run(live.run.take_up_all, time.time())
-                if self.parking is not None and (live.run.state.waiting or live.waits.listed):
+                if self.parking is not None and (live.run.state.waiting or live.waits is not None):
                     while self.parking.note(live):  # a letter was kept for it: go on at once
                         attempts += live.context.run(live.run.take_up_all, time.time())
                 if live.run.kin is not None:
@@ -291,15 +309,18 @@ class Core:
         self._flush_due = False
         batch, self._batch = self._batch, []
         parts: list[_Part] = []
-        families: dict[Run, _Part] = {}
+        part_of: dict[Kin, _Part] = {}
         for live, _ in batch:
-            if live.run.kin is not None:
-                self._note_family(live, live.run.kin, families)
+            kin = live.run.kin
+            if kin is not None:
+                part = _of_family(kin, part_of, parts)
             elif len(live.run.events) > live.run.written and not live.over:
-                part: _Part = ([], {})
+                parts.append(part := ([], {}))
+            if len(live.run.events) > live.run.written and not live.over:
                 self._note(live, part)
-                parts.append(part)
-        parts += (part for part in families.values() if part[0] or part[1])
+        if part_of:
+            self._note_families(part_of)
+            parts = [part for part in parts if part[0] or part[1]]
         if not parts:
             self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
@@ -315,33 +336,27 @@ class Core:
         id = run.state.execution_id
         part[0].append((id, run.written, run.events[run.written :]))
         run.written = len(run.events)
-        if live.rests or run.state.waiting or live.waits.listed:
+        if live.waits is not None or live.rests or run.state.waiting:
             part[1][id] = live.rest()
 
-    def _note_family(self, live: Live, kin: Kin, families: dict[Run, _Part]) -> None:
-        """The same of one that has kin. Because of what it does those above it may wait now, or
-        go on: that is noted in the same commit."""
-        line = [kin]
-        while line[-1].parent is not None:
-            line.append(line[-1].parent)
-        part = families.setdefault(line[-1].run, ([], {}))
-        if live.over:
-            return
-        if len(live.run.events) > live.run.written:
-            self._note(live, part)
-        for relative in line if self.parking is not None else ():
-            above = self.live.get(relative.run.state.execution_id)
+    def _note_families(self, part_of: dict[Kin, _Part]) -> None:
+        """Because of what somebody does those above may wait now, or go on: that is noted in the
+        same commit."""
+        for kin, part in part_of.items():
+            live = self.live.get(kin.run.state.execution_id)
             if (
-                above is not None
-                and above.rests is not above.run.waits
-                and len(above.run.events) == above.run.written  # else its own turn comes
+                live is not None
+                and live.rests is not live.run.waits
+                and len(live.run.events) == live.run.written  # else its own turn comes
             ):
-                part[1][above.run.state.execution_id] = above.rest()
+                part[1][live.run.state.execution_id] = live.rest()
 
     def _append(self, parts: list[_Part]) -> dict[str, Exception]:
         """Commit them together; if that fails, each on its own. What failed, by execution."""
-        entries = [entry for part in parts for entry in part[0]]
-        rests = {id: rest for part in parts for id, rest in part[1].items()}
+        entries, rests = parts[0]
+        if len(parts) > 1:
+            entries = [entry for part in parts for entry in part[0]]
+            rests = {id: rest for part in parts for id, rest in part[1].items()}
         try:
             self.journal.append(entries, rests)
         except Exception as error:  # noqa: BLE001  it is handed on to every caller concerned
@@ -538,7 +553,7 @@ class Core:
             live.run.watch.leave()
         if live.timer is not None:
             live.timer.cancel()
-        if self.parking is not None and (live.waits.listed or live.letters):
+        if self.parking is not None and (live.waits is not None or live.letters):
             self.parking.leave(live)
         execution_id = live.run.state.execution_id
         if self.live.get(execution_id) is live:

@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from sagakit.coordinator import letters
 from sagakit.errors import JournalError
@@ -108,22 +108,27 @@ class Waits:
     """The correlated waits of an execution in memory, kept as its events come: of ten thousand
     that begin and end one after another each costs the same.
 
-    Parameters:
-        run: the execution.
     """
 
     __slots__ = ("_keys", "_noted", "_since", "_stored", "_touched", "run")
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, stored: dict[Key, float] | None) -> None:
+        """
+        Parameters:
+            stored: as the journal lists them; None: that is not known, and all are listed anew.
+        """
         self.run = run
         self._noted: int | None = None  # how many events have been looked at
         self._keys: dict[str, Key] = {}  # by the names of the steps
         self._since: dict[Key, dict[str, float]] = {}  # by the same, who waits longest first
-        # As the journal lists them; None: something was decided since, and all are listed anew.
-        self._stored: dict[Key, float] | None = {}
-        if run.written and run.plan.waits:
-            self._stored = _waits_of(run) if run.written == len(run.events) else None
+        self._stored = stored
         self._touched: dict[Key, None] = {}  # what may have changed since the journal was told
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Those of an execution from the journal. If something was decided since, that may not list
+        what they are now."""
+        return cls(run, _waits_of(run) if run.written == len(run.events) else None)
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._since)
@@ -175,11 +180,6 @@ class Waits:
             if not steps:
                 del self._since[key]
             touched[key] = None
-
-    @property
-    def listed(self) -> bool:
-        """It has some, or the journal lists some."""
-        return self._stored is None or bool(self._keys or self._touched or self._stored)
 
     def rest(self, wake_at: float | None, resting: bool) -> Rest:
         """What the journal is to note, and has from then on."""
@@ -375,6 +375,8 @@ class Parking:
     def note(self, live: Live) -> bool:
         """Note what a live execution waits for now; whether a letter that was kept for it ends
         a wait."""
+        if live.waits is None:
+            live.waits = Waits(live.run, {})  # its first one
         began, touched = live.waits.note()
         for key in touched:
             self._unlist(live, key)
@@ -429,7 +431,7 @@ class Parking:
 
     def leave(self, live: Live) -> None:
         """An execution is in memory no more: only the journal tells what it waits for."""
-        for key in live.waits:
+        for key in live.waits or ():
             self._unlist(live, key)
         for signal_id in live.letters:
             del self._taking[signal_id]
