@@ -49,8 +49,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(suite: pytest.Pytester, *args: str) -> pytest.RunResult:
-    # The entry point names it where the package is installed anew; here it may not be yet.
-    return suite.runpytest_inprocess("-p", "sagakit.pytest_plugin", "-p", "no:randomly", *args)
+    return suite.runpytest_inprocess(*args)  # which finds the plugin by its entry point
 
 
 def test_scenarios_that_are_named_made_and_found_run_a_test_once_each(

@@ -9,7 +9,7 @@ from sagakit.lab.chaos import chaos
 from sagakit.lab.chaos_report import ChaosReport
 from sagakit.lab.explore import explore
 from sagakit.lab.invariants import Invariant
-from sagakit.lab.report import Report, Violation
+from sagakit.lab.report import Report
 from sagakit.saga import Saga
 
 
@@ -59,8 +59,7 @@ class SagaAssertion:
             crashes=crashes,
             invariants=invariants,
         )
-        if not report.holds:
-            raise AssertionError(_story(repr(report), report.violations))
+        _hold(report)
         return report
 
     def survives_chaos(
@@ -86,11 +85,12 @@ class SagaAssertion:
             world=self._world,
             invariants=invariants,
         )
-        if not report.holds:
-            raise AssertionError(_story(repr(report), report.violations))
+        _hold(report)
         return report
 
 
-def _story(what: str, violations: Sequence[Violation]) -> str:
-    stories = (violation.story() for violation in violations)
-    return "\n\n".join([what.strip("<>"), *stories])
+def _hold(report: Report | ChaosReport) -> None:
+    __tracebackhide__ = True
+    if not report.holds:
+        stories = [violation.story() for violation in report.violations]
+        raise AssertionError("\n\n".join([repr(report).strip("<>"), *stories]))

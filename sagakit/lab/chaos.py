@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sagakit.drivers.inputs import accept_input
-from sagakit.drivers.simulated import simulate
 from sagakit.execution import Execution
 from sagakit.lab.chaos_report import ChaosReport, Failure
+from sagakit.lab.courses import FromTheStart
 from sagakit.lab.dice import Dice, struck
 from sagakit.lab.invariants import Invariant, Judge
 from sagakit.lab.report import Violation
@@ -107,7 +106,7 @@ class _Ran(NamedTuple):
 
 
 class _Runner:
-    """Runs a scenario in a world of its own."""
+    """Runs a scenario in a world of its own, and judges what came of it."""
 
     def __init__(
         self,
@@ -116,16 +115,12 @@ class _Runner:
         world: Callable[[], Any],
         invariants: Sequence[Invariant],
     ) -> None:
-        self._saga = saga
-        self._input = accept_input(saga, input) if isinstance(saga, Saga) else input
-        self._world = world
-        self._invariants = invariants
+        self._runs = FromTheStart(saga, input, ID, world)
+        self._judge = Judge(self._runs.world, invariants)
 
     def run(self, scenario: Scenario) -> _Ran:
-        world = self._world()
-        saga = self._saga if isinstance(self._saga, Saga) else self._saga(world)
-        execution = simulate(saga, self._input, scenario=scenario, id=ID)
-        broken = dict(Judge(world, self._invariants).violated(world, execution))
+        execution = self._runs.run(scenario, probe=False).execution
+        broken = dict(self._judge.violated(self._runs.world, execution))
         return _Ran(scenario, execution, broken)
 
 

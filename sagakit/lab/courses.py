@@ -24,6 +24,7 @@ from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import MortalRun, Simulation, through_crashes, watched
 from sagakit.execution import Execution
+from sagakit.lab.calls import Unseen
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 
@@ -154,8 +155,7 @@ class Beginnings:
         if isinstance(run, _Noting):
             checkpoints = course.checkpoints[: at - 1]
             run.note_in(simulation, self.world, checkpoints)
-        done = through_crashes(simulation, scenario) if scenario.crashes else simulation.finish()
-        return Course(scenario, done, checkpoints, [])
+        return Course(scenario, through_crashes(simulation, scenario), checkpoints, [])
 
 
 class FromTheStart:
@@ -198,10 +198,8 @@ class FromTheStart:
         return Course(scenario, execution, [], [] if watch is None else watch.seen)
 
 
-class _Probe:
+class _Probe(Unseen):
     """Looks at the world before every call."""
-
-    sampled = False
 
     def __init__(self, world: Any) -> None:
         self.world = world
@@ -210,15 +208,6 @@ class _Probe:
     def call(self, calling: Any, side: str, attempt: int, function: Callable[[], Any]) -> Any:  # noqa: ARG002
         self.seen.append(digest(self.world))
         return function()
-
-    def follow(self, run: Any, upto: int, committed: float | None = None) -> None:
-        """Nobody wants to know."""
-
-    def leave(self) -> None:
-        """Nothing is kept."""
-
-    def ids(self, step: str, side: str, attempt: int) -> dict[str, str]:  # noqa: ARG002
-        return {}
 
 
 def _place(point: Checkpoint) -> int:

@@ -12,7 +12,7 @@ from sagakit.lab import anomalies
 from sagakit.lab.histories import Trace, trace_of
 from sagakit.lab.interleavings import Anomaly, Interleaving, Interleavings, Outcome
 from sagakit.lab.stepwise import Footprint, Part, Together, Turn, unsteady
-from sagakit.lab.table import Access, AccessKind
+from sagakit.lab.table import ALL, Access, AccessKind
 from sagakit.progress import Progress, progress
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
@@ -260,8 +260,11 @@ class _Search:
 
 
 def _visible(turn: Turn) -> tuple[object, ...]:
-    """What a call has done, whatever other changes that commute came before it."""
-    return turn.error, [_settled(access) for access in turn.accesses]
+    """What a call has done, whatever other changes that commute came before it: which of them made
+    a row, and what it held by then, follows from their order alone."""
+    made = AccessKind.COMMUTE, ALL
+    done = [access for access in turn.accesses if (access.kind, access.key) != made]
+    return turn.error, [_settled(access) for access in done]
 
 
 def _settled(access: Access) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from sagakit.drivers.simulated import Simulation
 from sagakit.errors import SagaError
 from sagakit.events import AskReconcile, StepInDoubt
 from sagakit.execution import Execution
-from sagakit.lab.table import Access, AccessKind, Tape, tables_of
+from sagakit.lab.table import ALL, Access, AccessKind, Tape, tables_of
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 from sagakit.steps import callable_name
@@ -38,7 +38,11 @@ class Part(NamedTuple):
 
 
 class Footprint(NamedTuple):
-    """Which rows a call read, overwrote, and changed in a way that commutes."""
+    """Which rows a call read, overwrote, and changed in a way that commutes.
+
+    Such a change makes the row if it is missing. Whether it is depends on what came before, so in
+    any order it counts as a change of which rows there are.
+    """
 
     reads: frozenset[Place]
     writes: frozenset[Place]
@@ -52,7 +56,7 @@ class Footprint(NamedTuple):
             if access.kind is AccessKind.WRITE:
                 writes.add(place)
             elif access.kind is AccessKind.COMMUTE:
-                commutes.add(place)
+                commutes |= {place, (access.table, ALL)}
             else:
                 reads.add(place)
         return cls(frozenset(reads), frozenset(writes), frozenset(commutes))

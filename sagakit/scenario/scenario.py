@@ -305,7 +305,9 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaul
         """Whether a signal of this event never arrives."""
         plan = saga.plan
         return any(
-            fault.kind == "drop" and plan.waits[plan.index[fault.step]].event == event
+            fault.kind == "drop"
+            and fault.step in plan.index  # else a saga inside this one waits there
+            and plan.waits[plan.index[fault.step]].event == event
             for fault in self.faults
         )
 

@@ -174,7 +174,7 @@ PARKED = Saga(
     await_event("paid", correlate=_order, timeout=600),
     step(nothing, nothing, name="last"),
 )
-LETTERS = 8
+LETTERS = 10  # so many that the last kill in the test comes before the last commit
 
 
 def waiting_family(ledger: Ledger) -> Saga:

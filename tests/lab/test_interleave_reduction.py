@@ -6,8 +6,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sagakit import Retry, Saga, Scenario, TerminalError, pivot, step
@@ -120,9 +119,16 @@ def told(found: Interleavings) -> Any:
     return anomalies, ends, found.total
 
 
-@pytest.mark.xfail(reason="known: a step that counts rows makes the two tell different lengths")
+# Whose change makes the row z depends on the order, though the changes commute.
+MAKE = [("add", "z", 1)]
+COUNTED = [([(MAKE, None)], None, 1), ([([*MAKE, ("count",)], None)], None, 1)]
+PUT = [([(MAKE, None), ([("put", "z", 1)], None)], None, 1), ([(MAKE, None)], None, 1)]
+
+
 @settings(max_examples=400, deadline=None)
 @given(pairs())
+@example((COUNTED, [None, None]))
+@example((PUT, [None, None]))
 def test_the_reduced_search_tells_what_the_whole_one_does(made: Any) -> None:
     whole = run(made, reduce=False)
     reduced = run(made)

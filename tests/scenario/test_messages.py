@@ -20,6 +20,7 @@ from sagakit import (
     run,
     simulate,
     step,
+    sub_saga,
 )
 from sagakit.errors import ScenarioError
 from sagakit.events import BreakerChanged, SignalReceived
@@ -143,6 +144,15 @@ def test_a_signal_that_is_dropped_never_arrives(drive: Drive) -> None:
     assert not any(isinstance(event, SignalReceived) for event in lost.events)
 
 
+def test_a_signal_for_one_saga_is_not_dropped_with_that_for_another(drive: Drive) -> None:
+    inner = Saga("inner", await_event("cleared", timeout=0.05))
+    saga = Saga("s", await_event("paid"), sub_saga(inner))
+    scenario = Scenario().signal("paid").signal("cleared", to="inner")
+    lost = drive(saga, scenario=scenario.drop_signal("inner/cleared"))
+    assert lost.states["paid"] == "kept", "it had come, and cannot be undone"
+    assert lost.states["inner"] == "failed"
+
+
 def test_what_somebody_sends_to_an_engine_is_dropped_too() -> None:
     saga = Saga("s", await_event("cleared"))
     with Engine() as engine:
@@ -153,6 +163,16 @@ def test_what_somebody_sends_to_an_engine_is_dropped_too() -> None:
             engine.signal("cleared", to=id)
         assert engine.status("one").status == "waiting"
         assert engine.run(saga, id="two").status == "completed"
+
+
+def test_one_that_is_dropped_can_be_sent_again_and_is_dropped_again() -> None:
+    saga = Saga("s", await_event("cleared"))
+    with Engine() as engine:
+        scenario = Scenario().drop_signal("cleared")
+        engine.run(saga, id="one", scenario=scenario, until_rest=True)
+        for _ in range(2):
+            engine.signal("cleared", to="one", id="letter")
+        assert engine.status("one").status == "waiting"
 
 
 @pytest.mark.parametrize(

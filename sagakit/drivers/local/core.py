@@ -388,7 +388,7 @@ class Core:
     def _proceed(
         self, batch: list[tuple[Live, list[Attempt]]], failed: dict[str, Exception]
     ) -> None:
-        for live, attempts in batch:
+        for live, _ in batch:  # all are told first: where one ends, another may end with it
             if live.over:
                 continue
             if failed and live.run.state.execution_id in failed:
@@ -398,6 +398,9 @@ class Core:
                 self._tell(live.run, live.run.watch)
             if live.acks:
                 self._acknowledge(live)
+        for live, attempts in batch:
+            if live.over:
+                continue
             try:
                 for attempt in attempts:
                     self._make(live, attempt)

@@ -813,7 +813,8 @@ class Engine:
 
         safe = self._reach(to, receive, event)
         live = self._core.live.get(to)
-        if chosen and live is not None:  # its commit may be still to come
+        arrived = live is not None and post.id in (live.run.state.signals or ())
+        if chosen and live is not None and arrived:  # its commit may be still to come
             self._parking.takes(live, post.id)
         return safe
 
