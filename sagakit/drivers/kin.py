@@ -86,6 +86,14 @@ class Kin:
         return self.run.state.phase in ACTIVE
 
     @property
+    def outermost(self) -> Kin:
+        """Of the execution that all of them are part of."""
+        kin = self
+        while kin.parent is not None:
+            kin = kin.parent
+        return kin
+
+    @property
     def idle(self) -> bool:
         """It waits for the world, and so do all that do steps of it: nothing is under way."""
         state = self.run.state

@@ -238,9 +238,9 @@ class Journal(Protocol):
         """(id, events) of those of these executions that there are; None for events that cannot
         be read (``read`` says why)."""
 
-    def above(self, execution_id: str) -> list[str]:
-        """The ids of those that an execution is part of, the outermost last; UnknownExecutionError
-        if there is no such execution."""
+    def parent(self, execution_id: str) -> str | None:
+        """The id of the execution that this one does a step of; UnknownExecutionError if there is
+        no such execution."""
 
     def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
         """Those executions that are wanted, in the order of their start."""

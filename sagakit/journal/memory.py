@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from sagakit.errors import JournalError, UnknownExecutionError
-from sagakit.events import Event, ExecutionStarted, SignalReceived
+from sagakit.events import Event, ExecutionMigrated, ExecutionStarted, SignalReceived
 from sagakit.journal.base import ALL, Batch, ExecutionRow, Filter, Letter, Post, Rest, Wait
 from sagakit.journal.summary import summarise
+
+_OF_NOTE = frozenset({ExecutionStarted, ExecutionMigrated, SignalReceived})
 
 
 class MemoryJournal:
@@ -23,6 +25,7 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._events: dict[str, list[Event]] = {}
+        self._pinned: dict[str, str] = {}  # fingerprints, by ids
         self._rests: dict[str, Rest] = {}  # of those whose status is `waiting`
         self._waits: dict[str, dict[Wait, None]] = {}
         self._awaited: dict[tuple[str, str], list[tuple[float, str]]] = {}  # the oldest first
@@ -50,8 +53,8 @@ class MemoryJournal:
             for execution_id, _, events in batch:
                 self._events.setdefault(execution_id, []).extend(events)
                 for event in events:
-                    if type(event) is SignalReceived and event.chosen:
-                        self._taken.setdefault(event.id, execution_id)
+                    if type(event) in _OF_NOTE:
+                        self._note(execution_id, event)
             for execution_id, rest in (rests or {}).items():
                 if rest is None or not rest.resting:
                     self._rests.pop(execution_id, None)
@@ -62,6 +65,12 @@ class MemoryJournal:
                 if rest is not None:
                     self._await_no_more(execution_id, rest.ended)
                     self._await(execution_id, (*(rest.waits or ()), *rest.began))
+
+    def _note(self, execution_id: str, event: Event) -> None:
+        if isinstance(event, ExecutionStarted | ExecutionMigrated):
+            self._pinned[execution_id] = event.fingerprint
+        elif isinstance(event, SignalReceived) and event.chosen:
+            self._taken.setdefault(event.id, execution_id)
 
     def _await(self, execution_id: str, waits: tuple[Wait, ...]) -> None:
         known = self._waits.setdefault(execution_id, {}) if waits else {}
@@ -92,13 +101,8 @@ class MemoryJournal:
             if id in self._events:
                 yield id, self.read(id)
 
-    def above(self, execution_id: str) -> list[str]:
-        found: list[str] = []
-        first: Any = self.read(execution_id)[0]
-        while first.parent is not None:
-            found.append(first.parent[0])
-            first = self.read(found[-1])[0]
-        return found
+    def parent(self, execution_id: str) -> str | None:
+        return _parent(self.read(execution_id))
 
     def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
         with self._lock:
@@ -141,8 +145,7 @@ class MemoryJournal:
         found = {}
         for id in ids:
             rest = self._rests.get(id)
-            first: Any = self._events[id][0] if rest is not None else None
-            if rest is not None and first.parent is not None and first.parent[0] == parent:
+            if rest is not None and _parent(self._events[id]) == parent:
                 found[id] = rest.wake_at
         return found
 
@@ -164,8 +167,7 @@ class MemoryJournal:
                 if place >= len(queue):
                     return
                 since, id = queue[place]
-                row = _row(self._events[id], id in self._rests)
-            yield since, id, row.fingerprint
+            yield since, id, self._pinned[id]
             place += 1
 
     def keep(self, letter: Letter) -> Letter:
@@ -210,6 +212,12 @@ class MemoryJournal:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+def _parent(events: list[Event]) -> str | None:
+    first = events[0]
+    assert isinstance(first, ExecutionStarted)
+    return None if first.parent is None else first.parent[0]
 
 
 def _row(events: list[Event], rests: bool) -> ExecutionRow:

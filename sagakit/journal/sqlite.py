@@ -306,19 +306,13 @@ class SqliteJournal:
             ).fetchall()
         yield from self._read_all(found)
 
-    def above(self, execution_id: str) -> list[str]:
-        found: list[str] = []
-        while True:
-            with self.reading() as reader:
-                row = reader.execute(
-                    "SELECT parent FROM executions WHERE id = ?", (execution_id,)
-                ).fetchone()
-            if row is None:
-                self._lookup(execution_id)  # says that it is unknown
-            if row[0] is None:
-                return found
-            execution_id = row[0]
-            found.append(execution_id)
+    def parent(self, execution_id: str) -> str | None:
+        number = self._lookup(execution_id)
+        with self.reading() as reader:
+            (parent,) = reader.execute(
+                "SELECT parent FROM executions WHERE no = ?", (number,)
+            ).fetchone()
+        return None if parent is None else str(parent)
 
     def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
         where, values = wanted.sql()

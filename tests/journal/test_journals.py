@@ -218,9 +218,9 @@ def test_an_execution_waits_and_goes_on_because_of_what_others_do(journal):
 def test_a_family_is_found_from_either_end(journal):
     family(journal)
     journal.append([], {"e/a": Rest(5.0), "e/a/x": Rest(None)})
-    assert [journal.above(id) for id in ("e", "e/b", "e/a/x")] == [[], ["e"], ["e/a", "e"]]
+    assert [journal.parent(id) for id in ("e", "e/b", "e/a/x")] == [None, "e", "e/a"]
     with pytest.raises(UnknownExecutionError):
-        journal.above("nobody")
+        journal.parent("nobody")
     everybody = ["e", "e/a", "e/b", "e/a/x", "nobody"]
     assert journal.asleep("e", everybody) == {"e/a": 5.0}
     assert journal.asleep("e/a", everybody) == {"e/a/x": None}

@@ -20,7 +20,7 @@ from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates
 from sagakit.drivers.kin import Archive, Kin
 from sagakit.drivers.local.entrance import Entrance
-from sagakit.drivers.local.parking import Answer, Parking, Waits, may_be_parked, rest_of
+from sagakit.drivers.local.parking import Answer, Parking, Waits, may_be_parked, rest_of, stay_of
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Run
 from sagakit.errors import (
@@ -451,8 +451,11 @@ class Core:
                 else:
                     self._rests(other)
             if self.parking is not None and may_be_parked(live):
-                self._park_soon(live, self.parking)
-                return
+                stay = stay_of(run)
+                if not stay:
+                    self._park(live, self.parking)
+                    return
+                self._park_later(live, self.parking, stay)
         above = self._above(live)
         if above is not None:
             self._rest(above)
@@ -463,11 +466,10 @@ class Core:
                     self._forget(one)
                 live.answer.set_result(run.execution())
 
-    def _park_soon(self, live: Live, parking: Parking) -> None:
-        stay, due = parking.stay(live), live.run.next_due()
-        if not stay:
-            self._park(live, parking)
-        elif due is None or time.time() + stay < due:
+    def _park_later(self, live: Live, parking: Parking, stay: float) -> None:
+        """Let one go after so many seconds, unless it has something to do sooner."""
+        due = live.run.next_due()
+        if due is None or time.time() + stay < due:
             if live.timer is not None:
                 live.timer.cancel()
             live.timer = self.loop.call_later(stay, self._park, live, parking)
@@ -489,10 +491,7 @@ class Core:
 
     def _family(self, live: Live) -> list[Live]:
         """The outermost execution that this one is part of, and all that do steps of it."""
-        kin = live.run.kinship
-        while kin.parent is not None:
-            kin = kin.parent
-        found, front = [], [kin]
+        found, front = [], [live.run.kinship.outermost]
         while front:
             kin = front.pop()
             front += kin.children.values()

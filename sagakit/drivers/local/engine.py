@@ -7,7 +7,6 @@ import concurrent.futures
 import contextlib
 import contextvars
 import functools
-import itertools
 import os
 import queue
 import threading
@@ -47,7 +46,7 @@ from sagakit.errors import (
 from sagakit.events import Event, ExecutionResolved, Resolution, SignalReceived
 from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
-from sagakit.journal.base import ExecutionRow, Filter, Journal, Letter, Post, Wanted, asked
+from sagakit.journal.base import ExecutionRow, Filter, Journal, Letter, Post, Rest, Wanted, asked
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.progress import Progress, Tick
@@ -106,7 +105,6 @@ class Engine:
         self._closed = False
         self._open: dict[Future[Execution], bool] = {}  # does it hold a place?
         self._closing = threading.Lock()
-        self._called: set[str] = set()  # ids of those that are to be brought back now
         self._process = os.getpid()
         self._background = BackgroundLoop("sagakit-engine", self._busy)
         self._core = Core(
@@ -264,7 +262,7 @@ class Engine:
         do stay there."""
         run = Run.resume(saga, events, time.time(), seed, scenario)
         if run.kin is not None and run.kin.sought:
-            self._parking.leave_asleep(run.kin, self._called)
+            self._parking.leave_asleep(run.kin)
         return run
 
     def _submit(self, begin: _Begin, *, until_rest: bool = False) -> Future[Execution]:
@@ -449,8 +447,8 @@ class Engine:
         is part of, and that go on with it, the outermost is noted."""
         live = self._core.live.get(id) or self._bring(id)
         if live is not None:
-            if live.run.kin is not None and live.run.kin.parent is not None:
-                families[self.journal.above(id)[-1]] = None
+            if live.run.kin is not None:
+                families[live.run.kin.outermost.run.state.execution_id] = None
             return live
         if events is None or id in watch:
             events = self.journal.read(id)
@@ -846,7 +844,7 @@ class Engine:
         go on from there; the execution once that is journalled."""
         live = self._core.live.get(id) or self._bring(id)
         run = self._loaded(id) if live is None else live.run
-        if event is not None and event not in {wait.event for wait in run.plan.waits.values()}:
+        if event is not None and all(wait.event != event for wait in run.plan.waits.values()):
             raise SignalError(
                 not_awaited(self.status(id) if live is None else run.snapshot(), event)
             )
@@ -864,24 +862,26 @@ class Engine:
 
     def _bring(self, id: str) -> Live | None:
         """On the loop: bring an execution that does a step back together with those that it is
-        part of; None: it is no part of one that goes on."""
-        above = self.journal.above(id)
-        if not above:
+        part of; None: it is no part of one that goes on here."""
+        parent = self.journal.parent(id)
+        if parent is None:
             return None
-        self._called.update([id, *above])
-        try:
-            for child, parent in itertools.pairwise([id, *above]):
-                live = self._core.live.get(parent)
-                if live is not None:
-                    if live.run.kinship.call(child):
-                        self._core.advance(live)
-                    return self._core.live.get(id)
-            with contextlib.suppress(SignalError):  # the outermost has ended
-                run = self._loaded(above[-1])
-                if run.state.phase in ACTIVE:  # not stuck
-                    self._go_on(run)
-        finally:
-            self._called.clear()
+        live = self._core.live.get(parent) or self._bring(parent)
+        if live is not None:
+            if live.run.kinship.call(id):
+                self._core.advance(live)
+            return self._core.live.get(id)
+        events = self.journal.read(parent)
+        saga = self._pinned(events)
+        if saga is None:
+            if self._execution(events).status == "waiting":
+                # What happens here concerns it: whoever knows its definition recovers it.
+                self.journal.append([], {parent: Rest(None, resting=False)})
+            return None
+        run = self._resumed(saga, events)
+        if run.state.phase in ACTIVE:  # neither ended nor stuck
+            run.kinship.call(id)
+            self._go_on(run)
         return self._core.live.get(id)
 
     def _loaded(self, id: str) -> Run:

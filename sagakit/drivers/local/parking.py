@@ -12,7 +12,7 @@ import contextvars
 import heapq
 import time
 import weakref
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
@@ -77,6 +77,14 @@ def may_be_parked(live: Live) -> bool:
     if run.scenario is not None or run.meanwhile or live.acks or not live.rests:
         return False
     return kin is None or not (kin.scenario or kin.under_way or kin.sought)
+
+
+def stay_of(run: Run) -> float:
+    """How long one that rests is to stay in memory (seconds): the longer, the more there is to read
+    should it wake, so that of ten thousand items that wake one after another each costs the
+    same."""
+    count = len(run.events)
+    return count * _STAY if count > _MANY else 0.0
 
 
 def rest_of(run: Run) -> Rest:
@@ -277,20 +285,9 @@ class Parking:
             self._heap = [(at, id) for id, at in self._due.items()]
             heapq.heapify(self._heap)
 
-    def stay(self, live: Live) -> float:
-        """How long one that rests is to stay in memory (seconds): the longer, the more there is to
-        read should it wake, so that of ten thousand items that wake one after another each costs
-        the same."""
-        count = len(live.run.events)
-        return count * _STAY if count > _MANY else 0.0
-
-    def leave_asleep(self, kin: Kin, called: Container[str]) -> None:
+    def leave_asleep(self, kin: Kin) -> None:
         """Of the children that an execution from the journal seeks, leave there those that have
-        nothing to do.
-
-        Parameters:
-            called: the ids of those that are wanted all the same.
-        """
+        nothing to do."""
         state, now = kin.run.state, time.time()
         kin.sought = [step for step in kin.sought if state.state_of(step) in _CONCERN]
         if state.turned_back:
@@ -300,7 +297,7 @@ class Parking:
             for step in kin.sought
             if state.state_of(step) is StepState.RUNNING
         }
-        ids = {id: ids[id] for id in ids if id not in called and id not in self.core.live}
+        ids = {id: ids[id] for id in ids if id not in self.core.live}
         for id, wake_at in self.core.journal.asleep(state.execution_id, ids).items():
             if wake_at is None or wake_at > now:
                 kin.asleep[id] = ids[id]
