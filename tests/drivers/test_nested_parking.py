@@ -31,7 +31,9 @@ from sagakit.errors import (
     UnknownExecutionError,
 )
 from sagakit.events import SignalReceived, StepStarted, WaitStarted
+from sagakit.journal import mail
 from sagakit.journal.audit import verify
+from sagakit.journal.base import Post
 from sagakit.journal.sqlite import SqliteJournal
 
 MONTH = 30 * 86400.0
@@ -197,6 +199,38 @@ def test_a_letter_is_kept_for_what_will_wait_inside(place):
         engine.run(OUTER, "8", id="e", until_rest=True)
         assert engine.signal("paid", 6, correlation="8", keep=60).id == "e/middle/deep"
         ends(engine, "e")
+
+
+def test_what_goes_on_without_those_around_it_leaves_them_to_be_recovered(path):
+    with Engine(path) as engine:
+        for id in ("a", "b"):
+            engine.run(OUTER, id, id=id, until_rest=True)
+    with Engine(path, sagas=[DEEP]) as engine:
+        assert engine.signal("paid", 1, correlation="a").id == "a/middle/deep"
+        until(lambda: engine.status("a/middle/deep").status == "completed")
+        assert engine.cancel("b/middle/deep", by="ann", why="x").status == "compensated"
+        left = {"a", "a/middle", "b", "b/middle"}
+        assert {row.id for row in engine.list(status="running")} == left
+        assert not engine.journal.waits()
+    with Engine(path) as engine:
+        ended = {execution.id: execution.status for execution in engine.recover(OUTER)}
+        assert (ended["a"], ended["b"]) == ("completed", "compensated")
+        assert engine.journal.counts() == {"completed": 3, "compensated": 3}
+    sound(path)
+
+
+@pytest.mark.parametrize("to", [{"to": "e/middle/deep"}, {"correlation": "7"}, None])
+def test_another_process_reaches_a_parked_family_through_the_mailbox(path, to):
+    with Engine(path) as engine:
+        engine.run(OUTER, "7", id="e", until_rest=True)
+        assert not engine._core.live
+        if to is None:
+            mail.post(path, Post("p", to="e", by="ann", why="x"))
+        else:
+            mail.post(path, Post("p", "paid", {"n": 1}, **to))
+        ends(engine, "e", "compensated" if to is None else "completed")
+        until(lambda: mail.outcome(path, "p")[0] == mail.DELIVERED)
+    sound(path)
 
 
 def test_a_signal_that_nobody_awaits_leaves_all_of_it_as_it_was(place):
@@ -431,6 +465,18 @@ class Counting(SqliteJournal):
     def _events(self, execution_id, rows):
         self.count += len(rows)
         return super()._events(execution_id, rows)
+
+
+def test_nobody_waits_for_the_rest_of_what_stays_in_memory_for_a_while(place, monkeypatch):
+    monkeypatch.setattr(parking, "_MANY", 0)
+    monkeypatch.setattr(parking, "_STAY", 3600.0)
+    with Engine(place) as engine:
+        assert engine.run(EACH, ["1", "2"], id="e", until_rest=True).status == "waiting"
+        assert "e/all" in engine._core.live
+        assert engine.journal.counts() == {"waiting": 4}
+        engine.signal("paid", correlation="1")
+        engine.signal("paid", correlation="2")
+        ends(engine, "e")
 
 
 @pytest.mark.parametrize("size", [100, 400])
