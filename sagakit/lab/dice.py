@@ -40,21 +40,33 @@ def _targets(execution: Execution | None, path: str, saga: Saga, *, ends: bool) 
     plan = saga.plan
     for number, name in enumerate(plan.names):
         at = f"{path}{name}"
-        forward = plan.kinds[number] == "retriable"
-        guard = None if plan.guards is None else plan.guards[number]
-        trips: tuple[FaultKind, ...] = ("trip",) if guard and guard.breaker else ()
-        if plan.actions[number] is not None:
-            good = FOR_GOOD["action"] if ends and not forward else ()
-            most = MOST if forward else min(MOST, plan.retry[number].attempts)
-            kinds = (*ONCE["action"], "slow", *(("reorder",) if most > 1 else ()), *trips)
-            yield Target(at, "action", tuple(dict.fromkeys(kinds)), good, most)
-        if plan.compensations[number] is not None:
-            most = min(MOST, plan.compensation_retry[number].attempts)
-            once = (*ONCE["compensation"], "slow", *trips)
-            yield Target(at, "compensation", once, FOR_GOOD["compensation"], most)
+        yield from targets_at(saga, number, at, ends=ends)
         inner = None if execution is None else execution.children.get(name)
         if inner is not None:
-            yield from _targets(inner, f"{at}/", inner.saga, ends=ends and not forward)
+            below = ends and plan.kinds[number] != "retriable"
+            yield from _targets(inner, f"{at}/", inner.saga, ends=below)
+
+
+def targets_at(saga: Saga, number: int, at: str, *, ends: bool) -> Iterator[Target]:
+    """What can be struck at one step of a saga.
+
+    Parameters:
+        at: what a scenario calls the step.
+        ends: see ``_targets``.
+    """
+    plan = saga.plan
+    forward = plan.kinds[number] == "retriable"
+    guard = None if plan.guards is None else plan.guards[number]
+    trips: tuple[FaultKind, ...] = ("trip",) if guard and guard.breaker else ()
+    if plan.actions[number] is not None:
+        good = FOR_GOOD["action"] if ends and not forward else ()
+        most = MOST if forward else min(MOST, plan.retry[number].attempts)
+        kinds = (*ONCE["action"], "slow", *(("reorder",) if most > 1 else ()), *trips)
+        yield Target(at, "action", tuple(dict.fromkeys(kinds)), good, most)
+    if plan.compensations[number] is not None:
+        most = min(MOST, plan.compensation_retry[number].attempts)
+        once = (*ONCE["compensation"], "slow", *trips)
+        yield Target(at, "compensation", once, FOR_GOOD["compensation"], most)
 
 
 class Dice:
