@@ -97,8 +97,9 @@ class Kin:
     def idle(self) -> bool:
         """It waits for the world, and so do all that do steps of it: nothing is under way."""
         state = self.run.state
-        children = len(self.under_way) + len(self.asleep)
-        return not self.awake and bool(children or state.waiting) and state.rests(children)
+        if self.awake or not (self.under_way or self.asleep or state.waiting):
+            return False
+        return state.rests(len(self.under_way) + len(self.asleep))
 
     @property
     def resting(self) -> bool:
@@ -119,15 +120,16 @@ class Kin:
             step, active = kin.step, kin.active
             awake = active and not kin.idle
             unsafe = active and (kin.unsaved or bool(kin.unsafe))
-            if (
-                active == (step in parent.under_way)
-                and awake == (step in parent.awake)
-                and unsafe == (step in parent.unsafe)
-            ):
+            was_active, was_awake = step in parent.under_way, step in parent.awake
+            was_unsafe = step in parent.unsafe
+            if active is was_active and awake is was_awake and unsafe is was_unsafe:
                 return
-            _note(parent.under_way, kin, active)
-            _note(parent.awake, kin, awake)
-            _note(parent.unsafe, kin, unsafe)
+            if active is not was_active:
+                _note(parent.under_way, kin, active)
+            if awake is not was_awake:
+                _note(parent.awake, kin, awake)
+            if unsafe is not was_unsafe:
+                _note(parent.unsafe, kin, unsafe)
             kin, parent = parent, parent.parent
 
     def let_go(self) -> None:
@@ -151,12 +153,13 @@ class Kin:
 
     def executions(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution]:
         """What does (or did) its steps, in the order in which they began."""
-        run = self.run
-        steps = [run.plan.names[number] for number in run.state.children or ()]
-        absent = [step for step in steps if step not in self.children]
-        found = {} if self.archive is None or not absent else self.archive(self, absent)
-        for step, child in self.children.items():
-            found[step] = as_execution(child.run)
+        begun = self.run.state.children
+        if not begun:
+            return {}
+        steps = [self.run.plan.names[number] for number in begun]
+        found = {step: as_execution(child.run) for step, child in self.children.items()}
+        if len(found) < len(steps) and self.archive is not None:
+            found |= self.archive(self, [step for step in steps if step not in found])
         return {step: found[step] for step in steps if step in found}
 
     def child_id(self, step: str) -> str:

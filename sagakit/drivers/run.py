@@ -452,10 +452,9 @@ class Run:
     @property
     def waits(self) -> bool:
         """Its status is ``waiting``."""
-        kin = self.kin
-        if kin is None or not (kin.under_way or kin.asleep):
-            return self.state.status == "waiting"
-        return kin.idle
+        if self.kin is not None and (self.kin.under_way or self.kin.asleep):
+            return self.kin.idle
+        return bool(self.state.waiting) and self.state.status == "waiting"
 
     @property
     def resting(self) -> bool:

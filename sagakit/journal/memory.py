@@ -66,10 +66,10 @@ class MemoryJournal:
                     self._await_no_more(execution_id, rest.ended)
                     self._await(execution_id, (*(rest.waits or ()), *rest.began))
 
-    def _note(self, execution_id: str, event: Event) -> None:
-        if isinstance(event, ExecutionStarted | ExecutionMigrated):
+    def _note(self, execution_id: str, event: Any) -> None:
+        if not isinstance(event, SignalReceived):
             self._pinned[execution_id] = event.fingerprint
-        elif isinstance(event, SignalReceived) and event.chosen:
+        elif event.chosen:
             self._taken.setdefault(event.id, execution_id)
 
     def _await(self, execution_id: str, waits: tuple[Wait, ...]) -> None:

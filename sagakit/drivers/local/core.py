@@ -31,12 +31,9 @@ from sagakit.errors import (
 )
 from sagakit.events import Event
 from sagakit.execution import Execution
-from sagakit.journal.base import Journal, Rest
+from sagakit.journal.base import Batch, Journal, Rest
 from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE, Phase
-
-# What goes into a commit of one execution and its kin: their events, and what they wait for.
-_Part = tuple[list[tuple[str, int, list[Event]]], dict[str, Rest | None]]
 
 
 class Live:
@@ -115,18 +112,21 @@ def pass_on(answer: Future[Execution], done: Future[Execution]) -> None:
         answer.set_exception(error)
 
 
-def _of_family(kin: Kin, part_of: dict[Kin, _Part], parts: list[_Part]) -> _Part:
-    """The part of a commit for an execution, and for those that it is part of."""
-    line = []
-    while kin not in part_of and kin.parent is not None:
-        line.append(kin)
-        kin = kin.parent
-    if kin not in part_of:
-        part_of[kin] = ([], {})
-        parts.append(part_of[kin])
-    for below in line:
-        part_of[below] = part_of[kin]
-    return part_of[kin]
+def _by_family(
+    entries: Batch, rests: dict[str, Rest | None], kin: dict[str, Kin]
+) -> list[tuple[Batch, dict[str, Rest | None]]]:
+    """What a commit holds, apart by those who are part of one another."""
+    parts: dict[object, tuple[list[Any], dict[str, Rest | None]]] = {}
+
+    def part_of(id: str) -> tuple[list[Any], dict[str, Rest | None]]:
+        family = kin[id].outermost if id in kin else id
+        return parts.setdefault(family, ([], {}))
+
+    for entry in entries:
+        part_of(entry[0])[0].append(entry)
+    for id, rest in rests.items():
+        part_of(id)[1][id] = rest
+    return list(parts.values())
 
 
 class Core:
@@ -280,7 +280,8 @@ class Core:
                 stirred += self._find_children(run.kin)  # only to be told of
             if other is None and run.state.phase in ACTIVE:
                 # Nobody need wait for it but its parent.
-                answer = self.parking.claim(run.state.execution_id) if self.parking else None
+                known = self.parking if run.written else None
+                answer = known.claim(run.state.execution_id) if known is not None else None
                 answer = answer or Answer(self.heard, live.context)
                 other = self._enter(run, answer, live.context)
             if other is not None:
@@ -308,69 +309,63 @@ class Core:
     def _flush(self) -> None:
         self._flush_due = False
         batch, self._batch = self._batch, []
-        parts: list[_Part] = []
-        part_of: dict[Kin, _Part] = {}
+        entries: list[tuple[str, int, list[Event]]] = []
+        rests: dict[str, Rest | None] = {}
+        kin: dict[str, Kin] = {}
         for live, _ in batch:
-            kin = live.run.kin
-            if kin is not None:
-                part = _of_family(kin, part_of, parts)
-            elif len(live.run.events) > live.run.written and not live.over:
-                parts.append(part := ([], {}))
-            if len(live.run.events) > live.run.written and not live.over:
-                self._note(live, part)
-        if part_of:
-            self._note_families(part_of)
-            parts = [part for part in parts if part[0] or part[1]]
-        if not parts:
+            run = live.run
+            if len(run.events) > run.written and not live.over:
+                entries.append((run.state.execution_id, run.written, run.events[run.written :]))
+                run.written = len(run.events)
+                if live.waits is not None or live.rests or run.state.waiting:
+                    rests[run.state.execution_id] = live.rest()
+            above = run.kin
+            while above is not None and (id := above.run.state.execution_id) not in kin:
+                kin[id], above = above, above.parent
+        for id in kin:
+            other = self.live.get(id)
+            # It may wait now, or go on, because of what somebody does who does a step of it.
+            if (
+                other is not None
+                and other.rests is not other.run.waits
+                and len(other.run.events) == other.run.written  # else its own turn comes
+            ):
+                rests[id] = other.rest()
+        if not entries and not rests:
             self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
             self._committing = self.loop.create_future()
-            self._writer.submit(functools.partial(self._commit, batch, parts))
+            self._writer.submit(functools.partial(self._commit, batch, entries, rests, kin))
         else:
             # Nothing runs that a wait for the disk would hold up: spare the trip to a thread.
-            self._proceed(batch, self._append(parts))
+            self._proceed(batch, self._append(entries, rests, kin))
 
-    def _note(self, live: Live, part: _Part) -> None:
-        """What is new of an execution goes into a commit."""
-        run = live.run
-        id = run.state.execution_id
-        part[0].append((id, run.written, run.events[run.written :]))
-        run.written = len(run.events)
-        if live.waits is not None or live.rests or run.state.waiting:
-            part[1][id] = live.rest()
-
-    def _note_families(self, part_of: dict[Kin, _Part]) -> None:
-        """Because of what somebody does those above may wait now, or go on: that is noted in the
-        same commit."""
-        for kin, part in part_of.items():
-            live = self.live.get(kin.run.state.execution_id)
-            if (
-                live is not None
-                and live.rests is not live.run.waits
-                and len(live.run.events) == live.run.written  # else its own turn comes
-            ):
-                part[1][live.run.state.execution_id] = live.rest()
-
-    def _append(self, parts: list[_Part]) -> dict[str, Exception]:
-        """Commit them together; if that fails, each on its own. What failed, by execution."""
-        entries, rests = parts[0]
-        if len(parts) > 1:
-            entries = [entry for part in parts for entry in part[0]]
-            rests = {id: rest for part in parts for id, rest in part[1].items()}
+    def _append(
+        self, entries: Batch, rests: dict[str, Rest | None], kin: dict[str, Kin]
+    ) -> dict[str, Exception]:
+        """Commit them together; if that fails, each on its own, with its kin. What failed, by
+        execution."""
         try:
             self.journal.append(entries, rests)
         except Exception as error:  # noqa: BLE001  it is handed on to every caller concerned
+            parts = _by_family(entries, rests, kin)
             if len(parts) == 1:
                 return dict.fromkeys([*(id for id, _, _ in entries), *rests], error)
             failed: dict[str, Exception] = {}
-            for part in parts:
-                failed |= self._append([part])
+            for of_one, their_rests in parts:
+                failed |= self._append(of_one, their_rests, kin)
             return failed
         return {}
 
-    def _commit(self, batch: list[tuple[Live, list[Attempt]]], parts: list[_Part]) -> None:
+    def _commit(
+        self,
+        batch: list[tuple[Live, list[Attempt]]],
+        entries: Batch,
+        rests: dict[str, Rest | None],
+        kin: dict[str, Kin],
+    ) -> None:
         """On the writer's thread."""
-        failed = self._append(parts)
+        failed = self._append(entries, rests, kin)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self._committed, batch, failed)
 

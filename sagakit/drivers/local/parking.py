@@ -57,14 +57,12 @@ class Answer(Future[Execution]):
         super().__init__()
         self.context = context
         self._heard = heard
-        super().add_done_callback(heard.discard)
         self.set_running_or_notify_cancel()
 
     def add_done_callback(self, fn: Callable[[Future[Execution]], object]) -> None:
         self._heard.add(self)
         super().add_done_callback(fn)
-        if self.done():
-            self._heard.discard(self)
+        super().add_done_callback(self._heard.discard)
 
     def tell(self, fn: Callable[[Future[Execution]], object]) -> None:
         """Call when it is there, if anybody waits for it by then."""
