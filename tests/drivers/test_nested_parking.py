@@ -154,6 +154,23 @@ def test_a_part_that_waits_leaves_while_the_rest_goes_on(place):
         assert execution.children["deep"].results["paid"] == 1
 
 
+def test_those_around_what_goes_on_are_running_until_all_of_it_waits_again(place):
+    gate = threading.Event()
+    busy = step(lambda: gate.wait(5) and None, act, name="busy")
+    deep = Saga("deep", await_event("paid"), busy, timer("cool", MONTH))
+    saga = Saga("s", sub_saga(Saga("middle", sub_saga(deep))), deadline=2 * MONTH)
+    with Engine(place) as engine:
+        engine.run(saga, id="e", until_rest=True)
+        engine.signal("paid", to="e/middle/deep")
+        assert engine.journal.counts() == {"running": 3}
+        assert engine.journal.sleeping([one.fingerprint for one in saga.family()]) == []
+        gate.set()
+        until(lambda: engine.journal.counts() == {"waiting": 3})
+        until(lambda: not engine._core.live)
+        assert sorted(engine._parking._due) == ["e", "e/middle/deep"]
+    sound(place)
+
+
 # -- signals --------------------------------------------------------------------------------
 
 
