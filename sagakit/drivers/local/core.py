@@ -66,7 +66,7 @@ class Live:
         self.others: list[tuple[Future[Execution], bool]] = []
         self.acks: list[tuple[int, Future[Execution]]] = []  # told when so many events are safe
         self.resting = False  # it waits for the world, and so do its kin
-        # As the journal has it; None: that is not known here.
+        # As the journal has it; None: that is not known here, where its kin had a say in it.
         self.rests: bool | None = run.written > 0 and run.state.resting
         if run.written and run.state.children:
             self.rests = None
@@ -279,11 +279,10 @@ class Core:
             if other is None and run.state.phase not in ACTIVE and run.kin is not None:
                 stirred += self._find_children(run.kin)  # only to be told of
             if other is None and run.state.phase in ACTIVE:
-                # Nobody need wait for it but its parent.
-                known = self.parking if run.written else None
-                answer = known.claim(run.state.execution_id) if known is not None else None
-                answer = answer or Answer(self.heard, live.context)
-                other = self._enter(run, answer, live.context)
+                claimed = None  # nobody need wait for it but its parent
+                if self.parking is not None and run.written:
+                    claimed = self.parking.claim(run.state.execution_id)
+                other = self._enter(run, claimed or Answer(self.heard, live.context), live.context)
             if other is not None:
                 found.append(other)
         return found[::-1]  # the first one is to come out first

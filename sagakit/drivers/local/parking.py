@@ -112,9 +112,7 @@ def _key(wait: WaitStarted) -> Key | None:
 
 class Waits:
     """The correlated waits of an execution in memory, kept as its events come: of ten thousand
-    that begin and end one after another each costs the same.
-
-    """
+    that begin and end one after another each costs the same."""
 
     __slots__ = ("_keys", "_noted", "_since", "_stored", "_touched", "run")
 
@@ -290,16 +288,13 @@ class Parking:
         kin.sought = [step for step in kin.sought if state.state_of(step) in _CONCERN]
         if state.turned_back:
             return
-        ids = {
-            kin.child_id(step): step
-            for step in kin.sought
-            if state.state_of(step) is StepState.RUNNING
-        }
-        ids = {id: ids[id] for id in ids if id not in self.core.live}
+        running = [step for step in kin.sought if state.state_of(step) is StepState.RUNNING]
+        ids = {kin.child_id(step): step for step in running}
         for id, wake_at in self.core.journal.asleep(state.execution_id, ids).items():
-            if wake_at is None or wake_at > now:
-                kin.asleep[id] = ids[id]
-            if wake_at is not None and wake_at > now:
+            if id in self.core.live or (wake_at is not None and wake_at <= now):
+                continue
+            kin.asleep[id] = ids[id]
+            if wake_at is not None:
                 self.sleep(id, wake_at)
         asleep = set(kin.asleep.values())
         kin.sought = [step for step in kin.sought if step not in asleep]
