@@ -74,6 +74,7 @@ from sagakit.redaction import Redaction
 from sagakit.resilience import Part
 from sagakit.saga import Saga
 from sagakit.scenario import Cancellation, Scenario, Signal
+from sagakit.scenario.faults import correlation_text
 from sagakit.scenario.injection import followed, inject
 from sagakit.spec import Retry
 from sagakit.steps import Happened
@@ -468,8 +469,7 @@ class Run:
         seconds = wait.timeout
         try:
             if wait.correlate is not None:
-                found = self.ask(wait.correlate, name)
-                correlation = None if found is None else str(found)
+                correlation = self._correlation(wait.correlate, name)
             if isinstance(seconds, Call):
                 seconds = float(self.ask(seconds, name))
                 if not math.isfinite(seconds):
@@ -479,6 +479,18 @@ class Run:
             return
         expires_at = None if seconds is None else now + max(0.0, seconds)
         self.emit(WaitStarted(name, now, wait.event, correlation, expires_at))
+
+    def _correlation(self, call: Call, name: str) -> str | None:
+        """What a wait is found by; None: only by its execution's id."""
+        found = correlation_text(self.ask(call, name))
+        place = f"saga '{self.saga.name}': step '{name}': its correlate"
+        if found is None or (isinstance(found, str) and found.strip()):
+            return codec.plain(found, place)  # type: ignore[no-any-return]
+        what = "empty text" if isinstance(found, str) else f"a {type(found).__name__}"
+        raise TypeError(
+            f"{place} gave {what}; give text, an int or a UUID, as the signal's correlation= will "
+            "be, or None"
+        )
 
     def _end_wait(self, name: str, now: float) -> None:
         state = self.state

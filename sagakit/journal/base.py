@@ -10,7 +10,7 @@ import msgspec
 
 from sagakit import redaction
 from sagakit.errors import SagaError
-from sagakit.events import Event
+from sagakit.events import Event, Resolution
 from sagakit.journal.summary import Summary
 
 # (execution id, number of the first event, events), for one or many executions
@@ -60,8 +60,8 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Post(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What another process asks of the engine that has the journal open: to deliver a signal, or
-    (without ``event``) to call the execution ``to`` off."""
+    """What another process asks of the engine that has the journal open: to deliver a signal, to
+    resolve the execution ``to`` (with ``resolution``) or (without either) to call it off."""
 
     id: str  # of the request, and of its signal
     event: str | None = None
@@ -72,6 +72,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     by: str = ""
     why: str = ""
+    resolution: Resolution | None = None
+    step: str | None = None  # only this stuck step
 
     __repr__ = redaction.repr_of
 

@@ -13,6 +13,7 @@ from sagakit.events import (
     CancellationRequested,
     Event,
     ExecutionMigrated,
+    ExecutionResolved,
     ExecutionStarted,
     SignalReceived,
 )
@@ -38,7 +39,8 @@ _CHANGING = (
     "retries",
     "compensated",
 )
-_OF_NOTE = frozenset({SignalReceived, CancellationRequested, ExecutionMigrated})
+_RECEIVED = (SignalReceived, CancellationRequested, ExecutionResolved)  # from outside
+_OF_NOTE = frozenset({*_RECEIVED, ExecutionMigrated})
 INSERT_EXECUTION = f"INSERT INTO executions VALUES ({', '.join('?' * 17)})"
 UPDATE_EXECUTION = (
     "UPDATE executions SET "
@@ -119,7 +121,7 @@ class Ledger:
             for event in events:
                 if fold(summary, event):
                     changed[id] = None
-                elif type(event) in _OF_NOTE:
+                if type(event) in _OF_NOTE:
                     self._note(rows, id, event, changed)
         last: Any = {id: events[-1] for id, _, events in batch}
         now = max((event.at for event in last.values()), default=None)
@@ -147,7 +149,7 @@ class Ledger:
         rows.ord, rows.mark = ord, last
 
     def _note(self, rows: Rows, id: str, event: Event, changed: dict[str, None]) -> None:
-        if isinstance(event, SignalReceived | CancellationRequested):
+        if isinstance(event, _RECEIVED):
             rows.received.append((id, event))
         else:
             changed[id] = None  # it is pinned to another definition

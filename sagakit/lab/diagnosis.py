@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from sagakit import redaction
 from sagakit.events import (
     AttemptLost,
     CompensationFailed,
@@ -109,7 +108,7 @@ def _pending(path: str, execution: Execution) -> Iterator[Finding]:
     for step, wait in execution.waiting_for.items():
         if wait.event is None:
             continue  # a time comes by itself
-        whom = "" if wait.correlation is None else f" --correlation {_named(wait)}"
+        whom = "" if wait.correlation is None else f" --correlation {_named(execution, wait)}"
         to = whom or f" --to {execution.id}"
         never = "" if wait.expires_at else "; and give the wait a timeout, for it has none"
         yield Finding(
@@ -122,8 +121,10 @@ def _pending(path: str, execution: Execution) -> Iterator[Finding]:
         )
 
 
-def _named(wait: WaitStarted) -> str:
-    return redaction.named(wait.correlation or "")
+def _named(execution: Execution, event: WaitStarted | SignalReceived) -> str:
+    """The event's correlation as it may be shown."""
+    redaction, correlation = execution.redaction, event.correlation or ""
+    return correlation if redaction is None else redaction.scrub(correlation)
 
 
 def _strays(execution: Execution, wait: WaitStarted) -> str:
@@ -131,8 +132,8 @@ def _strays(execution: Execution, wait: WaitStarted) -> str:
     signals = [event for event in execution.events if isinstance(event, SignalReceived)]
     for signal in signals:
         if signal.event == wait.event and signal.correlation not in (None, wait.correlation):
-            came = redaction.named(signal.correlation or "")
-            return f"; one came for '{came}', and this one waits for '{_named(wait)}'"
+            came, waits = _named(execution, signal), _named(execution, wait)
+            return f"; one came for '{came}', and this one waits for '{waits}'"
     others = {signal.event for signal in signals} - {wait.event}
     near = nearest(str(wait.event), others)
     return f"; another one did{near}" if near else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, Literal
 
 import msgspec
@@ -89,12 +90,22 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
         return ""
 
 
+def correlation_text(value: Any) -> Any:
+    """A correlation as it is compared: of an int or a UUID its text; anything else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | str):  # of an enum the value
+        return int.__repr__(value) if isinstance(value, int) else str.__str__(value)
+    return str(value) if isinstance(value, uuid.UUID) else value
+
+
 class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
     """An event that arrives from outside.
 
     Parameters:
         at: seconds after the execution's start.
-        correlation: only a wait with the same correlation takes it; None: any wait for the event.
+        correlation: only a wait with the same correlation (text, an int or a UUID) takes it; None:
+            any wait for the event.
         to: the step whose saga gets it, ``outer/inner`` for one further in; empty: the execution
             itself.
     """
@@ -107,13 +118,21 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
 
     __repr__ = redaction.repr_of
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "correlation", correlation_text(self.correlation))
+
     def __str__(self) -> str:
-        whom = "" if self.correlation is None else f" for {redaction.named(self.correlation)}"
+        given = self.correlation
+        whom = "" if given is None else f" for {redaction.named(given, self.event)}"
         where = f" to {self.to}" if self.to else ""
         return f"signal {self.event}{whom}{where} at {self.at:g} s"
 
     def problem(self) -> str:
         """What is wrong with it, with the cure; empty if nothing is."""
+        given: Any = self.correlation
+        if not isinstance(given, str | None):
+            kind = type(given).__name__
+            return f"its correlation is a {kind}; give text, an int or a UUID"
         return _when(self.at)
 
 

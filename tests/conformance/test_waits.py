@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import enum
+import uuid
+
 import pytest
 from world import World, kinds
 
 from sagakit import Saga, Scenario, await_event, pivot, simulate, step, sub_saga, timer
 from sagakit.drivers.simulated import resume
 from sagakit.errors import ScenarioError, TerminalError
+
+
+class Number(int, enum.Enum):
+    SEVEN = 7
 
 
 def paid(**options):
@@ -125,6 +132,28 @@ def test_seconds_and_correlation_may_be_asked_of_the_input(drive):
     scenario = Scenario().signal("paid", at=0.05, correlation="7")
     execution = drive(saga, {"wait": 0.02, "order": 7}, scenario=scenario)
     assert execution.status == "completed"
+
+
+@pytest.mark.parametrize("value", [7, "7", uuid.UUID(int=7), Number.SEVEN])
+def test_a_correlation_is_text_a_whole_number_or_a_uuid(drive, value):
+    text = str(value) if isinstance(value, uuid.UUID) else "7"
+    saga = Saga("s", paid(correlate=lambda: value, timeout=5))
+    for correlation in (text, value):
+        scenario = Scenario().signal("paid", at=0.05, correlation=correlation)
+        assert drive(saga, scenario=scenario).status == "completed"
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, 7.0, True, b"7", "", " ", object()])
+def test_what_no_signal_could_give_as_a_correlation_fails_its_step(drive, value):
+    world = World()
+    execution = drive(Saga("s", world.step("a"), paid(correlate=lambda: value, timeout=5)))
+    assert execution.status == "compensated"
+    assert (execution.failed_step, execution.error.type) == ("paid", "TypeError")
+    assert "saga 's': step 'paid': its correlate gave" in execution.error.message
+    assert "; give text, an int or a UUID" in execution.error.message
+    if not isinstance(value, str):
+        with pytest.raises(ScenarioError, match=r"its correlation is a .*; give text, an int"):
+            Scenario().signal("paid", correlation=value)
 
 
 @pytest.mark.parametrize("seconds", [lambda: 1 / 0, lambda: "soon", lambda: float("inf")])

@@ -21,6 +21,7 @@ from sagakit import (
     sub_saga,
     timer,
 )
+from sagakit.events import Event
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.services import CheckoutWorld
 
@@ -48,10 +49,19 @@ def orders() -> dict[str, dict[str, Any]]:
     }
 
 
-class KillingJournal(SqliteJournal):
-    """Dies by SIGKILL before or after its n-th commit, and notes every commit that returned."""
+def place_of(id: str, event: Event) -> str:
+    """``order-1/pay StepStarted charge_payment``."""
+    return f"{id} {type(event).__name__} {getattr(event, 'step', '')}".strip()
 
-    def __init__(self, path: Path, acknowledged: Path, kill_at: int, after: bool) -> None:
+
+class KillingJournal(SqliteJournal):
+    """Dies by SIGKILL before or after a commit, and notes every commit that returned.
+
+    The commit is the n-th one, or the one that holds an event: which events share a commit, and
+    so how many commits there are, is chance.
+    """
+
+    def __init__(self, path: Path, acknowledged: Path, kill_at: int | str, after: bool) -> None:
         super().__init__(path)
         self.count = 0
         self.kill_at = kill_at
@@ -60,11 +70,13 @@ class KillingJournal(SqliteJournal):
 
     def append(self, batch: Any, rests: Any = None) -> None:
         self.count += 1
-        if self.count == self.kill_at and not self.after:
+        places = {place_of(id, event) for id, _, events in batch for event in events}
+        fatal = self.kill_at == self.count or self.kill_at in places
+        if fatal and not self.after:
             os.kill(os.getpid(), signal.SIGKILL)
         super().append(batch, rests)
         os.write(self.acknowledged, b"%d\n" % sum(len(events) for _, _, events in batch))
-        if self.count == self.kill_at and self.after:
+        if fatal and self.after:
             os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -15,7 +15,6 @@ from sagakit import (
     Scenario,
     TerminalError,
     await_event,
-    redaction,
     simulate,
     step,
     sub_saga,
@@ -24,13 +23,6 @@ from sagakit import (
 from sagakit.drivers.local.engine import read_execution
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.lab import Finding, diagnose
-
-
-@pytest.fixture(autouse=True)
-def nothing_sensitive_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sagas of other tests may declare something sensitive; then correlations are not shown."""
-    monkeypatch.setattr(redaction, "DECLARED", set())
-
 
 DATA = Path(__file__).parents[2] / "data"
 ORDER = Saga.from_yaml(DATA / "sagas" / "troubled" / "order.yaml")

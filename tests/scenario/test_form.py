@@ -13,16 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagakit import Saga, Scenario, redaction, simulate, step
+from sagakit import Saga, Scenario, simulate, step
 from sagakit.errors import ScenarioError
 from sagakit.scenario.form import json_schema
-
-
-@pytest.fixture(autouse=True)
-def nothing_sensitive_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sagas of other tests may declare something sensitive; then correlations are not shown."""
-    monkeypatch.setattr(redaction, "DECLARED", set())
-
 
 SCHEMA = Path(__file__).parents[2] / "data" / "scenario.schema.json"
 

@@ -30,7 +30,7 @@ from sagakit.errors import (
     UnknownExecutionError,
 )
 from sagakit.events import Event
-from sagakit.execution import Execution
+from sagakit.execution import Execution, first_event
 from sagakit.journal.base import Batch, Journal, Rest
 from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE, Phase
@@ -417,7 +417,11 @@ class Core:
         if not run.goes_on:
             self._forget(live)
             if self.parking is not None:
-                self.parking.ended(state.execution_id, waits=run.open and bool(state.waiting))
+                self.parking.ended(
+                    state.execution_id,
+                    waits=run.open and bool(state.waiting),
+                    stuck=state.phase is Phase.STUCK and first_event(run.events).parent is None,
+                )
             live.answer.set_result(run.execution())
             live.end()
             above = self._above(live)

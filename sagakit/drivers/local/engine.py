@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 
 import msgspec
 
-from sagakit import telemetry
+from sagakit import redaction, telemetry
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.background import BackgroundLoop
@@ -51,7 +51,6 @@ from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as told
-from sagakit.redaction import MASK
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE, Phase
@@ -393,15 +392,17 @@ class Engine:
         return sum(len(self.journal.find(one)) for one in wanted)
 
     def _expect(self, sleeping: builtins.list[tuple[str, float | None]], now: float) -> None:
-        """Wake these when their time comes, those excepted whose time has come by now."""
+        """Wake these when their time comes, those excepted whose time has come by now; and look for
+        what other processes ask, if somebody waits or is stuck."""
         answer: Future[None] = Future()
+        stuck = [row.id for row in self.list(status="stuck", outermost=True)]
 
         def note() -> None:
-            self._parking.expect(sleeping, now)
+            self._parking.expect(sleeping, stuck, now)
             self._inbox.watch()
             answer.set_result(None)
 
-        if sleeping or self.journal.waits():
+        if sleeping or stuck or self.journal.waits():
             self._background.run(note, answer)
 
     def _wake(self, id: str, events: builtins.list[Event] | None) -> None:
@@ -524,30 +525,33 @@ class Engine:
             DefinitionChangedError: of its saga only other versions are known here.
         """
         self._check_open()
+        decide = functools.partial(self._resolved, id, resolution, by=by, why=why, step=step)
+        ended = self._background.run(*self._enter(decide, until_rest=True))
+        return ended if ended.id == id else self.status(id)
+
+    def _resolved(
+        self, id: str, resolution: Resolution, *, by: str, why: str, step: str | None
+    ) -> Run | Live:
+        """On the loop: note what was decided about a stuck execution; who goes on."""
         if resolution not in get_args(Resolution):
             raise ResolutionError(f"'{resolution}' is not a resolution: retry, skip or abandon")
         check_decision(ResolutionError, id, by, why)
-
-        def begin() -> Run | Live:
-            if id in self._core.live:
-                raise ResolutionError(f"execution '{id}' is running; it is not stuck")
-            run = self._read_stuck(id, resolution)
-            stuck = run.execution().stuck_steps
-            if step is not None and step not in stuck:
-                names = ", ".join(f"'{name}'" for name in stuck)
-                raise ResolutionError(f"execution '{id}' is stuck at {names}, not at '{step}'")
-            steps = stuck if step is None or resolution == "abandon" else (step,)
-            try:
-                self._decide(run, resolution, steps, by, why)
-                return run if resolution == "abandon" else self._resume_above(run)
-            except IllegalEventError as error:
-                others = "skip the step, or abandon" if resolution == "retry" else "abandon"
-                raise ResolutionError(
-                    f"execution '{id}': {resolution} is no way on: {error}; {others} the execution"
-                ) from None
-
-        ended = self._background.run(*self._enter(begin, until_rest=True))
-        return ended if ended.id == id else self.status(id)
+        if id in self._core.live:
+            raise ResolutionError(f"execution '{id}' is running; it is not stuck")
+        run = self._read_stuck(id, resolution)
+        stuck = run.execution().stuck_steps
+        if step is not None and step not in stuck:
+            names = ", ".join(f"'{name}'" for name in stuck)
+            raise ResolutionError(f"execution '{id}' is stuck at {names}, not at '{step}'")
+        steps = stuck if step is None or resolution == "abandon" else (step,)
+        try:
+            self._decide(run, resolution, steps, by, why)
+            return run if resolution == "abandon" else self._resume_above(run)
+        except IllegalEventError as error:
+            others = "skip the step, or abandon" if resolution == "retry" else "abandon"
+            raise ResolutionError(
+                f"execution '{id}': {resolution} is no way on: {error}; {others} the execution"
+            ) from None
 
     def _read_stuck(self, id: str, resolution: Resolution) -> Run:
         events = self.journal.read(id)
@@ -796,8 +800,7 @@ class Engine:
             if to is None and post.keep is not None:
                 return None
             if to is None:
-                secretive = any(saga.sensitive for saga in self._sagas.copy().values())
-                whose = MASK if secretive else correlation  # nobody knows whose it would be
+                whose = redaction.named(correlation, event)  # nobody knows whose it would be
                 raise UnknownExecutionError(
                     f"no execution here waits for the event '{event}' of '{whose}'"
                 )
@@ -912,7 +915,11 @@ class Engine:
         """On the loop: do what another process asks for."""
         if post.event is None:
             assert post.to is not None
-            return self._call_off(post.to, post.by, post.why)
+            decided = {"by": post.by, "why": post.why}
+            if post.resolution is None:
+                return self._go_on_safely(self._cancelled(post.to, **decided))
+            made = self._resolved(post.to, post.resolution, **decided, step=post.step)
+            return self._go_on_safely(made)
         keep = post.keep
         if keep is not None:
             keep += post.at - time.time()
@@ -920,9 +927,10 @@ class Engine:
                 raise SignalError("no engine looked at it within the seconds it was to be kept")
         return self._deliver(msgspec.structs.replace(post, keep=keep), chosen=True)
 
-    def _call_off(self, id: str, by: str, why: str) -> Future[Execution]:
-        """On the loop: call an execution off; the execution once that is journalled."""
-        made = self._cancelled(id, by, why)
+    def _go_on_safely(self, made: Run | Live | Future[Execution]) -> Future[Execution]:
+        """On the loop: continue from what was decided; the execution once that is journalled."""
+        if isinstance(made, Live):
+            return self._core.intervene(made, lambda _: None)
         if isinstance(made, Future):
             return made
         safe: Future[Execution] = Future()

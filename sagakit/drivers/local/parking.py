@@ -218,6 +218,7 @@ class Parking:
         self._wake = wake
         self.awake = True  # False: the engine is closing, and wakes nobody
         self._parked = False  # somebody may be waiting who is not in memory
+        self._stuck: set[str] = set()  # and may be decided about; those that are inside others not
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []  # an entry counts while `_due` agrees
         self._timer: asyncio.TimerHandle | None = None
@@ -231,12 +232,12 @@ class Parking:
     @property
     def busy(self) -> bool:
         """Whether the loop has to turn: for a time to come, or to look for requests."""
-        waits = self._parked and self.core.journal.shared
+        waits = (self._parked or bool(self._stuck)) and self.core.journal.shared
         return waits or bool(self._due) or self._sweeping is not None
 
     def wanted(self) -> bool:
-        """Whether anything is open or waits."""
-        if self.core.live or self._due:
+        """Whether anything is open, waits or is stuck."""
+        if self.core.live or self._due or self._stuck:
             return True
         self._parked = self._parked and self.core.journal.waits()
         return self._parked
@@ -264,9 +265,13 @@ class Parking:
         if self._heap[0][1] == id:
             self._arm()
 
-    def expect(self, sleeping: list[tuple[str, float | None]], now: float) -> None:
-        """Of all these, who wait in the journal, wake those whose time is still to come."""
+    def expect(
+        self, sleeping: list[tuple[str, float | None]], stuck: Iterable[str], now: float
+    ) -> None:
+        """Of all these, who wait in the journal, wake those whose time is still to come; and know
+        of those that are stuck."""
         self._parked = True
+        self._stuck.update(id for id in stuck if id not in self.core.live)
         for id, wake_at in sleeping:
             if wake_at is not None and wake_at > now and id not in self.core.live:
                 self._due[id] = wake_at
@@ -274,9 +279,10 @@ class Parking:
         heapq.heapify(self._heap)
         self._arm()
 
-    def ended(self, id: str, *, waits: bool = False) -> None:
+    def ended(self, id: str, *, waits: bool = False, stuck: bool = False) -> None:
         """Nobody needs to wake this one any more; one that is stuck may wait for a signal yet."""
         self._parked = self._parked or waits
+        (self._stuck.add if stuck else self._stuck.discard)(id)
         if self._due.pop(id, None) is not None and len(self._heap) > 1000 + 2 * len(self._due):
             self._heap = [(at, id) for id, at in self._due.items()]
             heapq.heapify(self._heap)

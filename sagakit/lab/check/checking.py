@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sagakit.lab.check.definition import REFUSED
 from sagakit.lab.check.finding import Finding, Findings
-from sagakit.lab.check.places import Places, line_of
+from sagakit.lab.check.places import Places
 from sagakit.lab.check.rules import RULES
 from sagakit.lab.check.view import Found, View
 from sagakit.saga import Saga
@@ -48,9 +48,8 @@ def refused(problems: Iterable[str], file: str | Path) -> Findings:
     """
     severity, name, found = RULES[REFUSED].severity, Path(file).stem, []
     for problem in problems:
-        message, _, cure = re.sub(r"^line \d+: ", "", problem).partition("; ")
-        place = Path(file).as_posix()
-        line = line_of(problem, file)
+        line = re.match(r"line (\d+): ", problem)
+        message, _, cure = problem[line.end() if line else 0 :].partition("; ")
         found.append(
             Finding(
                 rule=REFUSED,
@@ -59,8 +58,8 @@ def refused(problems: Iterable[str], file: str | Path) -> Findings:
                 step=None,
                 message=message,
                 cure=cure or "correct it",
-                file=place,
-                line=line,
+                file=Path(file).as_posix(),
+                line=int(line[1]) if line else None,
             )
         )
     return Findings(name, found)

@@ -41,7 +41,7 @@ class Code:
 
     @functools.cached_property
     def names(self) -> frozenset[str]:
-        """Every global name and attribute that it uses, also within the functions in it."""
+        """Every name from outside and attribute that it uses, also within the functions in it."""
         return frozenset() if self._code is None else frozenset(_names(self._code))
 
     def raises(self, name: str) -> ast.AST | None:
@@ -194,7 +194,7 @@ def _parsed(source: str) -> ast.Module | None:
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
+    yield from (*code.co_names, *code.co_freevars)
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from _names(inner)

@@ -12,13 +12,14 @@ from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
 from sagakit.redaction import LIKELY, fields
 from sagakit.spec import Simulated
-from sagakit.steps import Step
+from sagakit.steps import Choose, Step, callable_name
 
 _MANY = 20  # steps that one coordinator is asked to see through
-_CAREFUL = re.compile(r"version|lock|expect|compare|reread|if_match|etag", re.IGNORECASE)
+_LOCK = re.compile(r"semantic_?lock|(?<![bc])lock", re.IGNORECASE)  # no block, no clock
+_CAREFUL = re.compile(r"version|expect|compare|reread|if_match|etag", re.IGNORECASE)
 _COUNTER = (
-    "reread the value in the action that writes, change it by a difference (commutative update), "
-    "or keep others off it (semantic lock)"
+    "reread the value where it is written (reread_value), change it by a difference "
+    "(commutative_update), or keep others off it (SemanticLock): all in sagakit.countermeasures"
 )
 
 
@@ -79,16 +80,36 @@ def stale_value(view: View) -> Iterator[Found]:
 
     Found is code that assigns a value computed from `ctx.results` to what is not its own, or a
     compensation that puts `ctx.result` back; and, where no code is known, a step that changes a
-    service which a step before it has read (`read`, same `service`), as a note. Code that speaks of
-    a version, a lock or an expected value is left alone. Source: Garcia-Molina and Salem, "Sagas",
-    1987; the countermeasures of Frank and Zahle, "Semantic ACID Properties in Multidatabases",
-    1998, by Richardson's names.
+    service which a step before it has read (`read`, same `service`), as a note. Left alone is code
+    that speaks of a version or an expected value, of a lock (there or in a step before it), and
+    what `by_value` does below its limit. Source: Garcia-Molina and Salem, "Sagas", 1987; the
+    countermeasures of Frank and Zahle, "Semantic ACID Properties in Multidatabases", 1998, by
+    Richardson's names.
     """
     for step in view.working():
+        if _accepted(view, step) or _locked(view, step):
+            continue
         shown = [*_overwrites(view, step)]
         yield from shown
         if not shown and not step.read and view.code(step.action).node is None:
             yield from _read_before(view, step)
+
+
+def _accepted(view: View, step: Step) -> bool:
+    """Whether it stands in a branch of `by_value`, where the anomaly was weighed."""
+    chooser = step.branch and view.saga[step.branch[0]].action
+    by = callable_name(chooser.by) if isinstance(chooser, Choose) else None
+    return by is not None and by.endswith("_by_value")
+
+
+def _locked(view: View, step: Step) -> bool:
+    """Whether it, or a step before it, speaks of a lock."""
+    return any(
+        _LOCK.search(name)
+        for one in (step.name, *view.before(step))
+        for _, function in view.callables(view.saga[one])
+        for name in view.code(function).names
+    )
 
 
 def _overwrites(view: View, step: Step) -> Iterator[Found]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,22 +43,6 @@ class Places:
             path, key = (path[-1:] if path[-1:] in self._lines else path[:-1]), ""
         lines = self._lines.get(path, {})
         return lines.get(key, lines.get(""))
-
-
-def line_of(problem: str, file: str | Path) -> int | None:
-    """The line of a problem of a definition that was refused, by what its text names."""
-    if said := re.match(r"line (\d+): ", problem):
-        return int(said[1])
-    named = re.match(r"step '([^']+)'", problem)
-    if named is None:
-        return None
-    try:
-        lines = Path(file).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    quoted = rf"['\"]?{re.escape(named[1])}['\"]?"
-    step = re.compile(rf"[^#]*\bstep: *{quoted} *([,}}#].*)?$")
-    return next((number for number, text in enumerate(lines, 1) if step.match(text)), None)
 
 
 def _in_yaml(text: str) -> Iterator[tuple[Way, str, int]]:

@@ -26,6 +26,8 @@ from sagakit import (
     sub_saga,
     timer,
 )
+from sagakit.countermeasures import SemanticLock, by_value
+from sagakit.lab import World, pairs
 from sagakit.lab.check import Findings
 
 
@@ -529,6 +531,45 @@ def test_a_value_that_was_read_before_must_not_be_written_back() -> None:
         "computes": "warning"
     }
     assert "SAGA501" in check(Saga("s", step(act, restores), end)).rules
+
+
+def test_a_value_that_is_locked_or_weighed_may_be_written_back() -> None:
+    lock, clock = SemanticLock(World(rows={}).rows), World(rows={})
+
+    def look(ctx: Any) -> Any:
+        return SHARED["balance"]
+
+    def look_locked(ctx: Any) -> Any:
+        lock.take("balance", ctx.execution_id)
+        return SHARED["balance"]
+
+    def look_at_the_clock(ctx: Any) -> Any:
+        return clock.rows, SHARED["balance"]
+
+    def write(ctx: Any) -> None:
+        SHARED["balance"] = ctx.results["look"] - 40
+
+    def all_at_once(ctx: Any) -> None:
+        SHARED["balance"] -= 40
+
+    def told(first: Any) -> bool:
+        saga = Saga("s", step(first, undo, name="look"), step(write, undo))
+        return "SAGA501" in check(saga).rules
+
+    assert told(look)
+    assert told(look_at_the_clock)
+    assert not told(look_locked)
+    low = [step(look), step(write, undo)]
+    weighed = by_value("stake", lambda ctx: ctx.input, 100, low=low, high=step(all_at_once, undo))
+    assert "SAGA501" not in check(Saga("s", *weighed)).rules
+    branches = {"low": low, "high": step(all_at_once, undo)}
+    assert "SAGA501" in check(Saga("s", *choice("c", lambda ctx: "low", branches))).rules
+
+
+def test_each_pair_of_the_isolation_lab_passes_with_its_countermeasure() -> None:
+    lost = next(pair for pair in pairs() if pair.anomaly == "lost update")
+    found = {name for name, sagas in lost.sagas.items() if "SAGA501" in check(sagas[0]).rules}
+    assert found == {"without"}
 
 
 def test_where_no_code_is_known_a_read_of_the_same_service_is_told_of() -> None:
