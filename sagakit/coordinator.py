@@ -685,7 +685,9 @@ def letters(state: State) -> dict[int, SignalReceived]:
     """Which signals end which waits: who has waited longest takes what came first."""
     left = list(state.mail)
     found: dict[int, SignalReceived] = {}
-    for number, wait in state.waiting.items() if left else ():
+    for number, wait in state.waiting.items():
+        if not left:
+            break
         for letter in left:
             if letter.event == wait.event and letter.correlation in (None, wait.correlation):
                 found[number] = letter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -554,6 +555,37 @@ def test_recover_counts_what_only_waits(folder: Path, call: Callable[..., Done])
     done = call("recover", "w.db", "waits.yaml")
     assert done.out == "recovered 0\n1 waits for an event or a time\n"
     assert call("recover", "w.db", "waits.yaml", "--json").json["waiting"] == 1
+
+
+NESTED = """
+from sagakit import Saga, await_event, step, sub_saga
+
+def act():
+    pass
+
+inner = Saga("inner", await_event("paid", correlate=lambda ctx: "7"), step(act))
+saga = Saga("outer", sub_saga(Saga("middle", sub_saga(inner))), step(act))
+"""
+
+
+@pytest.mark.parametrize("open_elsewhere", [False, True])
+def test_a_wait_inside_others_is_counted_once_and_reached_from_the_command_line(
+    folder: Path, call: Callable[..., Done], open_elsewhere: bool
+) -> None:
+    from sagakit import Engine
+
+    (folder / "nested.py").write_text(NESTED)
+    call("run", "nested.py:saga", "--journal", "n.db", "--id", "one")
+    done = call("recover", "n.db", "nested.py:saga")
+    assert (done.out, done.err) == ("recovered 0\n1 waits for an event or a time\n", "")
+    with contextlib.ExitStack() as stack:
+        if open_elsewhere:
+            engine = stack.enter_context(Engine("n.db"))
+            assert engine.recover(load_saga("nested.py:saga")) == []
+        done = call("signal", "n.db", "paid", "--saga", "nested.py:saga", "--correlation", "7")
+        assert (done.code, "delivered by the engine" in done.err) == (0, open_elsewhere)
+    with Engine("n.db") as engine:
+        assert engine.journal.counts() == {"completed": 3}
 
 
 def test_recover_says_what_it_left_alone(call: Callable[..., Done]) -> None:

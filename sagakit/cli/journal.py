@@ -114,7 +114,10 @@ def recover(journal: Path, sagas: Sequence[str], as_json: bool) -> None:
     with Engine(journal) as engine:
         executions = engine.recover(*definitions)
         names = {saga.name for saga in definitions}
-        rows = [*engine.list(status="running"), *engine.list(status="waiting")]
+        rows = [
+            *engine.list(status="running", outermost=True),
+            *engine.list(status="waiting", outermost=True),
+        ]
         left = sum(row.saga not in names for row in rows)
         waiting = sum(row.saga in names and row.status == "waiting" for row in rows)
     counts: dict[str, int] = {}

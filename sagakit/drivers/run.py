@@ -265,10 +265,7 @@ class Run:
         return self.kin
 
     def _children(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution] | None:
-        kin = self.kin
-        if kin is None or not kin.children:
-            return None
-        return {name: as_execution(child.run) for name, child in kin.children.items()}
+        return None if self.kin is None else self.kin.executions(as_execution)
 
     def input_of(self, step: str) -> Any:
         """The execution's input, or the item that this step is done for."""
@@ -452,6 +449,13 @@ class Run:
             return False
         children = () if self.kin is None else self.kin.children.values()
         return bool(self.meanwhile) or any(child.run.goes_on for child in children)
+
+    @property
+    def waits(self) -> bool:
+        """Its status is ``waiting``."""
+        if self.kin is not None and (self.kin.under_way or self.kin.asleep):
+            return self.kin.idle
+        return bool(self.state.waiting) and self.state.status == "waiting"
 
     @property
     def resting(self) -> bool:

@@ -189,6 +189,37 @@ PARKED = Saga(
 LETTERS = 10  # so many that the last kill in the test comes before the last commit
 
 
+def waiting_family(ledger: Ledger) -> Saga:
+    """A saga that waits within another one, for each item, and then for a while."""
+    inner = Saga(
+        "inner",
+        step(ledger.act, ledger.undo, name="x"),
+        await_event("paid", correlate=_order),
+        timer("cool", 0.02),
+        step(ledger.act, ledger.undo, name="y"),
+    )
+    middle = Saga("middle", for_each("each", items, inner, limit=3))
+    return Saga("outer", sub_saga(middle), step(ledger.act, name="last"))
+
+
+def pay(engine: Engine) -> None:
+    """Send all signals again: who sends them cannot know what arrived."""
+    for number in items():
+        engine.signal("paid", number, correlation=str(number), id=f"s{number}", keep=600)
+
+
+def run_waiting_family(path: str, kill_at: int) -> None:
+    """Recover or run it, and send the signals; die after the given commit."""
+    ledger = Ledger(Path(f"{path}.ledger"))
+    journal = KillingJournal(Path(path), Path(f"{path}.acknowledged"), kill_at, after=True)
+    saga = waiting_family(ledger)
+    with Engine(journal, sagas=[saga]) as engine:
+        engine.recover(saga)
+        engine.run(saga, id="one", until_rest=True)
+        pay(engine)
+        engine.run(saga, id="one")
+
+
 def park(path: str, kill_at: int) -> None:
     """Signals that come before their waits, and signals that come after; die after the commit."""
     journal = KillingJournal(Path(path), Path(f"{path}.acknowledged"), kill_at, after=True)

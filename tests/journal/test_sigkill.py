@@ -12,6 +12,7 @@ from killing import asked_of_the_services, intended, killed, read_all
 from sagakit import Engine
 from sagakit.coordinator import replay
 from sagakit.events import AttemptLost, SignalReceived
+from sagakit.journal.audit import verify
 from sagakit.services import CheckoutWorld
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
@@ -127,6 +128,31 @@ def test_a_family_killed_after_every_commit_ends_as_one_that_was_not(tmp_path, f
     keys = [f"one/middle/lines/{n}/action" for n in range(3)]
     keys += ["one/middle/inner/x/action", *(f"one/each/{n}/x/action" for n in range(3))]
     assert ledger.standing() == ([] if fails else sorted([*keys, "one/last/action"]))
+
+
+@pytest.mark.parametrize("kill_at", [*range(1, 24), 40])
+def test_a_family_that_waits_killed_at_any_commit_ends_as_one_that_was_not(tmp_path, kill_at):
+    path = tmp_path / "journal.db"
+    killed(kill_child.run_waiting_family, str(path), kill_at)
+    ledger = kill_child.Ledger(tmp_path / "journal.db.ledger")
+    saga = kill_child.waiting_family(ledger)
+    with Engine(path, sagas=[saga]) as engine:
+        engine.recover(saga)
+        engine.run(saga, id="one", until_rest=True)
+        kill_child.pay(engine)
+        execution = engine.run(saga, id="one")
+        assert execution.status == "completed"
+        each = execution.children["middle"].children["each"]
+        assert [one["paid"] for one in each.results.values()] == [1, 2, 3]
+        for one in each.children.values():
+            received = [event.id for event in one.events if isinstance(event, SignalReceived)]
+            assert received == [f"s{one.input}"]
+        assert engine.journal.counts() == {"completed": 6}
+        assert not engine.journal.waits()
+    verdict = verify(path)
+    assert verdict.sound, verdict.finding
+    keys = [f"one/middle/each/{n}/{name}/action" for n in range(3) for name in "xy"]
+    assert ledger.standing() == sorted([*keys, "one/last/action"])
 
 
 @pytest.mark.parametrize("kill_at", range(1, 30, 3))

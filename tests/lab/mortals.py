@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sagakit import Engine, Retry, Saga, await_event, pivot, step, timer
+from sagakit import Engine, Retry, Saga, await_event, for_each, pivot, step, sub_saga, timer
 from sagakit.services import CheckoutWorld
 
 STOCK = {1: 9, 2: 100}
@@ -112,6 +112,24 @@ def transfer(bank: Bank) -> Saga:
     )
 
 
+def parts(bank: Bank) -> Saga:
+    """Its waits are inside the sagas that do its steps."""
+    part = Saga(
+        "part",
+        step(bank.book, bank.unbook, name="book", retry=Retry(2)),
+        await_event("approved", timeout=600),
+        timer("cool", 0.01),
+    )
+    each = Saga("each", for_each("parts", cents, part), step(done, done, name="sum"))
+    last = Saga("last", await_event("printed"), step(done, name="file"))
+    return Saga("transfer", sub_saga(each), sub_saga(last, pivot=True))
+
+
+def cents(ctx: Any) -> list[int]:
+    """Two parts of an amount."""
+    return [ctx.input - 1, 1]
+
+
 def done(ctx: Any) -> None:
     pass
 
@@ -120,6 +138,14 @@ def booked(bank: Bank, execution: Any) -> bool:
     """An invariant: what was completed stands in the books, and nothing else."""
     key = f"{execution.id}/book/action"
     (cents,) = bank.file.execute("SELECT sum(cents) FROM entries WHERE key = ?", (key,)).fetchone()
+    return (cents or 0) == (execution.input if execution.status == "completed" else 0)
+
+
+def booked_in_parts(bank: Bank, execution: Any) -> bool:
+    """The same of ``parts``."""
+    (cents,) = bank.file.execute(
+        "SELECT sum(cents) FROM entries WHERE key LIKE ?", (f"{execution.id}/%",)
+    ).fetchone()
     return (cents or 0) == (execution.input if execution.status == "completed" else 0)
 
 

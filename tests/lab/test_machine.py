@@ -50,6 +50,10 @@ TestTransfer = engine_machine(
     invariants=[mortals.booked],
 ).TestCase
 
+TestParts = engine_machine(
+    mortals.parts, services=Bank, inputs=amounts, invariants=[mortals.booked_in_parts]
+).TestCase
+
 SEARCH = settings(
     max_examples=200,
     stateful_step_count=12,
