@@ -5,6 +5,7 @@ many of them have.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -86,9 +87,10 @@ def load(reference: str) -> Any:
 
 def _import(place: str, reference: str) -> Any:
     """A module or file, run once: what a command takes from it in two places belongs together."""
-    if place not in _imported:
-        _imported[place] = _run_module(place, reference)
-    return _imported[place]
+    known = os.path.abspath(place) if place.endswith(".py") else place
+    if known not in _imported:
+        _imported[known] = _run_module(place, reference)
+    return _imported[known]
 
 
 _imported: dict[str, Any] = {}
