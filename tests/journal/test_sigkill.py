@@ -143,7 +143,8 @@ def test_a_family_that_waits_killed_at_any_commit_ends_as_one_that_was_not(tmp_p
         execution = engine.run(saga, id="one")
         assert execution.status == "completed"
         each = execution.children["middle"].children["each"]
-        assert [one["paid"] for one in each.results.values()] == [1, 2, 3]
+        paid = {item: one["paid"] for item, one in each.results.items()}
+        assert paid == {"0": 1, "1": 2, "2": 3}  # in the order in which they ended
         for one in each.children.values():
             received = [event.id for event in one.events if isinstance(event, SignalReceived)]
             assert received == [f"s{one.input}"]
