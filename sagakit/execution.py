@@ -529,9 +529,7 @@ def typed(saga: Saga, events: Iterable[Event], *, strict: bool = True) -> list[E
             call = None if number is None else plan.actions[number]
             if call is not None:
                 try:
-                    # as plain data first: in memory it may have the type of an older definition
-                    raw = msgspec.to_builtins(event.result, str_keys=True)
-                    result = codec.restore(raw, call)
+                    result = codec.restore(event.result, call)
                 except msgspec.ValidationError as error:
                     if strict:
                         known = Redaction(saga.sensitive)

@@ -16,6 +16,8 @@ import typing
 from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from sagakit.errors import Problem, within
 from sagakit.journal import codec
 from sagakit.quantities import is_seconds
@@ -39,7 +41,7 @@ class Call:
     """How to call one callable: with the context or without, whether it is a coroutine, and how
     many seconds of ``latency`` a simulated one pretends to take."""
 
-    __slots__ = ("_result_type", "function", "is_async", "latency", "takes_context")
+    __slots__ = ("_decode", "_result_type", "function", "is_async", "latency", "takes_context")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
@@ -47,6 +49,10 @@ class Call:
         self.is_async = _is_async(function)
         self.latency = function.latency if isinstance(function, Simulated) else 0.0
         self._result_type: Any = None
+        self._decode: Callable[[bytes], Any] | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Call, (self.function,)
 
     def through(self, function: Callable[..., Any]) -> Call:
         """The same call through another function, which is given the context."""
@@ -56,6 +62,7 @@ class Call:
         twin.is_async = self.is_async
         twin.latency = self.latency
         twin._result_type = self._result_type or self.result_type
+        twin._decode = self._decode or self.decode
         return twin
 
     @property
@@ -68,6 +75,13 @@ class Call:
         elif self._result_type is None:
             self._result_type = _annotated_result(self.function)
         return self._result_type
+
+    @property
+    def decode(self) -> Callable[[bytes], Any]:
+        """Reads JSON as the annotated type of what it returns."""
+        if self._decode is None:
+            self._decode = msgspec.json.Decoder(self.result_type).decode
+        return self._decode
 
 
 class WaitCall(typing.NamedTuple):

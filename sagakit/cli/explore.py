@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-crashes", is_flag=True, help="The coordinator does not crash.")
 @click.option("--no-prune", is_flag=True, help="Run also what cannot differ.")
+@click.option("--no-share", is_flag=True, help="Run each scenario whole, from its start.")
 @json_option
 def explore(
     saga: str,
@@ -51,6 +52,7 @@ def explore(
     scenario: str | None,
     no_crashes: bool,
     no_prune: bool,
+    no_share: bool,
     as_json: bool,
 ) -> None:
     """Run SAGA, a YAML file or MODULE_OR_FILE.py:NAME, under every combination of up to so
@@ -69,6 +71,7 @@ def explore(
         faults=faults,
         crashes=not no_crashes,
         prune=not no_prune,
+        share=not no_share,
         invariants=[load(name) for name in invariants],
         scenario=None if scenario is None else read_scenario(scenario),
         **more,
@@ -77,6 +80,8 @@ def explore(
         print_json(_as_json(report))
     else:
         click.echo(str(report))
+        if report.shared:
+            click.echo(f"shared: {report.shared:,} ended as another one did from some point on")
     sys.exit(0 if report.holds else 1)
 
 
@@ -86,6 +91,7 @@ def _as_json(report: Report) -> dict[str, Any]:
         "faults": report.faults,
         "holds": report.holds,
         "explored": report.explored,
+        "shared": report.shared,
         "pruned": report.pruned,
         "outcomes": report.classes,
         "statuses": dict(report.statuses),

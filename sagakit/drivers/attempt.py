@@ -52,7 +52,10 @@ class StepContext(Generic[Input]):
         """The execution's input, or this step's item where it is done for each: a copy, so that
         what an action does to it stays its own."""
         if self._input is None:
-            self._input = _copied(self._run.input_of(self.step))
+            run = self._run
+            given = run.input_of(self.step)
+            plain = run.saga.input_type is Any  # what `accept_input` made of it, then
+            self._input = msgspec.to_builtins(given) if plain else _copied(given)
         input: Input = self._input
         return input
 

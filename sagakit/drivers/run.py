@@ -141,6 +141,7 @@ class Run:
         self.meanwhile: list[tuple[float, int, Signal | Cancellation]] | None = None
         if scenario is not None:
             self.scenario = scenario if scenario.faults else None
+        if scenario is not None and scenario.interventions:
             # The latest first, so that the next one is popped from the end.
             self.meanwhile = sorted(
                 (

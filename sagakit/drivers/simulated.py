@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -160,7 +160,7 @@ def through_crashes(simulation: Simulation, scenario: Scenario) -> Execution:
             dead, now = simulation.run, simulation.now
             assert isinstance(dead, MortalRun)
             run = type(dead).resume(dead.saga, dead.events, now, dead.seed, scenario)
-            simulation = Simulation(run, now, _written(dead))
+            simulation = simulation.after_crash(run)
             run.take_over(dead, simulation)
 
 
@@ -245,11 +245,11 @@ class Simulation:
         "busy",
         "delayed",
         "gates",
-        "hand_over",
         "kept",
         "now",
         "pending",
         "run",
+        "to_loop",
     )
 
     def __init__(self, run: Run, now: float, kept: Mapping[str, Sequence[Event]]) -> None:
@@ -261,8 +261,14 @@ class Simulation:
         self._count = 0
         self.delayed: list[tuple[float, int, Attempt]] = []  # a heap of plain calls yet to make
         self.pending: list[Attempt] = []  # attempts that need a loop, before there is one
-        self.hand_over: Callable[[Attempt], None] = self._wait_for_loop
+        # None as long as there is none. It is no method of this object: that would be a cycle, and
+        # all that belongs to the run would stay until the garbage collector finds it.
+        self.to_loop: Callable[[Attempt], None] | None = None
         self.gates: Gates | None = None
+
+    def after_crash(self, run: Run) -> Self:
+        """One in which the execution goes on, when this one's coordinator has died."""
+        return type(self)(run, self.now, _written(self.run))
 
     def finish(self) -> Execution:
         run = self.run
@@ -380,15 +386,24 @@ class Simulation:
     def _make(self, attempt: Attempt) -> None:
         call = attempt.call
         if call.is_async or attempt.delay:
-            if call.is_async or attempt.ticket is not None or self.hand_over != self._wait_for_loop:
+            if call.is_async or attempt.ticket is not None or self.to_loop is not None:
                 self.hand_over(attempt)
             else:
                 self._put_off(attempt)
             return
         self._call(attempt)
 
-    def _wait_for_loop(self, attempt: Attempt) -> None:
-        self.pending.append(attempt)
+    def hand_over(self, attempt: Attempt) -> None:
+        """Make a call that needs a loop: on it, or as soon as there is one."""
+        if self.to_loop is None:
+            self.pending.append(attempt)
+        else:
+            self.to_loop(attempt)
+
+    def delay(self, delayed: Iterable[tuple[float, int, Attempt]]) -> None:
+        """Take over what another simulation had put off: it stands before what comes later."""
+        self.delayed = sorted(delayed, key=lambda one: one[:2])
+        self._count = max((number for _, number, _ in self.delayed), default=self._count)
 
     def _put_off(self, attempt: Attempt) -> None:
         """Make a plain call later, or never, if its timeout comes first: no loop is needed."""

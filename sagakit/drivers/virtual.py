@@ -141,7 +141,7 @@ class _OnLoop:
     def finish(self) -> None:
         simulation, loop = self.simulation, self.loop
         try:
-            simulation.hand_over = self._spawn
+            simulation.to_loop = self._spawn
             for attempt in simulation.pending:
                 self._spawn(attempt)
             self._rest()

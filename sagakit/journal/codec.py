@@ -181,7 +181,8 @@ def through(
             )
         return msgspec.json.decode(msgspec.json.encode(value))
     try:
-        kept = restore(msgspec.json.decode(msgspec.json.encode(value)), call)
+        text = msgspec.json.encode(value)
+        kept = None if text == b"null" else call.decode(text)  # a NaN is one
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         wanted = getattr(expected, "__name__", expected)
         raise CodecError(
@@ -202,11 +203,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def restore(raw: Any, call: Call) -> Any:
-    """A stored result (plain data) as the annotated type of the callable that returned it."""
-    if raw is None or call.result_type is Any:
-        return raw
-    return msgspec.convert(raw, call.result_type, str_keys=True)
+def restore(result: Any, call: Call) -> Any:
+    """A stored result as the annotated type of the callable that returned it: from plain data, or
+    from the type that an older definition declared.
+
+    Raises:
+        msgspec.ValidationError: it is none.
+    """
+    return None if result is None else call.decode(msgspec.json.encode(result))
 
 
 # -- events ---------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sagakit.events import ErrorInfo
-from sagakit.execution import Execution
+from sagakit.lab.beginnings import Beginnings
 from sagakit.lab.cores import cores, in_parts
-from sagakit.lab.courses import Beginnings, Course, FromTheStart, NotPlainError, digest
+from sagakit.lab.courses import Course, FromTheStart
+from sagakit.lab.endings import NotPlainError
 from sagakit.lab.faults import Step, more_faults
 from sagakit.lab.invariants import Invariant, Judge, told_by
 from sagakit.lab.report import Report, Violation
@@ -38,6 +38,7 @@ def explore(
     invariants: Sequence[Invariant] = (),
     prune: bool = True,
     scenario: Scenario | None = None,
+    share: bool = True,
     progress: Progress = None,
 ) -> Report:
     """Run a saga under every combination of up to so many faults, each in a world of its own.
@@ -59,8 +60,7 @@ def explore(
         world: called before each scenario; what it makes is handed to the invariants. Actions
             reach it in whatever way they do. A world that can be set back in place
             (``snapshot()`` and ``restore(token)``, as ``World`` and ``Twin`` of ``sagakit.lab``)
-            is made only once, and runs whose actions are plain functions share their beginnings:
-            that is many times faster, and uses a second core where it pays.
+            is made only once, and runs whose actions are plain functions are shared.
         faults: how many at once, at most.
         crashes: whether the coordinator may crash.
         invariants: functions ``f(world, execution) -> bool`` that must hold at every end. The
@@ -69,6 +69,13 @@ def explore(
         prune: leave out what cannot differ.
         scenario: what happens in every run: the signals that the saga waits for, for instance,
             each of which may be lost.
+        share: make no call twice that was made in the same situation. Runs that begin alike go on
+            from where they part; one that comes to a point where all that its rest follows from
+            (what the coordinator knows, the world, the time, the faults that are still to strike)
+            is as it once was ends as it ended then, and is judged by the events that it has in
+            all. That is many times faster, and uses a second core where it pays. It takes all
+            that actions do and depend on to stand in the world. False: each runs whole, in a
+            world of its own.
         progress: as everywhere: True or False for a bar or none, or a function that is given
             each number of scenarios done.
 
@@ -83,7 +90,7 @@ def explore(
     from_the_start = FromTheStart(saga, input, ID, world, base)
     saga, first = from_the_start.saga, from_the_start.world
     runs: Beginnings | FromTheStart = from_the_start
-    if base == Scenario() and Beginnings.can(saga, first):
+    if share and base == Scenario() and Beginnings.can(saga, first):
         runs = Beginnings(saga, from_the_start.kept, ID, first)
     with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
@@ -102,6 +109,7 @@ def explore(
         saga.name,
         faults,
         tally.explored,
+        tally.shared,
         tally.pruned,
         tally.statuses,
         len(tally.classes),
@@ -123,6 +131,7 @@ class _Tally(msgspec.Struct):
     """What some runs had for their outcome; another process may have counted it."""
 
     explored: int = 0
+    shared: int = 0
     pruned: Counter[str] = msgspec.field(default_factory=Counter)
     statuses: Counter[str] = msgspec.field(default_factory=Counter)
     classes: set[bytes] = msgspec.field(default_factory=set)
@@ -131,6 +140,7 @@ class _Tally(msgspec.Struct):
 
     def add(self, other: _Tally) -> None:
         self.explored += other.explored
+        self.shared += other.shared
         self.pruned += other.pruned
         self.statuses += other.statuses
         self.classes |= other.classes
@@ -147,12 +157,10 @@ class _Tally(msgspec.Struct):
 
 
 class _Met(NamedTuple):
-    """A run to go on from: what happened and how the world was on the way, and where its last
-    fault struck."""
+    """A run to go on from: what happened and how the world was on the way."""
 
     run: Course
     way: tuple[bytes, ...]
-    place: int
 
 
 class _Exploration:
@@ -170,13 +178,15 @@ class _Exploration:
         self.prune = prune
         self.judge = Judge(runs.world, invariants)
         self.tally = _Tally()
+        self.nests = bool(runs.saga.plan.nests)
         self.met: set[frozenset[Fault | Crash]] = set()
+        self.judged: dict[bytes, list[str]] = {}  # by the outcome: which rules it breaks
 
     def run(self, tick: Tick) -> _Tally:
         began = time.perf_counter()
         first = self.runs.begin()
         self.base = first.scenario
-        front = [_Met(first, self._ended(first, -1, going_on=True), 0)]
+        front = [_Met(first, self._ended(first, -1, going_on=True))]
         tick(1)
         for _ in range(1, self.faults):
             front = self._deeper(front, tick)
@@ -189,7 +199,7 @@ class _Exploration:
         found = []
         seen: set[tuple[object, ...]] = set()
         for met in front:
-            for more in self._more(met.run, met.place):
+            for more in self._more(met.run):
                 run = self.runs.go_on(met.run, more.place, more.scenario, last=False)
                 way = self._ended(run, -1, going_on=True)
                 self._mark(met, more, run)
@@ -197,12 +207,12 @@ class _Exploration:
                 pending = _pending(more.scenario)
                 key = (more.place, pending, *way)
                 if self.prune and way and way == met.way and pending == _pending(met.run.scenario):
-                    self.tally.pruned[NOTHING] += sum(1 for _ in self._more(run, more.place))
+                    self.tally.pruned[NOTHING] += sum(1 for _ in self._more(run))
                 elif self.prune and way and key in seen:
-                    self.tally.pruned[SAME] += sum(1 for _ in self._more(run, more.place))
+                    self.tally.pruned[SAME] += sum(1 for _ in self._more(run))
                 else:
                     seen.add(key)
-                    found.append(_Met(run, way, more.place))
+                    found.append(_Met(run, way))
         return found
 
     def _last(self, front: list[_Met], seconds: float, tick: Tick) -> None:
@@ -218,7 +228,7 @@ class _Exploration:
             self.tally = tally = _Tally()
             for at in range(part, len(front), parts):
                 met, before = front[at], tally.explored
-                for more in self._more(met.run, met.place):
+                for more in self._more(met.run):
                     run = self.runs.go_on(met.run, more.place, more.scenario, last=True)
                     self._ended(run, at, going_on=False)
                     self._mark(met, more, run)
@@ -230,14 +240,14 @@ class _Exploration:
             whole.add(tally)
         self.tally = whole
 
-    def _more(self, run: Course, place: int) -> Iterator[Step]:
+    def _more(self, run: Course) -> Iterator[Step]:
         """Every way to put one more failure into a run, each combination once.
 
         Sagas that run inside tell of the same moment in another order once something fails in one
         of them: there no place is too early, and what has been met is kept in mind.
         """
-        if not run.execution.saga.plan.nests:
-            yield from more_faults(run.execution, run.scenario, place, self.crashes)
+        if not self.nests:
+            yield from more_faults(run.execution, run.scenario, run.place, self.crashes)
             return
         for more in more_faults(run.execution, run.scenario, 0, self.crashes):
             failures: frozenset[Fault | Crash] = frozenset(
@@ -249,34 +259,37 @@ class _Exploration:
 
     def _mark(self, met: _Met, more: Step, run: Course) -> None:
         if met.run.scenario == self.base:
-            self.tally.matrix[more.step, more.column] = run.execution.status
+            self.tally.matrix[more.step, more.column] = run.status
 
     def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
         """Count a run and judge it. What happened and how the world was on the way, if that is
         asked for and can be had."""
-        tally, world, execution = self.tally, self.runs.world, run.execution
+        tally = self.tally
         tally.explored += 1
-        tally.statuses[execution.status] += 1
-        events, end = _normal(execution), digest(world)
-        tally.classes.add(hashlib.blake2b(events + end, digest_size=16).digest())
-        for name, problem in self.judge.violated(world, execution):
+        tally.shared += run.shared
+        tally.statuses[run.status] += 1
+        outcome = hashlib.blake2b(run.text + run.end, digest_size=16).digest()
+        tally.classes.add(outcome)
+        for name, problem in self._violated(run, outcome):
             tally.violated(name, _Found(at, run.scenario, problem))
-        if execution.children or not (going_on and self.prune and end):
+        way = (run.text, run.end, *run.worlds)
+        if self.nests:
             return ()  # nobody looks at the world before the calls of sagas inside
-        way = (events, end, *run.worlds())
-        return way if all(way) else ()
+        return way if going_on and self.prune and all(way) else ()
+
+    def _violated(self, run: Course, outcome: bytes) -> Iterator[tuple[str, str]]:
+        """What does not hold of a run: the built-in invariants are asked once for each outcome."""
+        broken = self.judged.get(outcome) if run.end else None
+        if broken is None or self.judge.asks_more:
+            execution = run.execution
+        if broken is None:
+            broken = self.judged[outcome] = self.judge.rules_broken(self.runs.world, execution)
+        for name in broken:
+            yield name, ""
+        if self.judge.asks_more:
+            yield from self.judge.more_violated(self.runs.world, execution)
 
 
 def _pending(scenario: Scenario) -> tuple[Fault, ...]:
     """The faults that may strike again, or whose request is still on its way."""
     return tuple(f for f in scenario.faults if f.attempt is None or f.kind in ("late", "reorder"))
-
-
-def _normal(execution: Execution) -> bytes:
-    """What happened, without what an injected error says."""
-    events = execution.history() if execution.children else execution.events
-    return msgspec.json.encode(events, enc_hook=_error)
-
-
-def _error(value: Any) -> Any:
-    return value.type if isinstance(value, ErrorInfo) else repr(value)

@@ -112,7 +112,7 @@ def nothing_stuck_without_cause(world: Any, execution: Execution) -> bool:
     return all(
         nothing_stuck_without_cause(world, execution.children[name])
         if name in execution.children
-        else name in last and _injected(last[name])
+        else name in last and was_injected(last[name])
         for name in halted
     )
 
@@ -120,7 +120,8 @@ def nothing_stuck_without_cause(world: Any, execution: Execution) -> bool:
 _HALTED = ("stuck", "compensation failed")
 
 
-def _injected(error: ErrorInfo) -> bool:
+def was_injected(error: ErrorInfo) -> bool:
+    """Whether a scenario put the error in, or nobody answered in time."""
     return INJECTED in error.message or error.type == TimeoutError.__name__
 
 
@@ -152,14 +153,26 @@ class Judge:
     def __init__(self, world: Any, more: Sequence[Invariant]) -> None:
         self._has = [what for what in OF_WORLDS if callable(getattr(world, what, None))]
         self._built_in = [*PLAIN, *(f for what in self._has for f in OF_WORLDS[what])]
+        self.asks_more = bool(more)
         self._more = [(_name(f), f) for f in more if f not in self._built_in]
 
     def violated(self, world: Any, execution: Execution) -> Iterator[tuple[str, str]]:
         """The names of those that do not hold, and what they raised, if they raised."""
+        for name in self.rules_broken(world, execution):
+            yield name, ""
+        yield from self.more_violated(world, execution)
+
+    def rules_broken(self, world: Any, execution: Execution) -> list[str]:
+        """The names of the built-in ones that do not hold. They look at the events, at which of
+        their errors were injected, and at what the world says of itself: two executions that are
+        alike in that break the same."""
         seen: Any = _Seen(world)
-        for invariant in self._built_in:
-            if not invariant(seen, execution):
-                yield invariant.__name__, ""
+        return [
+            invariant.__name__ for invariant in self._built_in if not invariant(seen, execution)
+        ]
+
+    def more_violated(self, world: Any, execution: Execution) -> Iterator[tuple[str, str]]:
+        """The names of those of one's own that do not hold, and what they raised."""
         for name, invariant in self._more:
             try:
                 if invariant(world, execution):

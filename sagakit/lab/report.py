@@ -77,7 +77,9 @@ class Report:
     """The outcome of an exploration.
 
     Parameters:
-        explored: how many scenarios ran.
+        explored: how many scenarios were decided.
+        shared: how many of those were not run to their end, because they came to a point from
+            which another one had gone on; the fewer, the more cores took part.
         pruned: how many were left out, by reason.
         statuses: how many ended how.
         classes: how many different outcomes (events and world) there were.
@@ -90,6 +92,7 @@ class Report:
         saga: str,
         faults: int,
         explored: int,
+        shared: int,
         pruned: Mapping[str, int],
         statuses: Counter[str],
         classes: int,
@@ -99,6 +102,7 @@ class Report:
         self.saga = saga
         self.faults = faults
         self.explored = explored
+        self.shared = shared
         self.pruned = dict(pruned)
         self.statuses = statuses
         self.classes = classes

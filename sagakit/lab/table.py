@@ -330,12 +330,19 @@ class World:
 
     def snapshot(self) -> tuple[_Rows, ...]:
         """What it holds now, for ``restore``."""
-        return tuple([table.snapshot() for table in self._tables.values()])
+        # a plain table in line: exploration asks for this some thousand times a second
+        return tuple(
+            [
+                dict.copy(table) if type(table) is Table else table.snapshot()
+                for table in self._tables.values()
+            ]
+        )
 
     def restore(self, token: tuple[_Rows, ...]) -> None:
         """Hold again what it held when the snapshot was made."""
         for table, rows in zip(self._tables.values(), token, strict=True):
-            table.restore(rows)
+            dict.clear(table)
+            dict.update(table, rows)
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={dict(rows)!r}" for name, rows in self._tables.items())

@@ -31,11 +31,10 @@ def inject(call: Call, fault: Fault, timeout: float | None) -> tuple[Call, float
         case "slow":
             return call, call.latency + fault.seconds
         case "fail":
-            error = InjectedRefusal if fault.for_good else InjectedFault
-            return _raising(call, error(f"{INJECTED}{fault}")), 0.0
+            return _raising(call, fault, InjectedRefusal if fault.for_good else InjectedFault), 0.0
         case "time out" | "late" | "reorder":
             # a little beyond the timeout, so that it is the timeout that speaks
-            return _raising(call, _silence(fault)), (timeout or 0.0) * 1.01
+            return _raising(call, fault, InjectedSilence), (timeout or 0.0) * 1.01
         case "lose reply":
             return call.through(_losing(call, fault)), call.latency
         case "repeat":
@@ -44,13 +43,9 @@ def inject(call: Call, fault: Fault, timeout: float | None) -> tuple[Call, float
             return call, call.latency
 
 
-def _silence(fault: Fault) -> InjectedSilence:
-    return InjectedSilence(f"{INJECTED}{fault}")
-
-
-def _raising(call: Call, error: Exception) -> Call:
+def _raising(call: Call, fault: Fault, error: type[Exception]) -> Call:
     def fail(ctx: Any) -> None:  # noqa: ARG001  an action's form
-        raise error
+        raise error(f"{INJECTED}{fault}")
 
     made = call.through(fail)
     made.is_async = False
@@ -105,7 +100,7 @@ async def _go_on(script: _Script, value: Any) -> Any:
 def _losing(call: Call, fault: Fault) -> Any:
     def act_and_lose(ctx: Any) -> _Script:
         yield _invoke(call, ctx)
-        raise _silence(fault)
+        raise InjectedSilence(f"{INJECTED}{fault}")
 
     return _acting(call.is_async, act_and_lose)
 

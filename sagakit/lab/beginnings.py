@@ -1,0 +1,224 @@
+"""Runs that share their beginnings: each goes on from a point of another, not from the start.
+
+A fault that strikes at some event leaves everything before it as it was. So a run that others may
+go on from keeps, before every batch of calls, what is needed for that: the coordinator's state,
+which is copied, and the world, which is set back. That can be done where the saga's calls are
+plain functions of one execution, and the world can be set back (``snapshot()`` and
+``restore(token)``); elsewhere every run begins at its start.
+
+Those that nobody goes on from share their endings too: see ``endings.py``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Self, TypeVar
+
+import msgspec
+
+from sagakit import telemetry
+from sagakit.coordinator import State
+from sagakit.drivers.attempt import Attempt
+from sagakit.drivers.run import Run
+from sagakit.drivers.simulated import MortalRun, Simulation, through_crashes
+from sagakit.events import Event
+from sagakit.lab.courses import Course, digest, text_of, token_digest
+from sagakit.lab.endings import Ending, Endings, Joined, Lookout, Met, Plain, foreseen
+from sagakit.saga import Saga
+from sagakit.scenario import Scenario
+
+_Kind = TypeVar("_Kind", bound=Run)
+_Simulation = TypeVar("_Simulation", bound=Plain)
+
+
+class Checkpoint(NamedTuple):
+    """A run between two batches of calls."""
+
+    place: int  # how many events there are
+    text: bytes  # those events
+    state: State
+    now: float
+    late: dict[str, Attempt]
+    delayed: tuple[tuple[float, int, Attempt], ...]
+    world: Any
+    digest: bytes  # of the world
+    point: Hashable | None  # see `Endings.point`
+
+
+class _Noting(MortalRun):
+    """A run that notes where one can go on from."""
+
+    __slots__ = ("checkpoints", "endings", "simulation", "world")
+
+    def note_in(
+        self,
+        simulation: Simulation,
+        world: Any,
+        endings: Endings,
+        checkpoints: list[Checkpoint],
+    ) -> None:
+        self.simulation, self.world, self.endings = simulation, world, endings
+        self.checkpoints = checkpoints
+
+    def take_over(self, dead: Self, simulation: Simulation) -> None:
+        super().take_over(dead, simulation)
+        self.note_in(simulation, dead.world, dead.endings, dead.checkpoints)
+
+    def take_up_all(self, now: float) -> list[Attempt]:
+        place, found = len(self.events), self.checkpoints
+        if not found or found[-1].place < place:
+            found.append(self._checkpoint(now))
+        return super().take_up_all(now)
+
+    def _checkpoint(self, now: float) -> Checkpoint:
+        before = self.checkpoints[-1] if self.checkpoints else None
+        place = 0 if before is None else before.place
+        text = (b"" if before is None else before.text) + text_of(self.events[place:])
+        late, delayed = dict(self.late), tuple(self.simulation.delayed)
+        token = self.world.snapshot()
+        world = token_digest(token)
+        point = None if delayed else self.endings.point(self, now, world)
+        state = self.state.copy()
+        return Checkpoint(len(self.events), text, state, now, late, delayed, token, world, point)
+
+
+class Beginnings:
+    """Runs one saga under many scenarios, sharing what they have in common.
+
+    Parameters:
+        world: has ``snapshot()`` and ``restore(token)``; the same in all runs.
+    """
+
+    shares = True
+
+    def __init__(self, saga: Saga, kept: Any, id: str, world: Any) -> None:
+        self.saga, self.kept, self.id = saga, kept, id
+        self.world = world
+        self._first = world.snapshot()
+        self._endings = Endings(saga)
+
+    @staticmethod
+    def can(saga: Saga, world: Any) -> bool:
+        """Whether this saga's runs over this world can share their beginnings."""
+        back = callable(getattr(world, "snapshot", None)) and callable(
+            getattr(world, "restore", None)
+        )
+        plan = saga.plan
+        calls = (*plan.actions, *plan.compensations, *plan.reconciles)
+        plain = not any(call is not None and call.is_async for call in calls)
+        alone = not plan.nests and plan.guards is None and "for_each" not in saga.shape
+        return back and plain and alone and telemetry.observer is None
+
+    def begin(self) -> Course:
+        """The run in which nothing fails.
+
+        Raises:
+            NotPlainError: an action turned out to be a coroutine.
+        """
+        self.world.restore(self._first)
+        run = _Noting.begin(self.saga, self.kept, self.id, 0.0, 0, None)
+        return self._noted(Scenario(), 0, run, Plain(run, 0.0, {}), [])
+
+    def go_on(self, course: Course, place: int, scenario: Scenario, *, last: bool) -> Course:
+        """Run again from before event number ``place`` on, under another scenario.
+
+        Parameters:
+            last: nobody will go on from this run.
+
+        Raises:
+            NotPlainError: an action turned out to be a coroutine.
+        """
+        at = bisect_right(course.checkpoints, place, key=_place)
+        point: Checkpoint = course.checkpoints[at - 1]
+        if not last:
+            run = self._resumed(course, point, scenario, _Noting)
+            run.armed = True
+            simulation = _simulation(run, point, Plain)
+            return self._noted(scenario, place, run, simulation, [*course.checkpoints[: at - 1]])
+        key = None
+        if point.point is not None and point.place > course.place:
+            key = foreseen(point.point, point.place, course.scenario, scenario)
+            ending = self._endings.known.get(key)
+            if ending is not None:  # it is known already how it ends
+                before = course.execution.events[: point.place]
+                return self._joined(scenario, place, point.state, before, point.text, ending)
+        return self._to_its_end(course, point, place, scenario, key)
+
+    def _to_its_end(
+        self, course: Course, point: Checkpoint, place: int, scenario: Scenario, key: Hashable
+    ) -> Course:
+        dies = any(crash.event >= point.place for crash in scenario.crashes)
+        run = self._resumed(course, point, scenario, MortalRun if dies else Run)
+        if isinstance(run, MortalRun):
+            run.armed = True
+        simulation = _simulation(run, point, Lookout)
+        simulation.look_for(self._endings, self.world, scenario, place)
+        if key is not None:
+            simulation.passed[key] = point.place
+        try:
+            execution = through_crashes(simulation, scenario)
+        except Met as met:
+            events, ending = met.run.events, met.ending
+            text = point.text + text_of(events[point.place :])
+            found: Course = self._joined(scenario, place, met.run.state, events, text, ending)
+            simulation.tell([*events, *ending.events], ending)
+        else:
+            token = self.world.snapshot()
+            end = token_digest(token)
+            text = point.text + text_of(execution.events[point.place :])
+            found = Course(scenario, place, execution, text, end)
+            simulation.tell(execution.events, Ending((), b"", execution.status, token, end))
+        return found
+
+    def _resumed(
+        self, course: Course, point: Checkpoint, scenario: Scenario, kind: type[_Kind]
+    ) -> _Kind:
+        """The run at a checkpoint, in the world as it was there, to go on under a scenario."""
+        self.world.restore(point.world)
+        run = kind(self.saga, point.state.copy(), 0, scenario, 0.0, False)
+        run.events = list(course.execution.events[: point.place])
+        run.redaction = course.execution.redaction if self.saga.sensitive else None
+        for name, attempt in point.late.items():
+            run.late[name] = msgspec.structs.replace(attempt, run=run)
+        return run
+
+    def _joined(
+        self,
+        scenario: Scenario,
+        place: int,
+        state: State,
+        before: Sequence[Event],
+        text: bytes,
+        ending: Ending,
+    ) -> Joined:
+        return Joined(self.saga, self.world, scenario, place, state, before, text, ending)
+
+    def _noted(
+        self,
+        scenario: Scenario,
+        place: int,
+        run: _Noting,
+        simulation: Plain,
+        checkpoints: list[Checkpoint],
+    ) -> Course:
+        run.note_in(simulation, self.world, self._endings, checkpoints)
+        execution = through_crashes(simulation, scenario)
+        last = checkpoints[-1]
+        text = last.text + text_of(execution.events[last.place :])
+        worlds = [point.digest for point in checkpoints]
+        return Course(scenario, place, execution, text, digest(self.world), worlds, checkpoints)
+
+
+def _simulation(run: Run, point: Checkpoint, kind: type[_Simulation]) -> _Simulation:
+    """In which a run goes on that was resumed at a checkpoint."""
+    simulation = kind(run, point.now, {})
+    simulation.delay(
+        (due, number, msgspec.structs.replace(attempt, run=run))
+        for due, number, attempt in point.delayed
+    )
+    return simulation
+
+
+def _place(point: Checkpoint) -> int:
+    return point.place
