@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sagakit.lab.check import check
     from sagakit.lab.explore import explore
     from sagakit.lab.fork import fork
+    from sagakit.lab.interleave import interleave
     from sagakit.overview import Overview
     from sagakit.trace_view import Trace
 
@@ -81,6 +82,7 @@ __all__ = [
     "explore",
     "for_each",
     "fork",
+    "interleave",
     "pivot",
     "run",
     "simulate",
@@ -102,6 +104,7 @@ _LATER = {
     "compare": "sagakit.comparison",
     "explore": "sagakit.lab.explore",
     "fork": "sagakit.lab.fork",
+    "interleave": "sagakit.lab.interleave",
     "run": "sagakit.drivers.local",
 }
 

@@ -58,6 +58,7 @@ from sagakit.events import (
 )
 from sagakit.plan import Plan
 from sagakit.transitions import (
+    ACTIVE,
     PHASE_TRANSITIONS,
     STATUS,
     STEP_TRANSITIONS,
@@ -81,6 +82,7 @@ _FORWARD = Phase.FORWARD
 _BACKWARD = Phase.BACKWARD
 _TURN_BACK = Cause.TURN_BACK
 _UNDO = Cause.UNDO
+_NOT_ENDED = (*ACTIVE, Phase.STUCK)
 _UNDER_WAY = frozenset({_RUNNING, _RECONCILING, StepState.COMPENSATING})
 
 
@@ -118,7 +120,6 @@ class State:
         "timers",
         "turned_back",
         "undo_attempts",
-        "unsettled",
         "waiting",
         "waits",
     )
@@ -149,11 +150,10 @@ class State:
         self.remaining = size
         self.stuck: dict[int, None] = {}
         self.turned_back = False
-        self.waits: list[int] = []  # during recovery: steps behind each that are not yet undone
-        self.unsettled = -1  # steps still to be undone; -1 before compensation has begun
+        self.waits: list[int] = []  # once compensation has begun: steps behind each, not yet undone
         self.children: dict[int, str] | None = None  # the executions that do (or did) a step
         self.line: list[int] | None = None  # with a limit: who waits for a slot, the next one last
-        self.slots = plan.limit or 0
+        self.slots = plan.limit
 
     @property
     def status(self) -> str:
@@ -183,7 +183,6 @@ class State:
         twin.mail = self.mail
         twin.remaining = self.remaining
         twin.turned_back = self.turned_back
-        twin.unsettled = self.unsettled
         twin.slots = self.slots
         twin.results = self.results.copy()
         twin.steps = self.steps.copy()
@@ -279,14 +278,14 @@ def _command(state: State, number: int) -> Command:
 def _ripe(state: State, now: float) -> list[int]:
     """The steps whose wait is over, by walking only that part of the heap."""
     timers, due = state.timers, state.due
-    found: list[tuple[float, int]] = []
+    found: set[tuple[float, int]] = set()  # what is due again at the same time is there twice
     front = [0]
     while front:
         place = front.pop()
         if place < len(timers) and timers[place][0] <= now:
             at, number = timers[place]
             if due.get(number) == at:
-                found.append((at, number))
+                found.add((at, number))
             front += (2 * place + 1, 2 * place + 2)
     return [number for _, number in sorted(found)]
 
@@ -421,24 +420,16 @@ def _phase(state: State, event: Event, key: Key) -> Phase:
     return target
 
 
-def _active(state: State, event: Event) -> None:
-    if state.phase is not _FORWARD and state.phase is not _BACKWARD:
-        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
+def _during(state: State, event: Event, phases: tuple[Phase, ...]) -> None:
+    if state.phase not in phases:
+        whose = "belongs to an execution that " if hasattr(event, "step") else ""
+        raise _refuse(state, event, f"{whose}is {state.phase}")
 
 
-def _forward(state: State, event: Event) -> None:
-    if state.phase is not _FORWARD:
-        raise _refuse(state, event, f"belongs to an execution that is {state.phase}")
-
-
-def _enter(state: State, event: Any, number: int, attempt: int) -> None:
+def _enter(state: State, event: Any, number: int, attempt: int | None) -> None:
     """Move a step as the table says, if the event is about this attempt of it."""
-    if state.phase is not _FORWARD and state.phase is not _BACKWARD:
-        _active(state, event)
-    current = state.steps[number]
-    target = STEP_TRANSITIONS[current].get(type(event))
-    if target is None:
-        raise _refuse(state, event, f"is {current}")
+    _during(state, event, ACTIVE)
+    target = _target(state, event, number)
     if event.attempt != attempt:
         raise _refuse(state, event, f"is at attempt {attempt}, not {event.attempt}")
     state.steps[number] = target
@@ -450,7 +441,7 @@ def _execution_started(state: State, event: ExecutionStarted) -> None:
     state.input = event.input
     if state.plan.deadline is not None:
         state.deadline_at = event.at + state.plan.deadline
-    if state.plan.limit is not None:
+    if state.plan.limit:
         state.line = state.plan.roots[::-1]
         _call_next(state)
         return
@@ -468,11 +459,12 @@ def _call_next(state: State) -> None:
     """With a limit: as many as there are slots leave the line and begin, or are undone."""
     line = state.line
     while line and state.slots > 0:
+        number = line.pop()
         if state.phase is _FORWARD:
             state.slots -= 1
-            _enable(state, line.pop())
+            _enable(state, number)
         else:
-            _undo(state, [line.pop()])
+            _undo(state, [number])
 
 
 def _leave(state: State) -> None:
@@ -513,7 +505,7 @@ def _step_started(state: State, event: StepStarted) -> None:
 
 def _illegal_start(state: State, event: StepStarted) -> IllegalEventError:
     number = _find(state, event)
-    _forward(state, event)
+    _during(state, event, (_FORWARD,))
     _target(state, event, number)
     return _refuse(state, event, f"is at attempt {state.attempts[number]}, not {event.attempt - 1}")
 
@@ -527,13 +519,10 @@ def _step_succeeded(state: State, event: StepSucceeded) -> None:
         or event.attempt != state.attempts[number]
     ):
         number = _find(state, event)
-        waited = state.steps[number] is _WAITING
-        _enter(state, event, number, state.attempts[number])
-        if waited:
-            letter = letters(state).get(number)
-            if letter is not None:
-                state.mail = tuple(other for other in state.mail if other is not letter)
-            _stop_waiting(state, number)
+        _enter(state, event, number, state.attempts[number])  # only a wait comes past this
+        letter = letters(state).get(number)
+        state.mail = tuple(other for other in state.mail if other is not letter)
+        _stop_waiting(state, number)
     state.steps[number] = _SUCCEEDED
     state.running -= 1
     state.results[event.step] = event.result
@@ -542,7 +531,7 @@ def _step_succeeded(state: State, event: StepSucceeded) -> None:
 
 def _step_skipped(state: State, event: StepSkipped) -> None:
     number = _find(state, event)
-    _forward(state, event)
+    _during(state, event, (_FORWARD,))
     state.steps[number] = _target(state, event, number)
     del state.ready[number]
     _passed(state, number)
@@ -569,7 +558,7 @@ def _passed(state: State, number: int) -> None:
 
 def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
     number = _find(state, event)
-    _forward(state, event)
+    _during(state, event, (_FORWARD,))
     _enter(state, event, number, state.attempts[number])
     state.running -= 1
     state.failures[number] = state.failures.get(number, 0) + 1
@@ -580,18 +569,16 @@ def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
 
 def _step_failed(state: State, event: StepFailed) -> None:
     number = _find(state, event)
-    waited = state.steps[number] is _WAITING
     _enter(state, event, number, state.attempts[number])
-    if waited:
+    if number in state.waiting:
         _stop_waiting(state, number)
     if state.ready.pop(number, False) is False:
         state.running -= 1
     if state.plan.kinds[number] == "retriable":
+        _cause(state, number, Cause.NO_WAY_BACK)
         _get_stuck(state, number)
-        if state.line is not None:
-            _leave(state)
     else:
-        _fail(state, event)
+        _fail(state)
 
 
 def _step_in_doubt(state: State, event: StepInDoubt) -> None:
@@ -603,20 +590,21 @@ def _step_in_doubt(state: State, event: StepInDoubt) -> None:
         _cause(state, number, Cause.ASK)
         state.ready[number] = None
     else:
-        _stay_in_doubt(state, number, event)
+        _stay_in_doubt(state, number)
 
 
-def _stay_in_doubt(state: State, number: int, event: Event) -> None:
+def _stay_in_doubt(state: State, number: int) -> None:
     """Nobody can say whether it happened: the pivot waits for an operator, others are undone."""
     if number == state.plan.pivot:
+        _cause(state, number, Cause.NO_WAY_BACK)
         _get_stuck(state, number)
     else:
-        _fail(state, event)
+        _fail(state)
 
 
 def _reconcile_started(state: State, event: ReconcileStarted) -> None:
     number = _find(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
     state.steps[number] = _target(state, event, number)
     del state.ready[number]
     state.running += 1
@@ -624,15 +612,15 @@ def _reconcile_started(state: State, event: ReconcileStarted) -> None:
 
 def _reconcile_failed(state: State, event: ReconcileFailed) -> None:
     number = _find(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
     state.steps[number] = _target(state, event, number)
     state.running -= 1
-    _stay_in_doubt(state, number, event)
+    _stay_in_doubt(state, number)
 
 
 def _attempt_lost(state: State, event: AttemptLost) -> None:
     number = _find(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
     was = state.steps[number]
     state.steps[number] = _target(state, event, number)
     state.running -= 1
@@ -652,23 +640,17 @@ def _attempt_lost(state: State, event: AttemptLost) -> None:
 
 def _child_stuck(state: State, event: ChildStuck) -> None:
     number = _find_nested(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
     state.steps[number] = _target(state, event, number)
     state.running -= 1
-    state.stuck[number] = None
-    if state.line is not None:
-        _leave(state)
+    _get_stuck(state, number)
 
 
 def _child_resumed(state: State, event: ChildResumed) -> None:
     number = _find_nested(state, event)
-    if state.phase is Phase.STUCK:
-        target = _phase(state, event, ChildResumed)
-    else:
-        _active(state, event)
-        target = state.phase
+    _during(state, event, _NOT_ENDED)
     state.steps[number] = _target(state, event, number)
-    state.phase = _BACKWARD if state.turned_back else target
+    state.phase = _BACKWARD if state.turned_back else _FORWARD
     del state.stuck[number]
     state.running += 1
     state.slots -= 1
@@ -690,10 +672,10 @@ def _compensation_requested(state: State, event: CompensationRequested) -> None:
 # -- backward recovery ----------------------------------------------------------------------
 
 
-def _fail(state: State, event: Event) -> None:
+def _fail(state: State) -> None:
     """A step is lost for good and can be undone: turn back, or settle if we have turned."""
     if state.phase is _FORWARD:
-        _turn_back(state, _phase(state, event, _TURN_BACK))
+        _turn_back(state, PHASE_TRANSITIONS[_FORWARD][_TURN_BACK])
     else:
         _settled_while_turning(state)
 
@@ -703,7 +685,7 @@ def _fail(state: State, event: Event) -> None:
 
 def _wait_started(state: State, event: WaitStarted) -> None:
     number = _find(state, event)
-    _forward(state, event)
+    _during(state, event, (_FORWARD,))
     state.steps[number] = _target(state, event, number)
     state.attempts[number] += 1
     state.waiting[number] = event
@@ -718,7 +700,9 @@ def letters(state: State) -> dict[int, SignalReceived]:
     """Which signals end which waits: who has waited longest takes what came first."""
     left = list(state.mail)
     found: dict[int, SignalReceived] = {}
-    for number, wait in state.waiting.items() if left else ():
+    for number, wait in state.waiting.items():
+        if not left:
+            break
         for letter in left:
             if letter.event == wait.event and letter.correlation in (None, wait.correlation):
                 found[number] = letter
@@ -728,8 +712,7 @@ def letters(state: State) -> dict[int, SignalReceived]:
 
 
 def _signal_received(state: State, event: SignalReceived) -> None:
-    if state.phase is not Phase.STUCK:
-        _active(state, event)
+    _during(state, event, _NOT_ENDED)
     if state.signals is None:
         state.signals = set()
     if event.id in state.signals:
@@ -757,8 +740,8 @@ def why_not_cancel(state: State) -> str:
         return f"it is {state.status}"
     if pivot is not None:
         current = state.steps[pivot]
-        untried = current is _READY and not state.attempts[pivot]
-        if not untried and current is not _PENDING and current is not _WAITING:
+        tried = state.attempts[pivot] and current is not _WAITING
+        if tried or current is StepState.SKIPPED:
             name = state.plan.names[pivot]
             return f"its pivot '{name}' is {current}: there is no way back"
     return ""
@@ -768,7 +751,7 @@ def _cancellation_requested(state: State, event: CancellationRequested) -> None:
     why = why_not_cancel(state)
     if why:
         raise _refuse(state, event, f"cannot be cancelled: {why}")
-    _turn_back(state, _phase(state, event, CancellationRequested))
+    _turn_back(state, PHASE_TRANSITIONS[_FORWARD][CancellationRequested])
 
 
 def _deadline_passed(state: State, event: DeadlinePassed) -> None:
@@ -795,22 +778,19 @@ def _turn_back(state: State, phase: Phase) -> None:
 
 def _settled_while_turning(state: State) -> None:
     """Once nothing runs and nothing is left to ask, compensation begins."""
-    if state.running or state.ready or state.unsettled >= 0 or state.stuck:
+    if state.running or state.ready or state.waits or state.stuck:
         return
     after, steps = state.plan.after, state.steps
     waits = state.waits = [0] * len(steps)
     front = []
-    touched = 0
     for number in reversed(state.enabled):  # those behind a step come before it
         if steps[number] is _PENDING:
             continue
-        touched += 1
         if not waits[number]:
             front.append(number)
         for above in after[number]:
             waits[above] += 1
-    state.unsettled = touched
-    state.slots = state.plan.limit or 0
+    state.slots = state.plan.limit
     _undo(state, front)
 
 
@@ -833,7 +813,6 @@ def _undo(state: State, front: list[int]) -> None:
                 continue
             if current is _SUCCEEDED:
                 _cause(state, number, Cause.NOTHING_TO_UNDO)
-        state.unsettled -= 1
         for above in plan.after[number]:
             waits[above] -= 1
             if not waits[above]:
@@ -842,7 +821,6 @@ def _undo(state: State, front: list[int]) -> None:
 
 def _undone(state: State, number: int) -> None:
     """The step is undone: one thing less for those before it to wait for."""
-    state.unsettled -= 1
     if state.line is not None:
         _leave(state)
     waits = state.waits
@@ -863,37 +841,38 @@ def _compensation_started(state: State, event: CompensationStarted) -> None:
         _stop_timer(state, number)
 
 
-def _compensation_succeeded(state: State, event: CompensationSucceeded) -> None:
+def _compensation_ended(
+    state: State, event: CompensationSucceeded | CompensationAttemptFailed | CompensationFailed
+) -> int:
     number = _find(state, event)
-    _enter(state, event, number, state.undo_attempts.get(number, 0))
+    _enter(state, event, number, state.undo_attempts.get(number))
     state.running -= 1
-    _undone(state, number)
+    return number
+
+
+def _compensation_succeeded(state: State, event: CompensationSucceeded) -> None:
+    _undone(state, _compensation_ended(state, event))
 
 
 def _compensation_attempt_failed(state: State, event: CompensationAttemptFailed) -> None:
-    number = _find(state, event)
-    _enter(state, event, number, state.undo_attempts.get(number, 0))
-    state.running -= 1
+    number = _compensation_ended(state, event)
     if not event.refused:
         state.failures[number] = state.failures.get(number, 0) + 1
     _start_timer(state, number, event.retry_at)
 
 
 def _compensation_failed(state: State, event: CompensationFailed) -> None:
-    number = _find(state, event)
-    _enter(state, event, number, state.undo_attempts.get(number, 0))
-    state.running -= 1
-    state.stuck[number] = None
-    if state.line is not None:
-        _leave(state)
+    _get_stuck(state, _compensation_ended(state, event))
 
 
 # -- the end, and an operator ---------------------------------------------------------------
 
 
 def _get_stuck(state: State, number: int) -> None:
-    _cause(state, number, Cause.NO_WAY_BACK)
+    """Only an operator can help this step; another may have its slot."""
     state.stuck[number] = None
+    if state.line is not None:
+        _leave(state)
 
 
 def _ended(state: State, event: Event) -> None:
@@ -903,26 +882,26 @@ def _ended(state: State, event: Event) -> None:
         stuck and state.resting
     ):
         raise _refuse(state, event, "has steps under way")
-    finished = state.unsettled == 0 if state.turned_back else state.remaining == 0
-    if finished == stuck:
-        raise _refuse(state, event, "has steps that wait" if not finished else "is not stuck")
+    if bool(state.stuck) != stuck:
+        raise _refuse(state, event, "is not stuck" if stuck else "has steps that wait")
     state.phase = target
 
 
 def _execution_resolved(state: State, event: ExecutionResolved) -> None:
     cause = Cause[event.resolution.upper()]
     target = _phase(state, event, cause)
-    numbers = [state.plan.index.get(name, -1) for name in event.steps]
-    if any(number not in state.stuck for number in numbers):
+    index = state.plan.index
+    if any(index.get(name) not in state.stuck for name in event.steps):
         raise _refuse(state, event, f"is not stuck at {', '.join(event.steps)}")
-    if cause is Cause.RETRY and state.turned_back and state.unsettled < 0:
+    if cause is Cause.RETRY and state.turned_back and not state.waits:
         raise _refuse(state, event, "has turned back; nothing new starts")
     if cause is Cause.ABANDON:
         state.phase = target
         state.stuck.clear()
         return
-    state.phase = _BACKWARD if state.turned_back else target
-    for number in numbers:
+    state.phase = _BACKWARD if state.turned_back else _FORWARD
+    for name in event.steps:
+        number = index[name]
         del state.stuck[number]
         state.slots -= 1  # as though it had one: skipped, it gives it back
         state.failures.pop(number, None)
@@ -939,8 +918,7 @@ def _execution_resolved(state: State, event: ExecutionResolved) -> None:
 def _execution_migrated(state: State, event: ExecutionMigrated) -> None:
     """Nothing moves: who replays the events knows the new definition from the beginning. What sagas
     do for it may go on meanwhile: each is pinned to a definition of its own."""
-    if state.phase is not Phase.STUCK:
-        _active(state, event)
+    _during(state, event, _NOT_ENDED)
     if state.in_flight():
         raise _refuse(state, event, "has steps under way")
 
@@ -949,7 +927,7 @@ def _noted(state: State, event: Event) -> None:
     """What happened to a call on its way: nothing moves. It can only be said of what goes on."""
     if hasattr(event, "step"):
         _find(state, event)
-    _active(state, event)
+    _during(state, event, ACTIVE)
 
 
 # -- timers ---------------------------------------------------------------------------------

@@ -31,6 +31,45 @@ class InDoubtError(SagaError):
     """
 
 
+# -- raised by countermeasures -------------------------------------------------------------
+
+
+class LockedError(SagaError):
+    """Another saga has the semantic lock of a row: trying again may help.
+
+    Parameters:
+        key: the row's key.
+        holder: the id of the execution that has the lock.
+    """
+
+    def __init__(self, key: object, holder: object) -> None:
+        self.key = key
+        self.holder = holder
+        super().__init__(key, holder)
+
+    def __str__(self) -> str:
+        return f"{self.key!r} is locked by execution '{self.holder}'; give the step a retry to wait"
+
+
+class StaleValueError(TerminalError):
+    """A row is not as an earlier step has seen it: the step must not go on by that.
+
+    Parameters:
+        key: the row's key.
+        seen: its value as it was read.
+        found: its value now.
+    """
+
+    def __init__(self, key: object, seen: object, found: object) -> None:
+        self.key = key
+        self.seen = seen
+        self.found = found
+        super().__init__(key, seen, found)
+
+    def __str__(self) -> str:
+        return f"{self.key!r} was {self.seen!r} when it was read and is {self.found!r} now"
+
+
 # -- a service's policies --------------------------------------------------------------------
 
 
@@ -57,6 +96,27 @@ class ServiceRefusedError(SagaError):
 
 
 # -- the definition and what is put into it -------------------------------------------------
+
+
+class Problem(str):
+    """One fault of a definition, in words that end with its cure, and where it stands.
+
+    Parameters:
+        path: from the definition inwards, in the words of the YAML form:
+            ``"steps", 2, "retry", "attempts"``; it may end early.
+    """
+
+    path: tuple[str | int, ...]
+
+    def __new__(cls, text: str, *path: str | int) -> Problem:
+        made = super().__new__(cls, text)
+        made.path = path
+        return made
+
+
+def within(problems: Iterable[str], *path: str | int) -> list[Problem]:
+    """The same problems, of what stands there in a larger definition."""
+    return [Problem(text, *path, *getattr(text, "path", ())) for text in problems]
 
 
 class DefinitionError(SagaError):

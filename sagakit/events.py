@@ -122,7 +122,7 @@ class Event(msgspec.Struct, frozen=True, tag=True, omit_defaults=True, gc=False)
         return msgspec.Struct.__repr__(shown(self))
 
 
-class ExecutionStarted(Event, frozen=True, gc=False):
+class ExecutionStarted(Event, frozen=True, gc=True, weakref=True):
     saga: str
     version: str | None
     fingerprint: str
@@ -136,7 +136,7 @@ class ExecutionStarted(Event, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         if self.redact:  # also of one that another process wrote
-            _redaction.declare(self.redact)
+            _redaction.declare(self, _redaction.folded(self.redact))
 
 
 class StepStarted(Event, frozen=True, gc=False):
@@ -456,12 +456,12 @@ def shown(event: Event, redaction: Redaction | None = None) -> Event:
     """The event as people may see it: without the values of sensitive fields.
 
     Parameters:
-        redaction: what is known of its execution; without it, the names hide that any saga of
-            this process (or any execution read here) declared.
+        redaction: what is known of its execution; without it, the names hide that any saga, or
+            any execution's first event, declares which is in memory.
     """
     if not isinstance(event, _PAYLOADS):
         return event
-    names = _redaction.DECLARED if redaction is None else redaction.names
+    names = _redaction.declared() if redaction is None else redaction.names
     if not (names or event.sensitive):
         return event
     changes: dict[str, Any] = {}

@@ -5,10 +5,12 @@ The coordinator and the drivers read a ``Plan``; it is derived from the steps an
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import graphlib
 import inspect
+import itertools
 import types
 import typing
 from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable, Sequence
@@ -16,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from sagakit.errors import Problem, within
 from sagakit.journal import codec
 from sagakit.quantities import is_seconds
 from sagakit.resilience import Service
 from sagakit.spec import Retry, Simulated, nearest
-from sagakit.steps import Choose, ForEach, Nested, OnTimeout, Special, Wait
+from sagakit.steps import Choose, ForEach, Nested, OnTimeout, Special, Wait, callable_name
 
 if TYPE_CHECKING:
     from sagakit.steps import Step
@@ -31,6 +34,7 @@ Kind = Literal["compensatable", "pivot", "retriable"]
 RETRIABLE = Retry(wait=1.0, backoff=2.0, max_wait=60.0)
 # A compensation is retried a little by default: giving up makes the execution stuck.
 COMPENSATION_RETRY = Retry(attempts=3, wait=0.1)
+_PLAIN = (types.NoneType, bool, int, float, str, list, tuple, dict)
 
 
 class Call:
@@ -63,8 +67,12 @@ class Call:
 
     @property
     def result_type(self) -> Any:
-        """The annotated type of what it returns; ``Any`` when there is none."""
-        if self._result_type is None:
+        """The annotated type of what it returns; ``Any`` when there is none. A stand-in has its
+        result for an annotation."""
+        if self._result_type is None and isinstance(self.function, Simulated):
+            kind = type(self.function.result)
+            self._result_type = Any if kind in _PLAIN else kind
+        elif self._result_type is None:
             self._result_type = _annotated_result(self.function)
         return self._result_type
 
@@ -183,7 +191,7 @@ class Plan:
             if isinstance(step.action, Nested | ForEach)
         }
         self.each = False  # a step for each item of the input
-        self.limit: int | None = None  # how many steps are begun, or undone, at once
+        self.limit = 0  # how many steps are begun, or undone, at once; 0: without a limit
         self.choices = {
             number: ChooseCall(typing.cast(Call, call(step.action.by)), keys_of(step, steps))
             for number, step in enumerate(steps)
@@ -304,6 +312,7 @@ def reach(start: int, neighbours: Sequence[Sequence[int]]) -> set[int]:
 # -- problems of a definition ---------------------------------------------------------------
 
 _ASKED = ("when", "choice", "correlate", "timeout", "input", "items")  # for an answer, at once
+_INSIDE = {"correlate": ("wait",), "timeout": ("wait",), "items": ("for_each",)}
 _NEAR = 20  # looking for the nearest name is slow: after so many problems it is left
 _CYCLES = 10
 _TYPES: tuple[tuple[str, Any, str], ...] = (
@@ -315,89 +324,144 @@ _TYPES: tuple[tuple[str, Any, str], ...] = (
 )
 
 
-def problems(steps: Sequence[Step], *, retriable: bool = False) -> list[str]:
+def problems(steps: Sequence[Step], *, retriable: bool = False) -> list[Problem]:
     """Everything wrong with these steps, each naming the step and the cure; empty when sound.
 
     Parameters:
         retriable: all of them stand after the pivot of another saga.
     """
     if not steps:
-        return ["has no steps; give at least one"]
+        return [Problem("has no steps; give at least one", "steps")]
     nameless = [step for step in steps if not isinstance(step.name, str)]
     if nameless:
-        return [f"a step's name is {step.name!r}; give text" for step in nameless]
-    found = _names(steps)
-    for step in steps:
-        found += _options(step)
+        found = [Problem(f"a step's name is {step.name!r}; give text") for step in nameless]
+        return found + step_problems(steps)
+    found = _names(steps) + step_problems(steps)
     cycles = _cycles(steps)
     found += cycles + _pivots(steps)
-    found += [] if cycles or retriable else _nested_pivots(steps)
-    if not cycles and len({step.name for step in steps}) == len(steps):
-        found += _places(steps)
-        if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):
-            found += _branches(steps)
+    order = _Order(steps, cyclic=bool(cycles))
+    found += [] if retriable else _nested_pivots(steps, order)
+    found += _places(steps, order)
+    if any(step.branch is not None or isinstance(step.action, Choose) for step in steps):
+        found += _branches(steps, order)
     return found
 
 
-def service_problems(services: Sequence[object], steps: Sequence[Step]) -> list[str]:
+def step_problems(steps: Iterable[Step]) -> list[Problem]:
+    """What is wrong with each step by itself."""
+    found: list[Problem] = []
+    for number, step in enumerate(steps):
+        found += within(_options(step), "steps", number)
+    return found
+
+
+class _Order:
+    """Who comes after whom, as far as it can be told of steps that may not be in order yet.
+
+    Of a name that no step has, or several, and of an edge of a cycle, it is not known what will
+    become of it. What is said for certain holds without them; what may be, with them.
+
+    Parameters:
+        cyclic: some of the steps form a cycle.
+    """
+
+    def __init__(self, steps: Sequence[Step], *, cyclic: bool) -> None:
+        count = collections.Counter(step.name for step in steps)
+        self.index = {
+            step.name: number for number, step in enumerate(steps) if count[step.name] == 1
+        }
+        self.after = [[self.index[name] for name in _above(step, self.index)] for step in steps]
+        self.whole = all(
+            len(above) == len(step.after or ())
+            for above, step in zip(self.after, steps, strict=True)
+        )
+        self.dependents: list[list[int]] = [[] for _ in steps]
+        for number, above in enumerate(self.after):
+            for other in above:
+                self.dependents[other].append(number)
+        self.certain = self._acyclic() if cyclic else self.dependents
+
+    def _acyclic(self) -> list[list[int]]:
+        """The dependents without the edges of cycles."""
+        import networkx
+
+        edges = [(other, number) for number, above in enumerate(self.after) for other in above]
+        parts = networkx.strongly_connected_components(networkx.DiGraph(edges))
+        part = {number: count for count, inside in enumerate(parts) for number in inside}
+        return [
+            [other for other in below if part[other] != part[number]]
+            for number, below in enumerate(self.dependents)
+        ]
+
+
+def service_problems(services: Sequence[object], steps: Sequence[Step]) -> list[Problem]:
     """What is wrong with the services of a saga of these steps, each with its cure."""
-    found = []
+    found: list[Problem] = []
     owned: dict[str, list[Step]] = {}
     for step in steps:
         name = owner(step)
         if isinstance(name, str):
             owned.setdefault(name, []).append(innermost(step))
     seen: dict[object, int] = {}
-    for service in services:
+    for number, service in enumerate(services):
         if not isinstance(service, Service):
-            found.append(f"{service!r} is not a service; give Service('NAME', …)")
+            found.append(Problem(f"{service!r} is not a service; give Service('NAME', …)"))
             continue
         place = f"service '{service.name}'"
-        found += [f"{place}: {problem}" for problem in service.problems()]
+
+        def add(text: str, *key: str | int, number: int = number, place: str = place) -> None:
+            found.append(Problem(f"{place}{text}", "services", number, *key))
+
+        for problem in service.problems():
+            add(f": {problem}", *problem.path)
         seen[service.name] = count = seen.get(service.name, 0) + 1
         if count == 2:
-            found.append(f"{place} is defined more than once; keep one, with all its policies")
+            add(" is defined more than once; keep one, with all its policies")
         if count > 1:
             continue
         steps_of = owned.get(service.name, [])
         if not steps_of:
             near = nearest(str(service.name), owned) if len(found) < _NEAR else ""
             cure = near or "; give a step service=, or drop it"
-            found.append(f"{place} is named by no step{cure}")
+            add(f" is named by no step{cure}")
         elif service.hedge is not None and not any(step.read for step in steps_of):
-            found.append(
-                f"{place} has a hedge, and none of its steps is a read; declare one that has no "
-                "effect read=True, or drop the hedge"
+            add(
+                " has a hedge, and none of its steps is a read; declare one that has no "
+                "effect read=True, or drop the hedge",
+                "hedge",
             )
     return found
 
 
-def _names(steps: Sequence[Step]) -> list[str]:
-    found = []
+def _names(steps: Sequence[Step]) -> list[Problem]:
+    found: list[Problem] = []
     seen: set[str] = set()
-    repeated: dict[str, None] = {}
-    for step in steps:
+    repeated: dict[str, int] = {}
+    for number, step in enumerate(steps):
         if step.name in seen:
-            repeated[step.name] = None
+            repeated.setdefault(step.name, number)
         seen.add(step.name)
     found += [
-        f"step '{name}' is defined more than once; give each its own name" for name in repeated
+        Problem(f"step '{name}' is defined more than once; give each its own name", "steps", number)
+        for name, number in repeated.items()
     ]
-    for step in steps:
+    for number, step in enumerate(steps):
         if not step.name:
-            found.append("a step has an empty name; give name=")
+            found.append(Problem("a step has an empty name; give name=", "steps", number))
         elif "/" in step.name or not step.name.isprintable():
-            found.append(f"step {step.name!r}: a name has no '/' and only printable characters")
+            text = f"step {step.name!r}: a name has no '/' and only printable characters"
+            found.append(Problem(text, "steps", number))
         above: Iterable[object] = step.after or ()
         for other in above:
             if not isinstance(other, str):
-                found.append(f"step '{step.name}' comes after {other!r}; give a step's name, text")
+                text = f"step '{step.name}' comes after {other!r}; give a step's name, text"
             elif other not in seen:
                 near = nearest(other, seen) if len(found) < _NEAR else ""
                 cure = near or "; name one of the saga's steps"
-                found.append(
-                    f"step '{step.name}' comes after '{other}', which does not exist{cure}"
-                )
+                text = f"step '{step.name}' comes after '{other}', which does not exist{cure}"
+            else:
+                continue
+            found.append(Problem(text, "steps", number, "after"))
     return found
 
 
@@ -406,23 +470,29 @@ def _above(step: Step, known: Container[str]) -> list[str]:
     return [name for name in step.after or () if isinstance(name, str) and name in known]
 
 
-def _options(step: Step) -> list[str]:
+def _options(step: Step) -> list[Problem]:
+    """What is wrong with one step by itself; its own keys are where."""
     place = f"step '{step.name}'"
-    found = []
+    found: list[Problem] = []
+
+    def add(text: str, *key: str | int) -> None:
+        found.append(Problem(f"{place}{text}", *key))
+
     for option in ("retry", "compensation_retry"):
         policy = getattr(step, option)
         if isinstance(policy, Retry):
-            found += [f"{place}: {option}: {problem}" for problem in policy.problems()]
+            for problem in policy.problems():
+                add(f": {option}: {problem}", option, *problem.path)
         elif policy is not None:
-            found.append(f"{place}: {option} is {policy!r}; give a Retry(attempts=…)")
+            add(f": {option} is {policy!r}; give a Retry(attempts=…)", option)
     for option in ("timeout", "compensation_timeout"):
         value = getattr(step, option)
         if value is not None and not (is_seconds(value) and value > 0):
-            found.append(f"{place}: {option} is {value!r}; give seconds above 0, or leave it out")
+            add(f": {option} is {value!r}; give seconds above 0, or leave it out", option)
     for option, kind, cure in _TYPES:
         value = getattr(step, option)
         if not isinstance(value, kind):
-            found.append(f"{place}: {option} is {value!r}; give {cure}")
+            add(f": {option} is {value!r}; give {cure}", option)
     functions = {
         role: getattr(step, role) for role in ("action", "compensation", "reconcile", "when")
     }
@@ -440,118 +510,136 @@ def _options(step: Step) -> list[str]:
         if callable(step.action.timeout):
             functions["timeout"] = step.action.timeout
     for role, function in functions.items():
+        key = (*_INSIDE.get(role, ()), role) if isinstance(step.action, Special) else (role,)
         if function is None or isinstance(function, bool):
             continue
         if not callable(function):
             cure = "declare it with sub_saga()" if hasattr(function, "plan") else "give a function"
-            found.append(f"{place}: its {role} is {function!r}, which cannot be called; {cure}")
+            add(f": its {role} is {function!r}, which cannot be called; {cure}", *key)
         elif isinstance(function, Simulated):
             if not is_seconds(function.latency):
-                found.append(
-                    f"{place}: the latency of its {role} is {function.latency!r}; "
-                    "give seconds, 0 or more"
+                add(
+                    f": the latency of its {role} is {function.latency!r}; give seconds, 0 or more",
+                    *key,
+                    "latency",
                 )
             unkept = codec.unkept(function.result) if role == "action" else ""
             if unkept:
-                found.append(
-                    f"{place}: the result of its simulated {role}{unkept}; give plain data"
-                )
+                cure = "give plain data (a date only by itself)"
+                text = f": the result of its simulated {role}{unkept}; {cure}"
+                add(text, *key, "result")
         elif _takes_context(function) is None:
-            label = getattr(function, "__name__", role)
-            found.append(
-                f"{place}: {label}() needs more than one argument; take nothing or one, the context"
+            label = callable_name(function) or role
+            add(
+                f": {label}() needs more than one argument, or one by name; take nothing or one, "
+                "the context",
+                *key,
             )
         elif role in _ASKED and _is_async(function):
-            found.append(f"{place}: its {role} is a coroutine; make it a plain function")
+            add(f": its {role} is a coroutine; make it a plain function", *key)
     if step.compensation is None:
         for option in ("compensation_retry", "compensation_timeout"):
             if getattr(step, option) is not None:
-                found.append(f"{place}: {option} without a compensation; add one or drop {option}")
+                add(f": {option} without a compensation; add one or drop {option}", option)
     if step.read is True and step.compensation is not None:
-        found.append(f"{place} only reads, which leaves nothing to undo; drop its compensation")
+        add(" only reads, which leaves nothing to undo; drop its compensation", "compensation")
     return found
 
 
-def _wait(step: Step, wait: Wait) -> list[str]:
+def _wait(step: Step, wait: Wait) -> list[Problem]:
     """What is wrong with a step that waits."""
     place = f"step '{step.name}'"
-    found = []
+    found: list[Problem] = []
+
+    def add(text: str, *key: str) -> None:
+        found.append(Problem(f"{place}{text}", "wait", *key))
+
     if wait.event is None and wait.timeout is None:
-        found.append(f"{place} waits for nothing; give an event or a timeout")
+        add(" waits for nothing; give an event or a timeout")
     elif wait.event is not None and not (
         isinstance(wait.event, str) and wait.event.strip() and wait.event.isprintable()
     ):
-        found.append(f"{place} waits for the event {wait.event!r}; give printable text")
+        add(f" waits for the event {wait.event!r}; give printable text", "event")
     seconds = wait.timeout
     if not (seconds is None or callable(seconds) or (is_seconds(seconds) and seconds > 0)):
-        found.append(f"{place}: timeout is {seconds!r}; give seconds above 0, or a function")
+        add(f": timeout is {seconds!r}; give seconds above 0, or a function", "timeout")
     if wait.on_timeout not in typing.get_args(OnTimeout):
-        found.append(f"{place}: on_timeout is {wait.on_timeout!r}; give 'fail' or 'continue'")
+        add(f": on_timeout is {wait.on_timeout!r}; give 'fail' or 'continue'", "on_timeout")
     elif wait.event is None and wait.on_timeout == "fail":
-        found.append(f"{place} waits only for a time; let its on_timeout be 'continue'")
+        add(" waits only for a time; let its on_timeout be 'continue'", "on_timeout")
     return found + _calls_nothing(step, "waits", "retry")
 
 
-def _calls_nothing(step: Step, what: str, *more: str) -> list[str]:
+def _calls_nothing(step: Step, what: str, *more: str) -> list[Problem]:
     return [
-        f"step '{step.name}' {what} and calls nothing; drop its {option}"
+        Problem(f"step '{step.name}' {what} and calls nothing; drop its {option}", option)
         for option in ("timeout", "reconcile", "idempotent", "read", *more)
         if getattr(step, option)
     ]
 
 
-def _nested(step: Step, inside: Nested | ForEach) -> list[str]:
+def _nested(step: Step, inside: Nested | ForEach) -> list[Problem]:
     """What is wrong with a step that a saga does, apart from that saga."""
     place = f"step '{step.name}'"
     if step.compensation is not None:
-        return [f"{place} is undone by the saga that does it; drop its compensation"]
+        text = f"{place} is undone by the saga that does it; drop its compensation"
+        return [Problem(text, "compensation")]
     if isinstance(inside, Nested):
         if not (hasattr(inside.saga, "plan") and hasattr(inside.saga, "steps")):
-            return [
-                f"{place} runs {inside.saga!r}, which is not a Saga; of a builder give .build()"
-            ]
+            text = f"{place} runs {inside.saga!r}, which is not a Saga; of a builder give .build()"
+            return [Problem(text, "saga")]
         return _calls_nothing(step, "runs a saga")
     found = _calls_nothing(step, "works on items", "retry")
     if type(inside.limit) is not int or inside.limit < 1:
-        found.append(f"{place}: limit is {inside.limit!r}; give a whole number, 1 or more")
+        text = f"{place}: limit is {inside.limit!r}; give a whole number, 1 or more"
+        found.append(Problem(text, "for_each", "limit"))
     body = inside.body
     at = f"{place}: what it does for each item, '{body.name}',"
     if body.after or body.branch is not None or isinstance(body.action, Choose):
-        found.append(f"{at} stands alone; for several steps give a saga")
+        text = f"{at} stands alone; for several steps give a saga"
+        found.append(Problem(text, "for_each", "step"))
     if body.pivot:
-        found.append(f"{at} cannot be the pivot; make '{step.name}' the pivot")
-    return found + [f"{place}, for each item: {problem}" for problem in _options(body)]
+        text = f"{at} cannot be the pivot; make '{step.name}' the pivot"
+        found.append(Problem(text, "for_each", "step", "pivot"))
+    inner = [
+        Problem(f"{place}, for each item: {problem}", *problem.path) for problem in _options(body)
+    ]
+    return found + within(inner, "for_each", "step")
 
 
-def _branches(steps: Sequence[Step]) -> list[str]:
-    """What is wrong with choices and their branches, in a saga without cycles."""
+def _branches(steps: Sequence[Step], order: _Order) -> list[Problem]:
+    """What is wrong with choices and their branches."""
     index = {step.name: number for number, step in enumerate(steps)}
-    after = [[index[name] for name in _above(step, index)] for step in steps]
-    found = []
+    found: list[Problem] = []
     for number, step in enumerate(steps):
         if isinstance(step.action, Choose) and not keys_of(step, steps):
-            found.append(f"step '{step.name}' chooses between no branches; give it some")
+            text = f"step '{step.name}' chooses between no branches; give it some"
+            found.append(Problem(text, "steps", number, "choice"))
         if step.branch is None:
             continue
-        place = f"step '{step.name}' is in the branch {step.branch!r}"
+        text = f"step '{step.name}' is in the branch {step.branch!r}"
         if not (len(step.branch) == 2 and all(isinstance(part, str) for part in step.branch)):
-            found.append(f"{place}; give (the step that chooses, what it chooses)")
+            text += "; give (the step that chooses, what it chooses)"
+        elif (chooser := index.get(step.branch[0])) is None or not isinstance(
+            steps[chooser].action, Choose
+        ):
+            text += f", and '{step.branch[0]}' is no step that chooses; see choice()"
+        elif order.whole and chooser not in reach(number, order.after):
+            text += f" and does not come after '{step.branch[0]}'; add it to its after"
+        else:
             continue
-        chooser = index.get(step.branch[0])
-        if chooser is None or not isinstance(steps[chooser].action, Choose):
-            found.append(f"{place}, and '{step.branch[0]}' is no step that chooses; see choice()")
-        elif chooser not in reach(number, after):
-            found.append(f"{place} and does not come after '{step.branch[0]}'; add it to its after")
+        found.append(Problem(text, "steps", number, "branch"))
     return found
 
 
-def _cycles(steps: Sequence[Step]) -> list[str]:
+def _cycles(steps: Sequence[Step]) -> list[Problem]:
     """Cycles that share no edge, each shown; a few are enough to see what is wrong."""
     known = {step.name for step in steps}
     graph: dict[str, set[str]] = {}
     for step in steps:  # of steps that share a name, whose edges are whose cannot be told
         graph[step.name] = set() if step.name in graph else set(_above(step, known))
-    found: list[str] = []
+    numbers = {step.name: number for number, step in enumerate(steps)}
+    found: list[Problem] = []
     while len(found) < _CYCLES:
         try:
             graphlib.TopologicalSorter(graph).prepare()
@@ -559,34 +647,38 @@ def _cycles(steps: Sequence[Step]) -> list[str]:
         except graphlib.CycleError as error:
             cycle = error.args[1]
             shown = " → ".join(f"'{name}'" for name in cycle)
-            found.append(f"the steps form a cycle: {shown}; drop one of these 'after'")
+            text = f"the steps form a cycle: {shown}; drop one of these 'after'"
+            way = [numbers[name] for name in cycle]
+            back = next(at for above, at in itertools.pairwise(way) if above >= at)
+            found.append(Problem(text, "steps", back, "after"))
             graph[cycle[1]].discard(cycle[0])
     return found
 
 
-def _pivots(steps: Sequence[Step]) -> list[str]:
-    pivots = [step for step in steps if step.pivot is True]
+def _pivots(steps: Sequence[Step]) -> list[Problem]:
+    pivots = {number: step for number, step in enumerate(steps) if step.pivot is True}
     found = [
-        f"step '{step.name}' is the pivot, which is never undone; drop its compensation"
-        for step in pivots
+        Problem(
+            f"step '{step.name}' is the pivot, which is never undone; drop its compensation",
+            "steps",
+            number,
+            "compensation",
+        )
+        for number, step in pivots.items()
         if step.compensation is not None
     ]
     if len(pivots) > 1:
-        names = ", ".join(f"'{step.name}'" for step in pivots)
-        found.append(f"has {len(pivots)} pivots ({names}); keep one, the point of no return")
+        names = ", ".join(f"'{step.name}'" for step in pivots.values())
+        text = f"has {len(pivots)} pivots ({names}); keep one, the point of no return"
+        found.append(Problem(text, "steps", max(pivots), "pivot"))
     return found
 
 
-def _nested_pivots(steps: Sequence[Step]) -> list[str]:
+def _nested_pivots(steps: Sequence[Step], order: _Order) -> list[Problem]:
     """Sagas with a pivot, which cannot be undone, where they may have to be."""
-    index = {step.name: number for number, step in enumerate(steps)}
     pivot = next((number for number, step in enumerate(steps) if step.pivot is True), None)
-    dependents: list[list[int]] = [[] for _ in steps]
-    for number, step in enumerate(steps):
-        for name in _above(step, index):
-            dependents[index[name]].append(number)
-    behind = set() if pivot is None else reach(pivot, dependents) | {pivot}
-    found = []
+    behind = set() if pivot is None else reach(pivot, order.dependents) | {pivot}
+    found: list[Problem] = []
     for number, step in enumerate(steps):
         each = isinstance(step.action, ForEach)
         inside = innermost(step).action
@@ -596,51 +688,44 @@ def _nested_pivots(steps: Sequence[Step]) -> list[str]:
         if inner is None or (number in behind and not (each and number == pivot)):
             continue
         cure = "place it after the pivot" if each else "make it the pivot, or place it after it"
-        found.append(
+        text = (
             f"step '{step.name}' runs saga '{inside.saga.name}', which has the pivot "
             f"'{inside.saga.plan.names[inner]}' and so cannot be undone; {cure}"
         )
+        found.append(Problem(text, "steps", number))
     return found
 
 
-def _places(steps: Sequence[Step]) -> list[str]:
-    """What stands wrong relative to the one pivot, in a saga without cycles."""
+def _places(steps: Sequence[Step], order: _Order) -> list[Problem]:
+    """What stands wrong relative to the one pivot."""
     pivots = [number for number, step in enumerate(steps) if step.pivot is True]
     if len(pivots) != 1:
         return []
-    index = {step.name: number for number, step in enumerate(steps)}
-    after = [[index[name] for name in _above(step, index)] for step in steps]
-    dependents: list[list[int]] = [[] for _ in steps]
-    for number, above in enumerate(after):
-        for other in above:
-            dependents[other].append(number)
-    # an unknown 'after' may be what would order a step: then say nothing of those beside
-    sound = all(
-        len(above) == len(step.after or ()) for above, step in zip(after, steps, strict=True)
-    )
     pivot = steps[pivots[0]]
-    before = reach(pivots[0], after)
-    behind = reach(pivots[0], dependents)
-    found = []
+    behind = reach(pivots[0], order.certain)
+    ordered = reach(pivots[0], order.after) | reach(pivots[0], order.dependents) | {pivots[0]}
+    found: list[Problem] = []
     for number, step in enumerate(steps):
-        if number in behind and _compensation(step):
-            found.append(f"step '{step.name}' stands after the pivot; drop its compensation")
+        if number in behind and innermost(step).compensation is not None:
+            text, key = "stands after the pivot; drop its compensation", "compensation"
         elif number in behind and _may_expire(step):
-            found.append(
-                f"step '{step.name}' stands after the pivot, where no step may fail; "
+            text = (
+                "stands after the pivot, where no step may fail; "
                 "let its on_timeout be 'continue', or drop its timeout"
             )
-        elif sound and number not in behind and number not in before and number != pivots[0]:
-            found.append(
-                f"step '{step.name}' runs beside the pivot '{pivot.name}'; "
+            key = "wait"
+        elif order.whole and number not in ordered:
+            text = (
+                f"runs beside the pivot '{pivot.name}'; "
                 f"place it before (pivot after '{step.name}') or after it"
             )
+            key = "after"
+        else:
+            continue
+        inside = ("for_each", "step") if isinstance(step.action, ForEach) else ()
+        place = "steps", number, *(inside if key != "after" else ()), key
+        found.append(Problem(f"step '{step.name}' {text}", *place))
     return found
-
-
-def _compensation(step: Step) -> bool:
-    """Whether the step has a compensation, or what it does for each item has one."""
-    return innermost(step).compensation is not None
 
 
 def _may_expire(step: Step) -> bool:
@@ -657,7 +742,8 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 
 def _takes_context(function: Callable[..., Any]) -> bool | None:
-    """True: with the context; False: without; None: it needs more than one argument."""
+    """Whether a callable is given the context, by its signature; see ``step``. None: it can be
+    called neither with the context nor with nothing."""
     if isinstance(function, Simulated):
         return False
     try:
@@ -675,9 +761,18 @@ def _takes_context(function: Callable[..., Any]) -> bool | None:
     if required:
         return True
     first = next(iter(parameters), None)
-    return first is not None and (
-        first.kind is first.VAR_POSITIONAL or first.name in ("ctx", "context")
-    )
+    if first is None:
+        return False
+    if first.kind is first.VAR_POSITIONAL:  # no builtin, such as print, was made for a context
+        return not inspect.isbuiltin(_inner(function))
+    return first.kind is not first.KEYWORD_ONLY and first.name in ("ctx", "context")
+
+
+def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What partials are partials of."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def _annotated_result(function: Callable[..., Any]) -> Any:
@@ -698,8 +793,7 @@ def annotation(function: Callable[..., Any], name: str) -> Any:
     Returns:
         the type; ``Any`` where there is no annotation, or one that only a type checker can read.
     """
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = _inner(function)
     target = function if hasattr(function, "__annotations__") else type(function).__call__
     target = inspect.unwrap(target)
     annotations = getattr(target, "__annotations__", {})

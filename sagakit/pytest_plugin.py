@@ -46,6 +46,10 @@ def _scenarios(mark: pytest.Mark) -> Iterator[Scenario]:
         raise pytest.UsageError(
             f"@pytest.mark.{MARK}() names no scenario; give Scenario(), a name, or a saga"
         )
+    for strange in mark.kwargs.keys() - {"saga_input"}:
+        raise pytest.UsageError(
+            f"@pytest.mark.{MARK} takes no '{strange}'; give saga_input=, what a saga runs with"
+        )
     for what in mark.args:
         if isinstance(what, Scenario):
             yield what

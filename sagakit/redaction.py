@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, TypeVar
 
@@ -16,9 +17,10 @@ import msgspec
 MASK = "[redacted]"
 SHORTEST = 4  # a shorter value is hidden under its name alone: it would turn up anywhere
 
-# The names that any saga of this process, or any execution read here, declared (casefolded). They
-# hide fields where nobody knows whose data it is: in the repr of an event alone, for instance.
-DECLARED: set[str] = set()
+# What those declare who are alive, by their identity: the names of fields, casefolded, and the
+# events that are awaited there. It is asked where nobody knows whose data it is: for the repr of an
+# event alone, or of a signal on its way. Whoever knows the execution asks its ``Redaction``.
+_LIVING: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
 
 # Names that are sensitive nearly everywhere, casefolded: what `sagakit check` reminds one of. They
 # hide nothing by themselves.
@@ -45,11 +47,26 @@ def problems(names: Any) -> list[str]:
     ]
 
 
-def declare(names: Iterable[str]) -> frozenset[str]:
-    """Hide fields of these names in every repr from now on; the names as they are compared."""
-    folded = frozenset(name.casefold() for name in names)
-    DECLARED.update(folded)
-    return folded
+def folded(names: Iterable[str]) -> frozenset[str]:
+    """The names as they are compared."""
+    return frozenset(name.casefold() for name in names)
+
+
+def declare(owner: object, names: frozenset[str], events: Iterable[str] = ()) -> None:
+    """Hide fields of these names where nobody knows whose data it is, as long as the owner lives.
+
+    Parameters:
+        names: folded.
+        events: that it awaits; the correlation of a signal for one of them is not shown either.
+    """
+    if names:
+        _LIVING[id(owner)] = names, frozenset(events)
+        weakref.finalize(owner, _LIVING.pop, id(owner), None).atexit = False
+
+
+def declared() -> frozenset[str]:
+    """The names that anybody alive declares."""
+    return frozenset().union(*(names for names, _ in _LIVING.copy().values()))
 
 
 def fields(value: Any) -> Iterator[tuple[str, Any]] | None:
@@ -125,7 +142,7 @@ class Redaction:
     names: frozenset[str]
 
     def __init__(self, names: Iterable[str], around: Redaction | None = None) -> None:
-        self.names = declare(names) | (around.names if around is not None else frozenset())
+        self.names = folded(names) | (around.names if around is not None else frozenset())
         self._values: dict[str, None] = {} if around is None else around._values
 
     def within(self, around: Redaction) -> None:
@@ -200,27 +217,29 @@ def _spellings(text: str) -> Iterator[str]:
     yield json.dumps(text)[1:-1]
 
 
-def named(correlation: str) -> str:
-    """A correlation as a text may show it where nobody knows whose it is: not at all, if any
-    saga here declares something sensitive."""
-    return MASK if DECLARED else correlation
+def named(correlation: str, event: str) -> str:
+    """A correlation as a text may show it where nobody knows whose it is: not at all, if a saga
+    that awaits the event declares something sensitive."""
+    awaited = any(event in events for _, events in _LIVING.copy().values())
+    return MASK if awaited else correlation
 
 
 _Message = TypeVar("_Message", bound=msgspec.Struct)
 
 
 def masked(message: _Message) -> _Message:
-    """What brings a payload or has a correlation, without what may be sensitive."""
+    """What brings a payload or has a correlation, and is for an event, without what may be
+    sensitive."""
     changes: dict[str, Any] = {}
-    for name in message.__struct_fields__ if DECLARED else ():
+    names = declared()
+    event: str | None = getattr(message, "event", None)
+    for name in message.__struct_fields__ if names and event is not None else ():
         value = getattr(message, name)
         if name == "correlation" and value is not None:
-            changes[name] = MASK
+            changes[name] = named(value, str(event))
         if name == "payload":
-            event = getattr(message, "event", None)
-            changes[name] = (
-                MASK if event and event.casefold() in DECLARED else mask(value, DECLARED)
-            )
+            whole = str(event).casefold() in names
+            changes[name] = MASK if whole else mask(value, names)
     return msgspec.structs.replace(message, **changes)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from sagakit.errors import DefinitionError, IllegalEventError
+from sagakit.errors import DefinitionError, IllegalEventError, Problem
 from sagakit.quantities import is_seconds, number
 
 _SLICES = 10  # of a window, as in Hystrix and Finagle: constant memory, however many the calls
@@ -252,19 +252,24 @@ class Service(
     retry_budget: RetryBudget | None = None
     hedge: Hedge | None = None
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """What is wrong with this service, each with its cure."""
         found = []
         if not isinstance(self.name, str) or not self.name:
-            found.append(f"its name is {self.name!r}; give text")
+            found.append(Problem(f"its name is {self.name!r}; give text", "service"))
         elif "/" in self.name or not self.name.isprintable():
-            found.append(f"its name is {self.name!r}; give printable text without '/'")
+            found.append(
+                Problem(f"its name is {self.name!r}; give printable text without '/'", "service")
+            )
         for field, kind in POLICIES.items():
             policy = getattr(self, field)
             if isinstance(policy, kind):
-                found += [f"{field}: {problem}" for problem in policy.problems()]
+                found += [  # a policy's problem begins with the field
+                    Problem(f"{field}: {problem}", field, problem.partition(" ")[0])
+                    for problem in policy.problems()
+                ]
             elif policy is not None:
-                found.append(f"{field} is {policy!r}; give a {kind.__name__}(…)")
+                found.append(Problem(f"{field} is {policy!r}; give a {kind.__name__}(…)", field))
         return found
 
 

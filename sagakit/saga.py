@@ -16,8 +16,9 @@ import msgspec
 from sagakit import redaction as _redaction
 from sagakit import spec as _spec
 from sagakit.difference import Difference, between, version_words
-from sagakit.errors import DefinitionError, InputError
-from sagakit.plan import Kind, Plan, keys_of, owner, problems, service_problems
+from sagakit.errors import DefinitionError, InputError, Problem, within
+from sagakit.journal import codec
+from sagakit.plan import Kind, Plan, keys_of, owner, problems, service_problems, step_problems
 from sagakit.quantities import is_seconds, number
 from sagakit.resilience import Service
 from sagakit.spec import Simulated
@@ -68,6 +69,7 @@ class Saga:
 
     __slots__ = (
         "__dict__",
+        "__weakref__",
         "deadline",
         "description",
         "input_schema",
@@ -101,13 +103,13 @@ class Saga:
         services: Iterable[Service] = (),
         redact: Iterable[str] = (),
     ) -> None:
-        found = []
+        found: list[str] = []
         subject = f"saga '{name}'"
         if not _is_text(name):
             subject = "a saga"
             found.append(f"has the name {_label(name)}; give text: Saga('NAME', …)")
         elif not name or "/" in name or not name.isprintable():
-            found.append("its name must be printable text without '/'")
+            found.append(Problem("its name must be printable text without '/'", "saga"))
         strangers = [item for item in steps if not isinstance(item, Step)]
         for item in strangers:
             cure = (
@@ -115,26 +117,27 @@ class Saga:
             )
             found.append(f"{item!r} is not a step; {cure}")
         placed = _place([item for item in steps if isinstance(item, Step)])
-        if not strangers:
-            found += self._problems(placed)
+        # without what stands between them, the order of the steps is not known
+        found += step_problems(placed) if strangers else self._problems(placed)
         alone = isinstance(services, Service) or not isinstance(services, Iterable)
         guarded: tuple[Any, ...] = (services,) if alone else tuple(services)
         found += self._service_problems(guarded, placed)
         deadline = number(deadline)
         if deadline is not None and not (is_seconds(deadline) and deadline > 0):
-            found.append(f"deadline is {deadline!r}; give seconds above 0, or leave it out")
+            text = f"deadline is {deadline!r}; give seconds above 0, or leave it out"
+            found.append(Problem(text, "deadline"))
         if not _is_text(description):
-            found.append(f"description is {description!r}; give text")
+            found.append(Problem(f"description is {description!r}; give text", "description"))
         if input is not None and input_schema is not None:
             found.append("has input and input_schema; give one of them")
         if isinstance(input, Mapping):
             input, input_schema = None, input
         if input_schema is not None:
-            found += _schema_problems(input_schema)
+            found += within(_schema_problems(input_schema), "input")
         if input is not None:
             found += _type_problems(input)
         hidden: Any = redact if isinstance(redact, str) else _listed(redact)
-        found += _redaction.problems(hidden)
+        found += within(_redaction.problems(hidden), "redact")
         if found:
             raise DefinitionError(subject, found)
         put = functools.partial(object.__setattr__, self)
@@ -151,16 +154,20 @@ class Saga:
         put("plan", self._compile())
         put("children", {item.name: inside for item in placed if (inside := self._inside(item))})
         inner = (child.sensitive for child in self.children.values())
-        put("sensitive", _redaction.declare(self.redact).union(*inner))
+        put("sensitive", _redaction.folded(self.redact).union(*inner))
+        if self.sensitive:
+            waits = (wait for one in self.family() for wait in one.plan.waits.values())
+            events = (wait.event for wait in waits if wait.event is not None)
+            _redaction.declare(self, self.sensitive, events)
 
     plan: Plan
     sensitive: frozenset[str]  # its `redact` and that of the sagas that do steps, casefolded
     children: Mapping[str, Saga]  # the sagas that do steps, by the steps' names
 
-    def _problems(self, steps: Sequence[Step]) -> list[str]:
+    def _problems(self, steps: Sequence[Step]) -> list[Problem]:
         return problems(steps)
 
-    def _service_problems(self, services: Sequence[object], steps: Sequence[Step]) -> list[str]:
+    def _service_problems(self, services: Sequence[object], steps: Sequence[Step]) -> list[Problem]:
         return service_problems(services, steps)
 
     def _compile(self) -> Plan:
@@ -260,12 +267,15 @@ class Saga:
         """
         path = _as_path(text_or_path)
         text = str(text_or_path) if path is None else _read_text(path)
-        document, found = _spec.read(text, "the YAML text" if path is None else str(path))
+        node, document, found = _spec.read(text, "the YAML text" if path is None else str(path))
         if document is None:
             raise DefinitionError("the YAML text" if path is None else str(path), found)
         given = None if actions is None else _by_name(actions, found)
         where = "" if path is None else f" in {path}"
-        return _from_spec(document, given, found, where, input)
+        saga = _from_spec(document, node, (), given, found, input=input)
+        if saga is None or found:
+            raise DefinitionError(f"saga '{document.name}'{where}", found)
+        return saga
 
     def to_yaml(self) -> str:
         """Write the YAML form; with the same callables (and the same type of its input, which is
@@ -452,7 +462,10 @@ class Saga:
             raise DefinitionError(f"saga '{self.name}'", [cure]) from None
         if found:
             names = self.sensitive | sensitive
-            text = "; ".join(f"{e.json_path}: {_refusal(e, value, names)}" for e in found)
+            text = "; ".join(
+                f"{codec.shortened(e.json_path)}: {codec.shortened(_refusal(e, value, names), 400)}"
+                for e in found
+            )
             none = " (none was given)" if value is None else ""
             raise InputError(f"saga '{self.name}': its input{none} does not fit the schema: {text}")
 
@@ -504,10 +517,10 @@ class FanOut(Saga):
         )
         return _unfolded, (folded, len(self.steps) if self.plan.each else None)
 
-    def _problems(self, steps: Sequence[Step]) -> list[str]:
+    def _problems(self, steps: Sequence[Step]) -> list[Problem]:
         return problems(steps, retriable=self.each["retriable"])
 
-    def _service_problems(self, services: Sequence[object], steps: Sequence[Step]) -> list[str]:  # noqa: ARG002
+    def _service_problems(self, services: Sequence[object], steps: Sequence[Step]) -> list[Problem]:  # noqa: ARG002
         return []  # they are the outer saga's, whose reads may stand outside this step
 
     def _compile(self) -> Plan:
@@ -526,7 +539,7 @@ class FanOut(Saga):
     def _unfold(self, count: int) -> FanOut:
         many = object.__new__(FanOut)
         put = functools.partial(object.__setattr__, many)
-        for slot in Saga.__slots__[1:]:
+        for slot in Saga.__slots__[2:]:
             put(slot, getattr(self, slot))
         self.fingerprint  # noqa: B018  computed now, it and the shape are the same for both
         many.__dict__.update(self.__dict__)
@@ -768,82 +781,97 @@ _ITEMS = [1, 2, 3]  # that a simulated step works on
 
 def _from_spec(
     document: _spec.SagaSpec,
+    node: Any,
+    at: tuple[str | int, ...],
     given: Mapping[str, Action] | None,
     found: list[str],
-    where: str,
+    *,
+    inside: str = "",
     input: Any = None,
-) -> Saga:
-    """Build the saga of a document in whose text the problems in ``found`` stand already.
+) -> Saga | None:
+    """Build the saga of a document; None if it cannot be one.
 
     Parameters:
+        node: the whole text as YAML, and
+        at: where in it the document stands.
         given: the callables by their names; None: all are simulated.
-        where: for the errors, with a blank before it.
+        found: the problems, to which those of this document are added.
+        inside: of which step of which saga it is a part, for the problems.
         input: the type of the input.
     """
+
+    def refuse(text: str, *path: str | int) -> None:
+        found.append(f"{_spec.line_of(node, (*at, *path))}: {inside}{text}")
+
     schema = document.input_schema
     if input is not None and not isinstance(input, Mapping):
         if not _type_problems(input) and msgspec.json.schema(input) != schema:
-            found.append("its input is not the schema of the type given; write it anew")
+            refuse("its input is not the schema of the type given; write it anew", "input")
         schema = None
 
-    def resolve(value: Any, role: str, place: str, result: Any = None) -> Any:
-        if value is None or isinstance(value, bool | Simulated):
-            return value
-        if given is None:
-            return Simulated(value, result=result)
-        if value not in given:
-            cure = _spec.nearest(value, given) or "; give it, or write it right"
-            found.append(
-                f"step '{place}': its {role} '{value}' is not among the actions given{cure}"
-            )
-            return None
-        return given[value]
+    def build(item: _spec.StepSpec, *path: str | int) -> Step:
+        """The step that stands there."""
 
-    def action_of(item: _spec.StepSpec) -> Any:
+        def resolve(value: Any, role: str, *around: str, result: Any = None) -> Any:
+            if value is None or isinstance(value, bool | Simulated):
+                return value
+            if given is None:
+                return Simulated(value, result=result)
+            if value not in given:
+                cure = _spec.nearest(value, given) or "; give it, or write it right"
+                text = f"its {role} '{value}' is not among the actions given{cure}"
+                refuse(f"step '{item.name}': {text}", *path, *around, role)
+                return None
+            return given[value]
+
+        def action() -> Any:
+            if item.choice is not None:
+                keys = (other.branch for other in document.steps if other.branch is not None)
+                first = next((key for chooser, key in keys if chooser == item.name), None)
+                by = resolve(item.choice, "choice", result=first)
+                return Choose(Simulated(item.name) if by is None else by)
+            if item.saga is not None:
+                place = f"{inside}step '{item.name}': saga '{item.saga.name}': "
+                way = (*at, *path, "saga")
+                inner = _from_spec(item.saga, node, way, given, found, inside=place)
+                by = resolve(item.input, "input")
+                return Simulated(item.name) if inner is None else Nested(inner, by)
+            if item.for_each is not None:
+                items = resolve(item.for_each.items, "items", "for_each", result=_ITEMS)
+                body = build(item.for_each.step, *path, "for_each", "step")
+                items = Simulated(item.name) if items is None else items
+                return ForEach(items, body, item.for_each.limit)
+            if item.wait is not None:
+                timeout = item.wait.timeout
+                return Wait(
+                    event=item.wait.event,
+                    correlate=resolve(item.wait.correlate, "correlate", "wait"),
+                    timeout=number(timeout)
+                    if isinstance(timeout, int | float)
+                    else resolve(timeout, "timeout", "wait", result=1.0),
+                    on_timeout=item.wait.on_timeout or _on_timeout(item.wait.event),
+                )
+            made = resolve(item.action or item.name, "action")
+            return Simulated(item.name) if made is None else made
+
         does = [key for key in _DOES if getattr(item, key) is not None]
         if len(does) > 1:
-            found.append(f"step '{item.name}' has {' and '.join(does)}; keep one of them")
+            text = f"step '{item.name}' has {' and '.join(does)}; keep one of them"
+            refuse(text, *path, does[1])
         if item.input is not None and item.saga is None:
-            found.append(f"step '{item.name}' has an input but no saga; drop it")
-        if item.choice is not None:
-            inside = (other.branch for other in document.steps if other.branch is not None)
-            first = next((key for chooser, key in inside if chooser == item.name), None)
-            by = resolve(item.choice, "choice", item.name, result=first)
-            return Choose(Simulated(item.name) if by is None else by)
-        if item.saga is not None:
-            inner = _from_spec(item.saga, given, found, f" in step '{item.name}'{where}")
-            return Nested(inner, resolve(item.input, "input", item.name))
-        if item.for_each is not None:
-            items = resolve(item.for_each.items, "items", item.name, result=_ITEMS)
-            body = build(item.for_each.step)
-            items = Simulated(item.name) if items is None else items
-            return ForEach(items, body, item.for_each.limit)
-        if item.wait is not None:
-            timeout = item.wait.timeout
-            return Wait(
-                event=item.wait.event,
-                correlate=resolve(item.wait.correlate, "correlate", item.name),
-                timeout=number(timeout)
-                if isinstance(timeout, int | float)
-                else resolve(timeout, "timeout", item.name, result=1.0),
-                on_timeout=item.wait.on_timeout or _on_timeout(item.wait.event),
-            )
-        return resolve(item.action or item.name, "action", item.name)
-
-    def build(item: _spec.StepSpec) -> Step:
-        action = action_of(item)
+            refuse(f"step '{item.name}' has an input but no saga; drop it", *path, "input")
         return step(
-            Simulated(item.name) if action is None else action,
-            resolve(item.compensation, "compensation", item.name),
+            action(),
+            resolve(item.compensation, "compensation"),
             name=item.name,
             after=item.after,
-            when=resolve(item.when, "when", item.name, result=True),
+            when=resolve(item.when, "when", result=True),
             pivot=item.pivot,
             retry=item.retry,
             timeout=item.timeout,
             compensation_retry=item.compensation_retry,
             compensation_timeout=item.compensation_timeout,
-            reconcile=resolve(item.reconcile, "reconcile", item.name, result=True),
+            reconcile=resolve(item.reconcile, "reconcile", result=True),
             idempotent=item.idempotent,
             service=item.service,
             read=item.read,
@@ -851,9 +879,9 @@ def _from_spec(
             branch=item.branch,
         )
 
-    steps = [build(item) for item in document.steps]
+    steps = [build(item, "steps", number) for number, item in enumerate(document.steps)]
     try:
-        saga = Saga(
+        return Saga(
             document.name,
             *steps,
             version=document.version,
@@ -865,10 +893,9 @@ def _from_spec(
             redact=document.redact,
         )
     except DefinitionError as error:
-        raise DefinitionError(error.subject + where, [*found, *error.problems]) from None
-    if found:
-        raise DefinitionError(f"saga '{document.name}'{where}", found)
-    return saga
+        for problem in error.problems:
+            refuse(problem, *getattr(problem, "path", ()))
+        return None
 
 
 def _by_name(

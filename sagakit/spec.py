@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 
-from sagakit.errors import DefinitionError
+from sagakit.errors import DefinitionError, Problem
 from sagakit.quantities import is_seconds, number
 from sagakit.resilience import POLICIES, Service
 
@@ -55,7 +55,7 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         for field in ("wait", "backoff", "max_wait", "jitter"):
             msgspec.structs.force_setattr(self, field, number(getattr(self, field)))
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """What is wrong with these numbers, each with its cure."""
         found = []
         if type(self.attempts) is not int:
@@ -75,7 +75,7 @@ class Retry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             for item in self.on
             if not isinstance(item, str)
         ]
-        return found
+        return [Problem(text, text.partition(" ")[0]) for text in found]  # they begin with a field
 
     def covers(self, exception: BaseException) -> bool:
         """Whether the policy retries this exception (by the names of its classes)."""
@@ -193,6 +193,17 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
+def _known(message: str, kind: type[Any], keys: Sequence[str]) -> str:
+    """The cure where a word is none of a few that a field of a struct takes."""
+    wrong = re.match("Invalid enum value '(.*)'", message)
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    parts = (types[keys[0]], *get_args(types[keys[0]])) if len(keys) == 1 else ()  # X, or X | None
+    words = [word for part in parts for word in get_args(part) if isinstance(word, str)]
+    if wrong is None or not words:
+        return ""
+    return nearest(wrong[1], words) or f"; known are {', '.join(words)}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """``" (did you mean 'x'?)"``, or nothing when no known name is near."""
     import difflib
@@ -204,7 +215,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 # -- reading --------------------------------------------------------------------------------
 
 
-def read(text: str, source: str = "the YAML text") -> tuple[SagaSpec | None, list[str]]:
+def read(text: str, source: str = "the YAML text") -> tuple[Any, SagaSpec | None, list[str]]:
     """Read the YAML form as far as it can be read.
 
     Parameters:
@@ -212,13 +223,35 @@ def read(text: str, source: str = "the YAML text") -> tuple[SagaSpec | None, lis
         source: what the error messages call it, a file's name for instance.
 
     Returns:
-        The document without what could not be read (None when whole steps are missing), and
-        every problem with its line: unknown, repeated and mistyped keys.
+        The mapping, of which ``line_of`` tells the lines; the document without what could not be
+        read (None when whole steps are missing); and every problem with its line: unknown,
+        repeated and mistyped keys.
 
     Raises:
         DefinitionError: the text is not YAML or not a mapping.
     """
-    return SagaReader().read(compose(text, source, "'saga: NAME' and 'steps:'"))
+    node = compose(text, source, "'saga: NAME' and 'steps:'")
+    return node, *SagaReader().read(node)
+
+
+def line_of(node: Any, path: Iterable[str | int]) -> str:
+    """The line of a part of a mapping, or of the part around it that the text has.
+
+    Parameters:
+        path: the keys and numbers that lead to it, as a ``Problem`` has them.
+    """
+    line = node.start_mark.line
+    for part in path:
+        if isinstance(part, int):
+            key = node = node.value[part]
+        else:
+            pairs = node.value if node.id == "mapping" else ()
+            found = next((pair for pair in pairs if pair[0].value == part), None)
+            if found is None:
+                break
+            key, node = found
+        line = key.start_mark.line
+    return f"line {line + 1}"
 
 
 def compose(text: str, source: str, beginning: str) -> Any:
@@ -246,7 +279,7 @@ def compose(text: str, source: str, beginning: str) -> Any:
 
 def parse(text: str, source: str = "the YAML text") -> SagaSpec:
     """Read the YAML form; DefinitionError lists every problem with its line."""
-    document, found = read(text, source)
+    _, document, found = read(text, source)
     if document is None or found:
         raise DefinitionError(source, found)
     return document
@@ -362,6 +395,7 @@ class Reader:
                 self.problems.append(
                     f"{self._line(at)}: {place}, '{'.'.join(keys)}': "
                     f"{message[0].lower()}{message[1:]}{self._quotes(message, at)}"
+                    f"{_known(message, kind, keys)}"
                 )
                 del plain[keys[0]]
         return None

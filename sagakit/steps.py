@@ -96,7 +96,11 @@ def step(
     """Declare a step.
 
     Parameters:
-        action: a callable, sync or async, of nothing or one argument, the ``StepContext``.
+        action: a callable, sync or async, of nothing or one argument, the ``StepContext``. Its
+            signature tells: it is given the context if one positional argument is required; if
+            none is, and the first is named ``ctx`` or ``context``; or if it begins with ``*args``,
+            as what a decorator makes does, unless it is a builtin (``partial(print, "paid")``).
+            A builtin without a signature is called with nothing.
         compensation: undoes the action; it must accept that the action never ran.
         name: defaults to the action's name.
         after: names of the steps it waits for; left out: the step above it; ``()``: none.
@@ -171,8 +175,9 @@ def await_event(
 
     Parameters:
         event: the event's name, text.
-        correlate: a plain function that gives the text by which a signal finds this wait, an
-            order's number for instance; without it signals are addressed by execution id.
+        correlate: a plain function that gives what a signal finds this wait by, an order's number
+            for instance: text, an int or a UUID (anything else fails the step); without it, or
+            with None, signals are addressed by execution id.
         timeout: seconds, or a plain function that gives them when the wait begins.
         on_timeout: ``"fail"``: the step has failed (before the pivot: backward recovery);
             ``"continue"``: it succeeds with the result None.

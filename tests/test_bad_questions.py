@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
+from decimal import Decimal
+
 import pytest
 
-from sagakit import Engine, Saga, Simulated, simulate, step
+from sagakit import (
+    Engine,
+    Saga,
+    SagaBuilder,
+    Simulated,
+    assert_saga,
+    chaos,
+    check,
+    explore,
+    simulate,
+    step,
+)
 from sagakit.errors import DefinitionError, SagaError, SimulationError
 
 
@@ -13,6 +27,7 @@ def act():
 
 
 SAGA = Saga("s", step(act))
+DAY = datetime.date(2026, 1, 2)
 
 
 def test_a_listing_of_a_status_that_there_is_not_names_those_there_are():
@@ -38,12 +53,31 @@ def test_a_seed_that_is_no_number_is_refused():
         simulate(SAGA, seed="x")
 
 
-@pytest.mark.parametrize("result", [{1: 2}, float("nan"), [object()]])
+@pytest.mark.parametrize(
+    "result", [{1: 2}, float("nan"), [object()], object(), {"day": DAY}, [DAY], (b"x",)]
+)
 def test_a_simulated_result_that_cannot_be_kept_is_refused_when_the_saga_is_built(result):
     with pytest.raises(
         DefinitionError, match=r"step 'x': the result of its simulated action.*data"
     ):
         Saga("s", step(Simulated("x", result=result)))
+
+
+@pytest.mark.parametrize("ask", [check, explore, chaos, lambda it: assert_saga(it).survives()])
+@pytest.mark.parametrize("given", [SagaBuilder("s"), "s.yaml", 5])
+def test_what_is_no_saga_is_refused_with_the_cure(ask, given):
+    with pytest.raises(DefinitionError, match=r"is not a Saga; of a SagaBuilder give .build()"):
+        ask(given)
+
+
+@pytest.mark.parametrize("result", [DAY, datetime.datetime(2026, 1, 2, 3), Decimal("1.10")])
+def test_what_a_stand_in_returns_is_of_its_type_live_and_read_again(result, tmp_path):
+    saga = Saga("s", step(Simulated("x", result=result)))
+    assert simulate(saga).results == {"x": result}
+    with Engine(tmp_path / "s.db") as engine:
+        engine.run(saga, id="one")
+    with Engine(tmp_path / "s.db", sagas=[saga]) as engine:
+        assert engine.status("one").results == {"x": result}
 
 
 def test_a_mapping_of_actions_is_refused_with_the_cure():

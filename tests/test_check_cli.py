@@ -131,6 +131,11 @@ def test_a_definition_that_is_refused_is_a_finding_for_each_of_its_problems() ->
     assert any("resrve" in one["message"] for one in found)
 
 
+def test_the_file_of_a_module_is_told_as_one_would_write_it() -> None:
+    (found, *_) = json.loads(call("mod_checked:saga", "--json").stdout)
+    assert found["file"] == "mod_checked.py"
+
+
 @pytest.mark.parametrize("reference", ["mod_checked.py:saga", "mod_checked.py", "mod_checked:saga"])
 def test_a_python_saga_is_checked_without_calling_it(reference: str, folder: Path) -> None:
     script = "import sys; from sagakit.cli import main; main()"

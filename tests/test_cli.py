@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 
 from sagakit import Saga
 from sagakit.cli import cli, load_saga, main
+from sagakit.errors import SagaError
 from sagakit.events import ExecutionStarted, StepStarted
 
 SAGAS = """
@@ -314,10 +316,6 @@ ERRORS: dict[str, tuple[list[str], str]] = {
     "a wrong type": (["run", "shop.py:good", "--seed", "x"], "'x' is not a valid integer"),
     "a wrong choice": (["list", "none.db", "--status", "lost"], "'lost' is not one of"),
     "no reason": (["resolve", "none.db", "x", "skip", "--by", "me"], "Missing option '--why'"),
-    "no definition": (
-        ["resolve", "none.db", "x", "skip", "--by", "me", "--why", "y"],
-        "'skip' needs the saga's definition; give it with --saga",
-    ),
 }
 
 
@@ -337,6 +335,25 @@ def test_an_error_is_a_clear_line_and_exit_code_1(
     assert done.code == 1
     assert done.out == ""
     assert "Traceback" not in done.err
+
+
+def test_a_file_that_cannot_be_loaded_leaves_no_half_module_behind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    for name, text in (("broken", "raise RuntimeError('oops')"), ("exits", "raise SystemExit")):
+        (folder / f"half_{name}.py").write_text(f"x = 1\n{text}\n")
+        with pytest.raises(SagaError, match="cannot be loaded"):
+            load_saga(f"half_{name}.py")
+    assert set(sys.modules) == before
+    (folder / "half_broken.py").write_text(SAGAS.partition("refused =")[0])
+    assert load_saga("half_broken.py:good").name == "good"
+    del sys.modules["half_broken"]
+    (folder / "json.py").write_text("raise RuntimeError('oops')")
+    with pytest.raises(SagaError, match="cannot be loaded"):
+        load_saga("json.py")
+    assert sys.modules["json"] is json  # it was there before, and is another's
 
 
 def test_a_file_that_cannot_be_read_is_a_clear_line(folder: Path) -> None:
@@ -500,12 +517,75 @@ def test_signal_and_cancel_reach_an_engine_that_has_the_journal_open(
         assert "paid" in [getattr(e, "event", "") for e in engine.status("one").events]
 
 
+def test_resolve_reaches_an_engine_that_has_the_journal_open(
+    folder: Path, call: Callable[..., Done]
+) -> None:
+    from sagakit import Engine
+
+    stuck = load_saga("shop.py:stuck")
+    who = ("--by", "ann", "--why", "settled by hand")
+    with Engine(folder / "s.db") as engine:
+        for id in ("one", "two", "three"):
+            engine.run(stuck, id=id)
+        done = call("resolve", "s.db", "one", "skip", *who)  # that engine has the definition
+        assert done.code in (0, 2)  # what follows may still be under way
+        assert "delivered by the engine" in done.err
+        assert "settled by hand" in done.out
+        engine.run(stuck, id="one")  # its end
+        done = call("resolve", "s.db", "one", "skip", *who)
+        assert (done.code, "is compensated; it is not stuck" in done.err) == (1, True)
+        done = call("resolve", "s.db", "two", "abandon", *who, "--json")
+        assert (done.code, done.json["status"]) == (3, "abandoned")
+        done = call("resolve", "s.db", "three", "retry", *who, "--step", "refuse")
+        assert (done.code, "is stuck at 'charge', not at 'refuse'" in done.err) == (1, True)
+    done = call("resolve", "s.db", "three", "retry", *who)
+    assert (done.code, "needs the saga's definition" in done.err) == (1, True)
+    with Engine(folder / "s.db") as engine:
+        call("resolve", "s.db", "three", "abandon", *who, "--wait", "0")
+        engine.recover(stuck)  # only then does this engine look for what others ask
+        deadline = time.monotonic() + 5
+        while engine.status("three").status == "stuck" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert engine.status("three").status == "abandoned"
+
+
 def test_recover_counts_what_only_waits(folder: Path, call: Callable[..., Done]) -> None:
     (folder / "waits.yaml").write_text(WAITS)
     call("run", "waits.yaml", "--journal", "w.db", "--id", "one")
     done = call("recover", "w.db", "waits.yaml")
     assert done.out == "recovered 0\n1 waits for an event or a time\n"
     assert call("recover", "w.db", "waits.yaml", "--json").json["waiting"] == 1
+
+
+NESTED = """
+from sagakit import Saga, await_event, step, sub_saga
+
+def act():
+    pass
+
+inner = Saga("inner", await_event("paid", correlate=lambda ctx: "7"), step(act))
+saga = Saga("outer", sub_saga(Saga("middle", sub_saga(inner))), step(act))
+"""
+
+
+@pytest.mark.parametrize("open_elsewhere", [False, True])
+def test_a_wait_inside_others_is_counted_once_and_reached_from_the_command_line(
+    folder: Path, call: Callable[..., Done], open_elsewhere: bool
+) -> None:
+    from sagakit import Engine
+
+    (folder / "nested.py").write_text(NESTED)
+    call("run", "nested.py:saga", "--journal", "n.db", "--id", "one")
+    done = call("recover", "n.db", "nested.py:saga")
+    assert (done.out, done.err) == ("recovered 0\n1 waits for an event or a time\n", "")
+    with contextlib.ExitStack() as stack:
+        if open_elsewhere:
+            engine = stack.enter_context(Engine("n.db"))
+            assert engine.recover(load_saga("nested.py:saga")) == []
+        done = call("signal", "n.db", "paid", "--saga", "nested.py:saga", "--correlation", "7")
+        assert (done.code, "delivered by the engine" in done.err) == (0, open_elsewhere)
+    with Engine("n.db") as engine:
+        assert engine.journal.counts() == {"completed": 3}
 
 
 def test_recover_says_what_it_left_alone(call: Callable[..., Done]) -> None:
@@ -624,6 +704,22 @@ def test_every_help_reads_well(name: str | None) -> None:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{name} {parameter.name}"
             assert parameter.help.endswith((".", ")")), f"{name} {parameter.name}"
+
+
+@pytest.mark.parametrize(
+    "name", [None, "run", "inspect", "recover", "resolve", "signal", "cancel", "migrate"]
+)
+def test_what_ends_with_an_outcome_tells_every_exit_code_in_its_help(name: str | None) -> None:
+    shown = CliRunner().invoke(cli, [name, "--help"] if name else ["--help"]).output
+    for code in ("0 completed", "1 error", "2 compensated", "3 stuck (or abandoned)", "gives 130"):
+        assert code in " ".join(shown.split())
+
+
+def test_the_help_of_resolve_says_what_each_way_does() -> None:
+    shown = CliRunner().invoke(cli, ["resolve", "--help"]).output
+    for way in ("retry", "skip", "abandon"):
+        assert re.search(rf"^  {way} +\w", shown, re.MULTILINE)
+    assert "nothing more is run or undone" in shown
 
 
 def test_every_command_but_lab_and_the_export_speaks_json() -> None:

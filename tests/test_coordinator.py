@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 import pytest
-from pure import ERROR
+from pure import ERROR, snapshot
+from states import act, after, begun, chain, ran, refusal, resolved, undo
 
 from sagakit import Retry, Saga, pivot, step
 from sagakit.coordinator import (
@@ -16,7 +17,6 @@ from sagakit.coordinator import (
     evolve,
     replay,
 )
-from sagakit.errors import IllegalEventError
 from sagakit.events import (
     AskReconcile,
     AttemptLost,
@@ -29,7 +29,6 @@ from sagakit.events import (
     Event,
     ExecutionCompensated,
     ExecutionCompleted,
-    ExecutionResolved,
     ExecutionStarted,
     ExecutionStuck,
     PassDeadline,
@@ -43,34 +42,13 @@ from sagakit.events import (
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    WaitStarted,
 )
-
-
-def act():
-    pass
-
-
-def undo():
-    pass
+from sagakit.steps import Wait
 
 
 def ask():
     return True
-
-
-def begun(saga, at=0.0):
-    return evolve(State(saga.plan), ExecutionStarted("s", None, "f", "x", {"in": 1}, at))
-
-
-def after(saga, *events):
-    state = begun(saga)
-    for event in events:
-        evolve(state, event)
-    return state
-
-
-def chain(*names, **options):
-    return Saga("s", *(step(act, undo, name=name, **options) for name in names))
 
 
 FORK = Saga(
@@ -79,10 +57,6 @@ FORK = Saga(
     step(act, undo, name="b", after="a"),
     step(act, undo, name="c", after="a"),
 )
-
-
-def ran(name, attempt=1, at=0.0):
-    return StepStarted(name, attempt, at), StepSucceeded(name, attempt, at, name)
 
 
 # -- what is decided ------------------------------------------------------------------------
@@ -149,6 +123,18 @@ def test_a_retry_is_due_at_its_time_and_not_before():
     assert state.next_due() == 4.0
     evolve(state, StepStarted("c", 3, 6.0))
     assert state.next_due() is None
+
+
+def test_a_step_that_is_due_again_at_the_same_time_is_begun_once():
+    retry = Retry(9, wait=0)
+    saga = Saga("s", *(step(act, name=name, after=(), retry=retry) for name in "ab"))
+    state = begun(saga)
+    for name in "ab":
+        evolve(state, StepStarted(name, 1, 0.0))
+        evolve(state, StepAttemptFailed(name, 1, 1.0, ERROR, 1.0))
+    evolve(state, StepStarted("b", 2, 1.0))
+    evolve(state, StepAttemptFailed("b", 2, 1.0, ERROR, 1.0))
+    assert decide(state, 1.0) == [RunAction("a", 2), RunAction("b", 3)]
 
 
 def test_many_timers_come_in_their_order():
@@ -243,7 +229,7 @@ def test_compensations_have_their_own_attempts_and_their_own_count_of_failures()
     evolve(state, last)
     assert decide(state, 4.0) == [EndExecution("stuck", ("a",))]
     evolve(state, ExecutionStuck(4.0, ("a",)))
-    evolve(state, ExecutionResolved(5.0, "retry", "me", "why", ("a",)))
+    evolve(state, resolved("retry", "a"))
     assert decide(state, 5.0) == [RunCompensation("a", 3)]
     evolve(state, CompensationStarted("a", 3, 5.0))
     again = compensation_failed(state, "a", ERROR, terminal=False, at=6.0)
@@ -294,6 +280,46 @@ def test_nothing_is_undone_while_a_doubt_may_still_be_cleared():
     assert {command.step for command in decide(state, 0.0)} == {"a", "b"}
 
 
+def test_an_answer_is_not_waited_for_alone_when_something_else_runs():
+    saga = Saga(
+        "s",
+        step(act, undo, name="a", after=()),
+        step(act, undo, name="b", after=(), reconcile=ask),
+    )
+    state = after(
+        saga,
+        StepStarted("a", 1, 0.0),
+        StepStarted("b", 1, 0.0),
+        StepInDoubt("b", 1, 0.0, ERROR),
+        ReconcileStarted("b", 0.0),
+        ReconcileFailed("b", 0.0, ERROR),
+    )
+    assert decide(state, 0.0) == [], "a runs"
+    evolve(state, StepSucceeded("a", 1, 0.0))
+    assert {command.step for command in decide(state, 0.0)} == {"a", "b"}
+
+
+def test_an_execution_ends_when_the_last_of_several_compensations_has_ended():
+    saga = Saga("s", *(step(act, undo, name=name, after=()) for name in "ab"), step(act, name="c"))
+    bad = StepStarted("c", 1, 0.0), StepFailed("c", 1, 0.0, ERROR)
+    state = after(saga, *ran("a"), *ran("b"), *bad)
+    for name in "ab":
+        evolve(state, CompensationStarted(name, 1, 0.0))
+    evolve(state, CompensationSucceeded("a", 1, 0.0))
+    assert decide(state, 0.0) == [], "that of b runs"
+    evolve(state, CompensationSucceeded("b", 1, 0.0))
+    assert decide(state, 0.0) == [EndExecution("compensated")]
+
+
+def test_what_has_no_compensation_is_kept_and_what_is_before_it_undone():
+    saga = Saga("s", step(act, undo, name="a"), step(act, name="b"), step(act, name="c"))
+    state = after(saga, *ran("a"), *ran("b"), StepStarted("c", 1, 0.0))
+    evolve(state, StepInDoubt("c", 1, 0.0, ERROR))
+    words = {name: str(state.state_of(name)) for name in "abc"}
+    assert words == {"a": "compensation due", "b": "kept", "c": "in doubt"}
+    assert decide(state, 0.0) == [RunCompensation("a", 1)]
+
+
 def test_a_step_whose_condition_failed_never_ran():
     state = after(chain("a", "b"), *ran("a"), StepFailed("b", 0, 0.0, ERROR))
     assert state.running == 0
@@ -318,7 +344,7 @@ def test_a_doubtful_pivot_stays_doubtful_when_an_operator_retries_it():
         StepStarted("p", 1, 0.0),
         StepInDoubt("p", 1, 0.0, ERROR),
         ExecutionStuck(0.0, ("p",)),
-        ExecutionResolved(0.0, "retry", "me", "why", ("p",)),
+        resolved("retry", "p"),
         StepStarted("p", 2, 0.0),
     )
     event = action_failed(state, "p", ERROR, terminal=True, in_doubt=False, at=0.0)
@@ -335,6 +361,30 @@ def test_without_a_chance_a_wait_is_whole():
     failed = StepStarted("b", 1, 0.0), StepFailed("b", 1, 0.0, ERROR)
     state = after(saga, *ran("a"), *failed, CompensationStarted("a", 1, 0.0))
     assert compensation_failed(state, "a", ERROR, terminal=False, at=1.0).retry_at == 9.0
+
+
+def test_without_a_wait_the_next_attempt_is_due_at_once():
+    policy = Retry(2, wait=0)
+    saga = Saga(
+        "s", step(act, undo, name="a", retry=policy, compensation_retry=policy), step(act, name="b")
+    )
+    state = after(saga, StepStarted("a", 1, 0.0))
+    assert action_failed(state, "a", ERROR, terminal=False, in_doubt=False, at=0.0).retry_at == 0.0
+    failed = StepStarted("b", 1, 0.0), StepFailed("b", 1, 0.0, ERROR)
+    state = after(saga, *ran("a"), *failed, CompensationStarted("a", 1, 0.0))
+    assert compensation_failed(state, "a", ERROR, terminal=False, at=0.0).retry_at == 0.0
+
+
+def test_a_copy_goes_its_own_way_and_knows_what_was_known():
+    saga = Saga("s", step(act, undo, name="a"), step(act, undo, name="b"))
+    state = after(saga, *ran("a"))
+    twin = state.copy()
+    for event in ran("b"):
+        evolve(state, event)
+    assert (twin.results, decide(twin, 0.0)) == ({"a": "a"}, [RunAction("b", 1)])
+    for event in ran("b"):
+        evolve(twin, event)
+    assert snapshot(twin) == snapshot(state)
 
 
 def test_a_copy_shares_the_input():
@@ -456,13 +506,13 @@ def test_an_operators_words():
         StepFailed("y", 1, 0.0, ERROR),
         ExecutionStuck(0.0, ("y",)),
     )
-    state = after(saga, *stuck, ExecutionResolved(0.0, "skip", "me", "why", ("y",)))
+    state = after(saga, *stuck, resolved("skip", "y"))
     assert str(state.state_of("y")) == "skipped"
     assert decide(state, 0.0) == [RunAction("z", 1)]
     assert state.stuck == {}
-    state = after(saga, *stuck, ExecutionResolved(0.0, "retry", "me", "why", ("y",)))
+    state = after(saga, *stuck, resolved("retry", "y"))
     assert decide(state, 0.0) == [RunAction("y", 2)]
-    state = after(saga, *stuck, ExecutionResolved(0.0, "abandon", "me", "why", ("y",)))
+    state = after(saga, *stuck, resolved("abandon", "y"))
     assert (state.status, state.stuck) == ("abandoned", {})
 
 
@@ -482,12 +532,7 @@ STUCK = (
 @pytest.mark.parametrize(
     ("saga", "before", "event", "words"),
     [
-        (
-            chain("a", "b"),
-            (),
-            StepStarted("b", 1, 0.0),
-            "StepStarted is illegal: the step 'b' is pending",
-        ),
+        (chain("a", "b"), (), StepStarted("b", 1, 0.0), "the step 'b' is pending"),
         (chain("a"), (), StepStarted("x", 1, 0.0), "the step 'x' is not part of the saga"),
         (chain("a"), (), StepStarted("a", 2, 0.0), "the step 'a' is at attempt 0, not 1"),
         (chain("a", "b"), TURNED, StepStarted("a", 2, 0.0), "an execution that is backward"),
@@ -522,30 +567,10 @@ STUCK = (
         (PIVOTAL, STUCK, ReconcileFailed("z", 0.0, ERROR), "an execution that is stuck"),
         (PIVOTAL, STUCK, CompensationStarted("z", 1, 0.0), "an execution that is stuck"),
         (PIVOTAL, STUCK, StepFailed("z", 1, 0.0, ERROR), "an execution that is stuck"),
-        (
-            PIVOTAL,
-            STUCK,
-            ExecutionStuck(0.0, ("z",)),
-            "ExecutionStuck is illegal: the execution is stuck",
-        ),
-        (
-            PIVOTAL,
-            STUCK,
-            ExecutionResolved(0.0, "retry", "me", "why", ("p",)),
-            "the execution is not stuck at p",
-        ),
-        (
-            PIVOTAL,
-            STUCK,
-            ExecutionResolved(0.0, "retry", "me", "why", ("z", "x")),
-            "is not stuck at z, x",
-        ),
-        (
-            chain("a"),
-            (),
-            ExecutionResolved(0.0, "skip", "me", "why", ("a",)),
-            "the execution is forward",
-        ),
+        (PIVOTAL, STUCK, ExecutionStuck(0.0, ("z",)), "the execution is stuck"),
+        (PIVOTAL, STUCK, resolved("retry", "p"), "the execution is not stuck at p"),
+        (PIVOTAL, STUCK, resolved("retry", "z", "x"), "is not stuck at z, x"),
+        (chain("a"), (), resolved("skip", "a"), "the execution is forward"),
         (
             chain("a"),
             (),
@@ -557,24 +582,20 @@ STUCK = (
         (chain("a"), ran("a"), ExecutionCompensated(0.0), "the execution is forward"),
         (PIVOTAL, STUCK[:-1], ExecutionCompleted(0.0), "the execution has steps that wait"),
         (chain("a", "b"), TURNED, DeadlinePassed(0.0), "the execution is backward"),
-        (chain("a"), (), Event(), "Event is illegal: the execution knows no such event"),
+        (chain("a"), (), Event(), "the execution knows no such event"),
     ],
 )
 def test_what_cannot_happen_is_refused_in_words(saga, before, event, words):
-    state = after(saga, *before)
-    with pytest.raises(IllegalEventError) as refusal:
-        evolve(state, event)
-    assert words in str(refusal.value)
-    assert str(refusal.value).startswith(f"execution 'x': {type(event).__name__} is illegal: the ")
+    why = refusal(after(saga, *before), event)
+    assert words in why
+    assert why.startswith("the ")
 
 
 def test_steps_under_way_keep_an_execution_from_ending():
     state = after(chain("a"), StepStarted("a", 1, 0.0))
-    with pytest.raises(IllegalEventError, match="steps under way"):
-        evolve(state, ExecutionCompleted(0.0))
+    assert refusal(state, ExecutionCompleted(0.0)) == "the execution has steps under way"
     evolve(state, StepAttemptFailed("a", 1, 0.0, ERROR, 5.0))
-    with pytest.raises(IllegalEventError, match="steps under way"):
-        evolve(state, ExecutionCompleted(0.0))
+    assert refusal(state, ExecutionCompleted(0.0)) == "the execution has steps under way"
 
 
 # -- what it costs --------------------------------------------------------------------------
@@ -599,17 +620,19 @@ def lines_run(work):
     return count
 
 
-@pytest.mark.parametrize("shape", ["chain", "wide"])
+@pytest.mark.parametrize("shape", ["chain", "wide", "waiting"])
 def test_an_event_costs_as_much_in_a_saga_of_ten_thousand_steps_as_in_one_of_ten(shape):
     costs = set()
     for size in (10, 10_000):
         place = None if shape == "chain" else ()
-        saga = Saga("s", *(step(act, undo, name=f"s{n}", after=place) for n in range(size)))
+        action = Wait(event="e") if shape == "waiting" else act
+        saga = Saga("s", *(step(action, undo, name=f"s{n}", after=place) for n in range(size)))
         state = begun(saga)
         names = ["s0", "s1"]
-        if shape == "wide":  # begin all: what is ready is decided once, and then no more
+        if shape != "chain":  # begin all: what is ready is decided once, and then no more
             for name in saga.plan.names:
-                evolve(state, StepStarted(name, 1, 0.0))
+                waits = WaitStarted(name, 0.0, "e")
+                evolve(state, waits if shape == "waiting" else StepStarted(name, 1, 0.0))
 
         def work(state=state, names=names, chained=shape == "chain"):
             for name in names:

@@ -121,6 +121,13 @@ def test_a_definition_of_another_version_is_not_used(journal: Path, tmp_path: Pa
     assert "duplicate action" in done.stdout
 
 
+def test_a_definition_of_another_saga_is_not_used(journal: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("saga: other\nsteps: [{step: act}]\n")
+    done = call("doctor", "duplicate-action", "--journal", journal, "--saga", other)
+    assert "--saga is saga 'other', and the execution is of 'order': not used" in done.stderr
+
+
 def test_what_is_slow_is_for_the_caller_to_say(journal: Path) -> None:
     where = ("doctor", "slow-step", "--journal", journal)
     assert parsed(*where, "--slow", "60")["findings"] == []

@@ -10,7 +10,7 @@ import pytest
 
 from sagakit import Engine, Saga, simulate, step, sub_saga
 from sagakit.drivers.simulated import resume
-from sagakit.errors import CodecError, ConflictError, DefinitionError
+from sagakit.errors import CodecError, ConflictError, DefinitionError, InputError
 from sagakit.journal.sqlite import SqliteJournal
 
 
@@ -104,3 +104,38 @@ def test_the_same_id_with_an_input_that_only_looks_the_same_is_refused(where, tm
         for other in (1.0, True):
             with pytest.raises(ConflictError, match="another input"):
                 engine.run(saga, {"b": [other], "a": None}, id="one")
+
+
+# -- errors of what is large ----------------------------------------------------------------
+
+
+def nested(depth, innermost, name="in_a_part_with_a_long_name"):
+    for _ in range(depth):
+        innermost = {name: [innermost]}
+    return innermost
+
+
+def endless():
+    ring = {"first": []}
+    ring["first"].append(ring)
+    return ring
+
+
+@pytest.mark.parametrize("make", [endless, lambda: {"order": nested(30, object())}])
+def test_an_error_in_what_is_nested_deeply_is_read_at_a_glance(make):
+    with pytest.raises(InputError) as caught:
+        simulate(Saga("s", step(charge)), make())
+    execution = simulate(Saga("s", step(make, name="make")))
+    assert execution.status == "compensated"
+    for text in (str(caught.value), execution.error.message):
+        assert len(text) < 400
+        assert "['first'][0]" in text or "['order']['in_a" in text  # where it begins
+        assert "…" in text
+        assert "contains itself" in text or "[0] is of type object" in text  # and where it ends
+
+
+def test_what_a_schema_says_of_a_large_input_is_read_at_a_glance():
+    saga = Saga("s", step(charge), input={"type": "object", "properties": {"n": {"type": "null"}}})
+    with pytest.raises(InputError, match=r"\$\.n: .*….* is not of type 'null'") as caught:
+        simulate(saga, {"n": list(range(10_000))})
+    assert len(str(caught.value)) < 500

@@ -251,7 +251,7 @@ steps:
     [
         ("saga: payment", "line 4: step 'x': saga must be a mapping, 'saga: NAME' and 'steps:'"),
         ("saga: {steps: []}", "line 4: step 'x': saga has no name; add 'saga: NAME'"),
-        ("saga: {saga: p}", "saga 'p' in step 'x': has no steps; give at least one"),
+        ("saga: {saga: p}", "line 4: step 'x': saga 'p': has no steps; give at least one"),
         ("for_each: lines", "step 'x': for_each must be a mapping, 'items: NAME' and 'step:'"),
         ("for_each: {items: l}", "step 'x': for_each needs 'step:', a mapping"),
         ("for_each: {step: {step: y}}", "step 'x': for_each has no name; add 'items: NAME'"),

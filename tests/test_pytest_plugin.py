@@ -89,7 +89,12 @@ def test_a_saga_that_does_not_survive_fails_with_the_counterexample_in_words(
 
 @pytest.mark.parametrize(
     ("argument", "message"),
-    [("", "names no scenario"), ("7", "7 is no Scenario"), ("'bank'", "no scenario named 'bank'")],
+    [
+        ("", "names no scenario"),
+        ("7", "7 is no Scenario"),
+        ("'bank'", "no scenario named 'bank'"),
+        ("'slow-bank', input=7", "takes no 'input'; give saga_input="),
+    ],
 )
 def test_a_mark_that_says_nothing_is_refused(
     pytester: pytest.Pytester, argument: str, message: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import gc
 import html
 import io
 import json
@@ -46,7 +47,8 @@ from sagakit.drivers.simulated import resume
 from sagakit.events import ExecutionStarted, StepSucceeded
 from sagakit.journal.base import Letter, Post, Wait
 from sagakit.journal.codec import decode_event, encode_event
-from sagakit.redaction import DECLARED, MASK, Redaction, mask
+from sagakit.lab import diagnose
+from sagakit.redaction import MASK, Redaction, mask
 from sagakit.scenario import Signal
 from sagakit.tracefiles import trace_bytes
 
@@ -120,10 +122,6 @@ saga = Saga(
     step(ship),
     redact=REDACT,
 )
-DECLARED.difference_update(
-    saga.sensitive
-)  # they hold for the whole process, and the other tests show all
-
 ARRIVES = Scenario().signal("approved", {"pin": NUMBER, "memo": TEXT}, correlation=TEXT)
 ENDS = {
     "completed": INPUT,
@@ -206,16 +204,6 @@ JOURNAL_OUTPUTS: dict[str, list[str]] = {
 every_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
 every_command = pytest.mark.parametrize("arguments", JOURNAL_OUTPUTS.values(), ids=JOURNAL_OUTPUTS)
 every_end = pytest.mark.parametrize("end", ENDS)
-
-
-@pytest.fixture(autouse=True)
-def declared() -> Iterator[None]:
-    """The names of this module hold in its own tests only."""
-    before = set(DECLARED)
-    DECLARED.update(saga.sensitive)
-    yield
-    DECLARED.clear()
-    DECLARED.update(before)
 
 
 @pytest.fixture
@@ -403,6 +391,30 @@ def test_what_is_on_its_way_to_an_execution_is_not_shown(tmp_path: Path) -> None
     with Engine(sagas=[saga]) as engine, pytest.raises(Exception, match="no execution") as lost:
         engine.signal("approved", correlation=TEXT)
     assert _leaks(str(lost.value)) == []
+
+
+def test_who_declares_nothing_is_shown_beside_who_does_and_no_name_outlives_its_saga() -> None:
+    def make(**options: Any) -> Saga:
+        parts = await_event("arrived", correlate=lambda: "box 7"), step(act, name="pay")
+        return Saga("s", *parts, **options)
+
+    def act() -> dict[str, str]:
+        return {"box": TEXT}
+
+    plain, arrives = make(), Scenario().signal("arrived", correlation="box 7")
+    waits = simulate(plain, scenario=Scenario().signal("arrived", correlation="box 8"))
+    secretive = make(redact=["box"])
+    execution = simulate(secretive, scenario=arrives)
+    paid = execution.events[-2]
+    assert isinstance(paid, StepSucceeded)
+    assert _leaks(repr(paid)) == []
+    assert "box 7" not in repr(arrives)
+    assert "box 7" in repr(Scenario().signal("departed", correlation="box 7"))  # for another event
+    assert "one came for 'box 8', and this one waits for 'box 7'" in str(diagnose(waits))
+    del secretive, execution
+    gc.collect()
+    assert _leaks(repr(paid)) != []
+    assert "box 7" in repr(arrives)
 
 
 def test_a_signal_that_is_no_json_is_not_shown(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import math
 import pickle
 import re
@@ -212,6 +213,54 @@ def test_every_separate_cycle_is_shown() -> None:
     assert any("'c' → 'c'" in problem for problem in found)
 
 
+def test_beside_a_cycle_every_other_problem_is_told() -> None:
+    text = refused(
+        step(a, after="b"),
+        step(b, after="a"),
+        pivot(c, name="p", after=()),
+        step(c, undo, name="late", after="p"),
+        step(c, undo, name="joins", after=("p", "b")),
+        step(c, name="lost", after=()),
+        step(c, name="inside", after="lost", branch=("lost", "x")),
+        step(waits, after="nowhere"),
+        step(waits, after=()),
+    )
+    assert "cycle: 'a' → 'b' → 'a'" in text
+    assert "step 'late' stands after the pivot; drop its compensation" in text
+    assert "step 'joins' stands after the pivot; drop its compensation" in text
+    assert "step 'inside' is in the branch ('lost', 'x'), and 'lost' is no step that" in text
+    assert "step 'waits' is defined more than once" in text
+    assert "'nowhere', which does not exist" in text
+    assert "beside the pivot" not in text  # the unknown 'after' may be what would order them
+
+
+def test_a_step_is_beside_the_pivot_if_no_way_out_of_the_cycle_can_order_it() -> None:
+    text = refused(
+        step(a, after="b"),
+        step(b, after="a"),
+        pivot(c, name="p", after="b"),
+        step(c, name="lost", after=()),
+    )
+    assert "cycle" in text
+    assert "step 'lost' runs beside the pivot 'p'" in text
+    assert "step 'a' runs" not in text
+
+
+def test_a_compensation_is_not_called_late_by_an_edge_that_the_cycle_may_lose() -> None:
+    cycle = step(a, undo, after="p"), pivot(b, name="p", after="a")
+    assert problems(lambda: Saga("s", *cycle)) == (
+        "the steps form a cycle: 'a' → 'p' → 'a'; drop one of these 'after'",
+    )
+
+
+def test_a_stranger_or_a_nameless_step_hides_no_problem_of_the_others() -> None:
+    wrong = step(b, undo, timeout=-1)
+    assert "timeout is -1.0" in refused(wrong, 5)
+    text = refused(wrong, step(a, name=4))
+    assert "a step's name is 4; give text" in text
+    assert "timeout is -1.0" in text
+
+
 def test_an_unknown_after_gets_the_nearest_name() -> None:
     text = refused(step(a, name="charge"), step(b, after="chrage"))
     assert "step 'b' comes after 'chrage', which does not exist (did you mean 'charge'?)" in text
@@ -331,6 +380,50 @@ def test_what_takes_nothing_or_one_argument_is_an_action(function: Any) -> None:
 
 def test_an_optional_ctx_is_given() -> None:
     assert simulate(Saga("s", step(optional))).results == {"optional": True}
+
+
+def passes_on(*args: Any, **options: Any) -> Any:
+    """As a decorator that does not use functools.wraps makes it."""
+    return [type(arg).__name__ for arg in args]
+
+
+def by_name(*, ctx: Any = None) -> bool:
+    return ctx is None
+
+
+def amount(ctx: Any, cents: int) -> list[Any]:
+    return [type(ctx).__name__, cents]
+
+
+@pytest.mark.parametrize(
+    ("function", "result"),
+    [
+        (functools.partial(amount, cents=5), ["StepContext", 5]),
+        (functools.partial(optional, more=3), True),
+        (passes_on, ["StepContext"]),
+        (functools.partial(passes_on, "x"), ["str", "StepContext"]),
+        (by_name, True),
+        (functools.partial(by_name, ctx=None), True),
+    ],
+)
+def test_the_signature_tells_whether_the_context_is_given(function: Any, result: Any) -> None:
+    assert simulate(Saga("s", step(function, name="x"))).results == {"x": result}
+
+
+def test_a_builtin_of_any_arguments_is_not_given_the_context(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hello = functools.partial(print, "hello")
+    execution = simulate(Saga("s", step(hello), step(print, name="empty"), step(max, name="max")))
+    assert capsys.readouterr().out == "hello\n\n"
+    assert execution.status == "compensated"  # max has no signature: it is called with nothing
+    assert execution.error is not None
+    assert execution.error.type == "TypeError"
+
+
+def test_an_argument_by_name_alone_cannot_be_given() -> None:
+    text = refused(step(functools.partial(two, x=1), name="s"))
+    assert "step 's': two() needs more than one argument, or one by name" in text
 
 
 def test_a_lambda_needs_a_name() -> None:

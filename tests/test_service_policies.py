@@ -268,9 +268,9 @@ def test_what_is_told_of_a_call_changes_no_state_and_needs_an_execution_that_goe
         state = replay(saga.plan, ended.events[:2])
         before = snapshot(state)
         assert snapshot(evolve(state, event)) == before
-        with pytest.raises(IllegalEventError, match="belongs to an execution that is completed"):
+        with pytest.raises(IllegalEventError, match=r"execution.* is completed"):
             evolve(replay(saga.plan, ended.events), event)
-        with pytest.raises(IllegalEventError, match="belongs to an execution that is new"):
+        with pytest.raises(IllegalEventError, match=r"execution.* is new"):
             evolve(State(saga.plan), event)
     with pytest.raises(IllegalEventError, match="HedgeStarted is illegal: the step 'x' is not"):
         evolve(replay(saga.plan, ended.events[:2]), HedgeStarted("x", 1.0))

@@ -156,17 +156,17 @@ prose = st.sampled_from([*AWKWARD, "two\nlines\n", "\n x\n\ty", "\r", "\x85", "\
     st.characters(exclude_categories=["Cs"]), max_size=12
 )
 seconds = st.floats(0.001, 1e9) | st.integers(1, 10**9)
-leaves = (
+plain = (
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | prose
-    | st.dates()
-    | st.datetimes()
 )
-results = st.recursive(
-    leaves,
+dates = st.dates() | st.datetimes()
+leaves = plain | dates
+results = dates | st.recursive(
+    plain,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(prose, inner, max_size=3),
     max_leaves=3,
 )
@@ -374,7 +374,7 @@ def test_a_file_of_bytes_is_refused_with_its_name(tmp_path: Path) -> None:
 def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("saga: s\nsteps: [{step: a, after: z}]")
-    with pytest.raises(DefinitionError, match=r"saga 's' in .*x\.yaml: step 'a' comes after 'z'"):
+    with pytest.raises(DefinitionError, match=r"saga 's' in .*x\.yaml: line 2: .*after 'z'"):
         Saga.from_yaml(path)
 
 
@@ -409,7 +409,7 @@ BAD: dict[str, tuple[str, str]] = {
     "a step's name twice": (S + "  step: b\n", "line 4: .*'step' twice"),
     "no name": ("steps: [{step: a}]\n", "line 1: the saga has no name; add 'saga: NAME'"),
     "a step without a name": ("saga: s\nsteps:\n- pivot: true\n", "line 3: step 1 has no name"),
-    "no steps": ("saga: s\n", "saga 's': has no steps"),
+    "no steps": ("saga: s\n", "saga 's': line 1: has no steps"),
     "steps of text": ("saga: s\nsteps: abc\n", "line 2: 'steps' must be a list"),
     "a step of text": ("saga: s\nsteps:\n- step: a\n- b\n", "line 4: step 2 must be a mapping"),
     "a yes for a name": ("saga: s\nsteps:\n- step: yes\n", 'line 3: .*write it in quotes: "yes"'),
@@ -421,17 +421,26 @@ BAD: dict[str, tuple[str, str]] = {
     "text for yes": (S + "  pivot: maybe\n", "line 4: step 'a', 'pivot': expected `bool`"),
     "half attempts": (S + "  retry: {attempts: 1.5}\n", "line 4: step 'a', 'retry.attempts'"),
     "true attempts": (S + "  retry: {attempts: yes}\n", "line 4: step 'a', 'retry.attempts'"),
-    "zero attempts": (S + "  retry: {attempts: 0}\n", "step 'a': retry: attempts is 0"),
-    "negative seconds": (S + "  timeout: -1\n", "saga 's': step 'a': timeout is -1.0"),
-    "no number": (S + "  timeout: .nan\n", "saga 's': step 'a': timeout is nan"),
-    "no end": ("deadline: .inf\n" + S, "saga 's': deadline is inf"),
-    "negative latency": (S + "  action: {latency: -1}\n", "latency of its action is -1.0"),
+    "zero attempts": (S + "  retry: {attempts: 0}\n", "line 4: step 'a': retry: attempts is 0"),
+    "negative seconds": (S + "  timeout: -1\n", "saga 's': line 4: step 'a': timeout is -1.0"),
+    "no number": (S + "  timeout: .nan\n", "line 4: step 'a': timeout is nan"),
+    "no end": ("deadline: .inf\n" + S, "saga 's': line 1: deadline is inf"),
+    "negative latency": (
+        S + "  action: {latency: -1}\n",
+        "line 4: .*latency of its action is -1",
+    ),
     "a schema of text": ("input: abc\n" + S, "line 1: the saga, 'input': expected"),
     "a schema of numbers": ("input: {1: 2}\n" + S, "line 1: the saga, 'input': expected `str`"),
-    "no schema": ("input: {type: strin}\n" + S, "input_schema is not a JSON Schema: .*'strin'"),
+    "no schema": (
+        "input: {type: strin}\n" + S,
+        "line 1: input_schema is not a JSON .*'strin'",
+    ),
     "an unhashable key": ("input: {? [1] : 2}\n" + S, "line 1: cannot be read: .*unhashable key"),
     "a list for a key": ("? [1]\n: 2\n" + S, "line 1: the saga has an unknown key"),
-    "a cycle": (S + "  after: b\n- step: b\n  after: a\n", "saga 's': .*cycle: 'a' → 'b' → 'a'"),
+    "a cycle": (
+        S + "  after: b\n- step: b\n  after: a\n",
+        "line 4: .* cycle: 'a' → 'b' → 'a'",
+    ),
     "a recursive alias": ("saga: s\nsteps: &x [*x]\n", "line 2: aliases unfold into too much"),
     "a recursive mapping": ("input: &x {x: *x}\n" + S, "line 1: aliases unfold into too much"),
     "too deep": ("input: " + "{a: " * 200 + "1" + "}" * 200 + "\n" + S, "nested too deeply"),
@@ -468,12 +477,127 @@ steps:
         "line 6: step 'a', 'timeout'",
         "line 7: step 'a', 'pivot'",
         "line 10: step 'b': retry has an unknown key 'atempts'",
-        "step 'b': its when 'nowhere' is not among the actions given",
-        "'b' is defined more than once",
-        "after 'z', which does not exist",
-        "attempts is 0",
+        "line 12: step 'b': its when 'nowhere' is not among the actions given",
+        "line 11: step 'b' is defined more than once",
+        "line 9: step 'b' comes after 'z', which does not exist",
+        "line 10: step 'b': retry: attempts is 0",
     ):
         assert message.count(part) == 1, part
+
+
+def _at(text: str) -> dict[int, str]:
+    """What is refused of each line; nothing is refused without one."""
+    with pytest.raises(DefinitionError) as caught:
+        Saga.from_yaml(text, [named("known")])
+    lines = [problem.partition(": ") for problem in caught.value.problems]
+    return {int(line.removeprefix("line ")): said for line, _, said in lines}
+
+
+def test_every_problem_of_the_saga_names_the_line_of_its_key() -> None:
+    found = _at("""\
+saga: s/
+deadline: -1
+description: fine
+redact: ['']
+services:
+- service: bank
+  breaker:
+    failures: 0
+- service: nobody
+steps:
+- step: "say: 'hi'"
+  action: known
+  retry:
+    wait: 1
+    attempts: 0
+  timeout: -2
+  compensation_timeout: 3
+- step: b
+  action: unknown
+  service: bank
+  after: [nowhere]
+- step: each
+  for_each:
+    items: nothing
+    step:
+      step: item
+      action: known
+      timeout: -1
+    limit: 0
+- step: again
+  action: known
+- step: again
+  wait:
+    event: e
+    on_timeout: fail
+    timeout: -5
+  timeout: 3
+- step: p
+  action: known
+  pivot: true
+- step: late
+  action: known
+  compensation: known
+- step: wrong
+  action: known
+  branch: [late, x]
+- step: two
+  action: known
+  choice: known
+- step: over
+  action: known
+  input: known
+""")
+    wanted = {
+        1: "printable text",
+        2: "deadline is -1.0",
+        4: "redact has ''",
+        8: "breaker: failures is 0",
+        9: "service 'nobody' is named by no step",
+        15: "retry: attempts is 0",
+        16: "timeout is -2.0",
+        17: "without a compensation",
+        19: "its action 'unknown' is not among",
+        21: "comes after 'nowhere'",
+        24: "its items 'nothing' is not among",
+        28: "for each item: step 'item': timeout is -1.0",
+        29: "limit is 0",
+        32: "step 'again' is defined more than once",
+        36: "timeout is -5.0",
+        37: "waits and calls nothing; drop its timeout",
+        43: "step 'late' stands after the pivot",
+        46: "'late' is no step that chooses",
+        49: "step 'two' ",
+        52: "has an input but no saga",
+    }
+    assert {line: text for line, text in wanted.items() if text not in found.get(line, "")} == {}
+    assert set(found) == set(wanted)
+
+
+def test_a_problem_of_a_saga_inside_another_names_its_line_in_the_whole_text() -> None:
+    text = """\
+saga: outer
+steps:
+- step: pay
+  saga:
+    saga: payment
+    steps:
+    - step: known
+    - step: take
+      action: unknown
+    - step: deeper
+      saga:
+        saga: deep
+        steps: []
+- step: known
+  timeout: -1
+"""
+    found = _at(text)
+    inside = "step 'pay': saga 'payment': "
+    assert found[9].startswith(f"{inside}step 'take': its action 'unknown' is not among the")
+    assert found[13].startswith(f"{inside}step 'deeper': saga 'deep': has no steps")
+    assert found[15].startswith("step 'known': timeout is -1.0")
+    assert len(found) == 3
 
 
 def test_a_name_not_among_the_actions_is_told_with_the_nearest() -> None:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sagakit.cli import cli, main
-from sagakit.trace_cli import _FORMATS
+from sagakit.cli.trace import _FORMATS
 from sagakit.tracefiles import FORMATS, read_trace
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"

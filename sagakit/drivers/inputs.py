@@ -11,6 +11,12 @@ from sagakit.redaction import Redaction
 from sagakit.saga import Saga
 
 
+def must_be_saga(given: Any) -> None:
+    """Raise DefinitionError for what is no saga."""
+    if not isinstance(given, Saga):
+        raise DefinitionError(repr(given), ["is not a Saga; of a SagaBuilder give .build()"])
+
+
 def accept_input(saga: Saga, input: Any, sensitive: Set[str] = frozenset()) -> Any:
     """The input as the journal gives it back, after the saga's type or schema agreed.
 
@@ -21,8 +27,7 @@ def accept_input(saga: Saga, input: Any, sensitive: Set[str] = frozenset()) -> A
         InputError: it cannot be kept, or the type or schema refuses it. Nothing was started.
         DefinitionError: what was given is no saga.
     """
-    if not isinstance(saga, Saga):
-        raise DefinitionError(repr(saga), ["is not a Saga; of a SagaBuilder give .build()"])
+    must_be_saga(saga)
     kind = saga.input_type
     if input is None and kind is Any and saga.input_schema is None:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sagakit.coordinator import action_failed, why_not_cancel
@@ -20,7 +20,7 @@ from sagakit.events import (
     StepStarted,
     StepSucceeded,
 )
-from sagakit.execution import first_event
+from sagakit.execution import Execution, first_event
 from sagakit.journal import codec
 from sagakit.scenario import Scenario
 from sagakit.transitions import ACTIVE, Phase, StepState
@@ -29,16 +29,24 @@ if TYPE_CHECKING:
     from sagakit.drivers.run import Run
 
 
+# The executions that do these steps, as a journal has them; without those that it lacks.
+Archive = Callable[["Kin", Sequence[str]], dict[str, Execution]]
+
+
 class Kin:
     """Whom an execution is part of, and who is part of it. Most executions have no kin.
 
     What one of them does may let others go on: a driver advances those in ``stirred`` as well, and
     finds those in ``sought`` (by the steps that they do) in its journal and attaches them.
-    ``under_way`` are the children that have not ended, ``awake`` those of them that do not rest:
-    ``weigh`` keeps them after each change, so that nobody has to ask ten thousand children.
+    ``under_way`` are the children that have not ended, ``awake`` those of them that are not idle,
+    ``unsafe`` those of which the journal does not have all: ``weigh`` keeps them after each change,
+    so that nobody has to ask ten thousand children. ``asleep`` are the steps, by the ids of what
+    does them, whose executions wait and are only in the journal.
     """
 
     __slots__ = (
+        "archive",
+        "asleep",
         "awake",
         "began",
         "children",
@@ -51,6 +59,7 @@ class Kin:
         "stirred",
         "turned",
         "under_way",
+        "unsafe",
         "unsaved",
     )
 
@@ -63,6 +72,9 @@ class Kin:
         self.children: dict[str, Kin] = {}
         self.under_way: dict[str, Kin] = {}
         self.awake: dict[str, Kin] = {}
+        self.unsafe: dict[str, Kin] = {}
+        self.asleep: dict[str, str] = {}
+        self.archive: Archive | None = None  # of a driver that does not keep all in memory
         self.stirred: list[Run] = []
         self.sought: list[str] = []
         self.turned = False  # the children have been told that it turned back
@@ -74,33 +86,81 @@ class Kin:
         return self.run.state.phase in ACTIVE
 
     @property
-    def resting(self) -> bool:
+    def outermost(self) -> Kin:
+        """Of the execution that all of them are part of."""
+        kin = self
+        while kin.parent is not None:
+            kin = kin.parent
+        return kin
+
+    @property
+    def idle(self) -> bool:
         """It waits for the world, and so do all that do steps of it: nothing is under way."""
         state = self.run.state
-        return (
-            not self.awake
-            and not self.unsaved
-            and bool(self.under_way or state.waiting)
-            and state.rests(len(self.under_way))
-        )
+        if self.awake or not (self.under_way or self.asleep or state.waiting):
+            return False
+        return state.rests(len(self.under_way) + len(self.asleep))
+
+    @property
+    def resting(self) -> bool:
+        """It is idle, and the journal has all of it and of those that do steps of it."""
+        return self.idle and not self.unsaved and not self.unsafe
 
     def save(self, saved: bool) -> None:
         """The journal has all of it, or not yet: before that nobody is told that it rests."""
-        self.unsaved = not saved
-        self.weigh()
+        if self.unsaved is saved:
+            self.unsaved = not saved
+            self.weigh()
 
     def weigh(self) -> None:
-        """Something has happened here: note with the parent whether this one is under way and
-        rests, and with those above whether that changes what they do."""
+        """Something has happened here: note with the parent whether this one is under way, idle
+        and safe, and with those above whether that changes what they do."""
         kin, parent = self, self.parent
         while parent is not None and parent.children.get(kin.step) is kin:
-            active = kin.active
-            awake = active and not kin.resting
-            if active == (kin.step in parent.under_way) and awake == (kin.step in parent.awake):
+            step, active = kin.step, kin.active
+            awake = active and not kin.idle
+            unsafe = active and (kin.unsaved or bool(kin.unsafe))
+            was_active, was_awake = step in parent.under_way, step in parent.awake
+            was_unsafe = step in parent.unsafe
+            if active is was_active and awake is was_awake and unsafe is was_unsafe:
                 return
-            _note(parent.under_way, kin, active)
-            _note(parent.awake, kin, awake)
+            if active is not was_active:
+                _note(parent.under_way, kin, active)
+            if awake is not was_awake:
+                _note(parent.awake, kin, awake)
+            if unsafe is not was_unsafe:
+                _note(parent.unsafe, kin, unsafe)
             kin, parent = parent, parent.parent
+
+    def let_go(self) -> None:
+        """It rests, and only the journal has it from now on."""
+        parent = self.parent
+        if parent is not None and parent.children.get(self.step) is self:
+            parent.forget(self.step)
+            parent.asleep[self.run.state.execution_id] = self.step
+
+    def forget(self, step: str) -> None:
+        """What does this step is not in memory any more."""
+        for known in (self.children, self.under_way, self.awake, self.unsafe):
+            known.pop(step, None)
+
+    def call(self, id: str) -> bool:
+        """Seek a child that is asleep; whether it is one."""
+        step = self.asleep.pop(id, None)
+        if step is not None:
+            self.sought.append(step)
+        return step is not None
+
+    def executions(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution]:
+        """What does (or did) its steps, in the order in which they began."""
+        begun = self.run.state.children
+        if not begun:
+            return {}
+        steps = [self.run.plan.names[number] for number in begun]
+        found = {step: as_execution(child.run) for step, child in self.children.items()}
+        if len(found) < len(steps) and self.archive is not None:
+            found |= self.archive(self, [step for step in steps if step not in found])
+        return {step: found[step] for step in steps if step in found}
 
     def child_id(self, step: str) -> str:
         """The id of the execution that does this step, the last one if there were several."""
@@ -166,7 +226,8 @@ class Kin:
     def adopt(self, step: str, run: Run) -> Kin:
         """Take an execution for the one that does this step."""
         child = run.kinship
-        child.parent, child.step = self, step
+        child.parent, child.step, child.archive = self, step, self.archive
+        self.asleep.pop(run.state.execution_id, None)
         self.children[step] = child
         if self.run.redaction is not None:
             run.confide(self.run.redaction)
@@ -180,8 +241,7 @@ class Kin:
         parent, first = self.parent, first_event(other)
         assert parent is not None
         above, step = parent.run.state.execution_id, self.step
-        for known in (parent.children, parent.under_way, parent.awake):
-            known.pop(step, None)
+        parent.forget(step)
         whose = "that somebody started"
         if first.parent is not None:
             whose = f"that does step '{first.parent[1]}' of execution '{first.parent[0]}'"
@@ -239,12 +299,15 @@ class Kin:
         return status not in ("stuck", "abandoned") and not failed
 
     def resume_child(self, step: str, run: Run, now: float) -> bool:
-        """What does a stuck step goes on, and so does this execution; whether that is so."""
+        """What does a stuck step goes on, and so does this execution; whether that is so. Of one
+        that has only waited, nothing need be recorded."""
         if self.run.state.phase is Phase.ABANDONED:
             return False
         self.sought = [other for other in self.sought if other != step]
+        waited = run.state.execution_id in self.asleep
         self.adopt(step, run)
-        self.run.emit(ChildResumed(step, now))
+        if not waited:
+            self.run.emit(ChildResumed(step, now))
         return True
 
     def undo_child(self, step: str, now: float) -> None:
@@ -297,6 +360,8 @@ class Kin:
             for child in list(self.under_way.values()):
                 child.call_off(now)
                 self.stirred.append(child.run)
+            for id in list(self.asleep):
+                self.call(id)
         if self.parent is not None and not self.over and not self.active:
             self.over = True
             self.parent.child_over(self, now)

@@ -74,6 +74,7 @@ from sagakit.redaction import Redaction
 from sagakit.resilience import Part
 from sagakit.saga import Saga
 from sagakit.scenario import Cancellation, Scenario, Signal
+from sagakit.scenario.faults import correlation_text
 from sagakit.scenario.injection import followed, inject
 from sagakit.spec import Retry
 from sagakit.steps import Happened
@@ -265,10 +266,7 @@ class Run:
         return self.kin
 
     def _children(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution] | None:
-        kin = self.kin
-        if kin is None or not kin.children:
-            return None
-        return {name: as_execution(child.run) for name, child in kin.children.items()}
+        return None if self.kin is None else self.kin.executions(as_execution)
 
     def input_of(self, step: str) -> Any:
         """The execution's input, or the item that this step is done for."""
@@ -454,6 +452,13 @@ class Run:
         return bool(self.meanwhile) or any(child.run.goes_on for child in children)
 
     @property
+    def waits(self) -> bool:
+        """Its status is ``waiting``."""
+        if self.kin is not None and (self.kin.under_way or self.kin.asleep):
+            return self.kin.idle
+        return bool(self.state.waiting) and self.state.status == "waiting"
+
+    @property
     def resting(self) -> bool:
         """It waits for the world, and so do all that do steps of it: nothing is under way."""
         return self.state.resting if self.kin is None else self.kin.resting
@@ -465,8 +470,7 @@ class Run:
         seconds = wait.timeout
         try:
             if wait.correlate is not None:
-                found = self.ask(wait.correlate, name)
-                correlation = None if found is None else str(found)
+                correlation = self._correlation(wait.correlate, name)
             if isinstance(seconds, Call):
                 seconds = float(self.ask(seconds, name))
                 if not math.isfinite(seconds):
@@ -476,6 +480,18 @@ class Run:
             return
         expires_at = None if seconds is None else now + max(0.0, seconds)
         self.emit(WaitStarted(name, now, wait.event, correlation, expires_at))
+
+    def _correlation(self, call: Call, name: str) -> str | None:
+        """What a wait is found by; None: only by its execution's id."""
+        found = correlation_text(self.ask(call, name))
+        place = f"saga '{self.saga.name}': step '{name}': its correlate"
+        if found is None or (isinstance(found, str) and found.strip()):
+            return codec.plain(found, place)  # type: ignore[no-any-return]
+        what = "empty text" if isinstance(found, str) else f"a {type(found).__name__}"
+        raise TypeError(
+            f"{place} gave {what}; give text, an int or a UUID, as the signal's correlation= will "
+            "be, or None"
+        )
 
     def _end_wait(self, name: str, now: float) -> None:
         state = self.state

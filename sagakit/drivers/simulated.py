@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -266,10 +266,6 @@ class Simulation:
         self.to_loop: Callable[[Attempt], None] | None = None
         self.gates: Gates | None = None
 
-    def count_from(self, number: int) -> None:
-        """Of what is due at the same time, whatever comes now comes behind what has this number."""
-        self._count = max(self._count, number)
-
     def after_crash(self, run: Run) -> Self:
         """One in which the execution goes on, when this one's coordinator has died."""
         return type(self)(run, self.now, _written(self.run))
@@ -403,6 +399,11 @@ class Simulation:
             self.pending.append(attempt)
         else:
             self.to_loop(attempt)
+
+    def delay(self, delayed: Iterable[tuple[float, int, Attempt]]) -> None:
+        """Take over what another simulation had put off: it stands before what comes later."""
+        self.delayed = sorted(delayed, key=lambda one: one[:2])
+        self._count = max((number for _, number, _ in self.delayed), default=self._count)
 
     def _put_off(self, attempt: Attempt) -> None:
         """Make a plain call later, or never, if its timeout comes first: no loop is needed."""

@@ -10,7 +10,7 @@ import msgspec
 
 from sagakit import redaction
 from sagakit.errors import SagaError
-from sagakit.events import Event
+from sagakit.events import Event, Resolution
 from sagakit.journal.summary import Summary
 
 # (execution id, number of the first event, events), for one or many executions
@@ -33,12 +33,15 @@ class Rest(msgspec.Struct, frozen=True):
     Parameters:
         wake_at: seconds since the epoch: it goes on then though nothing happens; None: never.
         resting: it does nothing else (status ``waiting``), or steps beside the wait go on.
-        waits: those that a signal finds by its correlation; None: the same as before.
+        waits: those that a signal finds by its correlation; None: the same as before, but for
+            those that ``began`` and those that have ``ended`` since.
     """
 
     wake_at: float | None
     resting: bool = True
     waits: tuple[Wait, ...] | None = None
+    began: tuple[Wait, ...] = ()
+    ended: tuple[Wait, ...] = ()
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -57,8 +60,8 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Post(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What another process asks of the engine that has the journal open: to deliver a signal, or
-    (without ``event``) to call the execution ``to`` off."""
+    """What another process asks of the engine that has the journal open: to deliver a signal, to
+    resolve the execution ``to`` (with ``resolution``) or (without either) to call it off."""
 
     id: str  # of the request, and of its signal
     event: str | None = None
@@ -69,6 +72,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     by: str = ""
     why: str = ""
+    resolution: Resolution | None = None
+    step: str | None = None  # only this stuck step
 
     __repr__ = redaction.repr_of
 
@@ -221,7 +226,8 @@ class Journal(Protocol):
 
         Parameters:
             rests: of these executions, what they wait for from now on; None: nothing any more,
-                and no signal finds them.
+                and no signal finds them. Those of which the batch has no event wait, or go on,
+                because of what others do that do steps of them.
 
         Raises:
             JournalError: nothing of the batch was added.
@@ -229,6 +235,14 @@ class Journal(Protocol):
 
     def read(self, execution_id: str) -> list[Event]:
         """All events of one execution, in order; UnknownExecutionError if there is none."""
+
+    def several(self, ids: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
+        """(id, events) of those of these executions that there are; None for events that cannot
+        be read (``read`` says why)."""
+
+    def parent(self, execution_id: str) -> str | None:
+        """The id of the execution that this one does a step of; UnknownExecutionError if there is
+        no such execution."""
 
     def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
         """Those executions that are wanted, in the order of their start."""
@@ -245,6 +259,9 @@ class Journal(Protocol):
 
     def sleeping(self, fingerprints: Iterable[str]) -> list[tuple[str, float | None]]:
         """(id, wake_at) of every waiting execution with one of these fingerprints."""
+
+    def asleep(self, parent: str, ids: Iterable[str]) -> dict[str, float | None]:
+        """When those of these executions wake that do steps of the parent and wait, by id."""
 
     def waits(self) -> bool:
         """Whether any execution waits, or is stuck and waits for a correlated signal."""

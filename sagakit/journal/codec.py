@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sagakit.errors import CodecError
 from sagakit.events import AnyEvent, ErrorInfo, Event
-from sagakit.redaction import Shown
+from sagakit.redaction import Shown, fields
 
 if TYPE_CHECKING:
     from sagakit.plan import Call
@@ -37,7 +38,7 @@ def plain(value: Any, place: str) -> Any:
     """
     if value is None:
         return value
-    found = _unkept(value, "")
+    found = _unkept(value)
     if found:
         raise CodecError(f"{place}{found}")
     return msgspec.json.decode(msgspec.json.encode(value))
@@ -49,22 +50,23 @@ def given(value: Any, kind: Any, place: str) -> Any:
     Parameters:
         kind: its declared type, which plain data that fits becomes. ``Any``: it stays plain data,
             and what JSON has no form for becomes its usual one (a Decimal, datetime, UUID or enum
-            its text or value; a dataclass, attrs or msgspec type a dict).
+            its text or value; a dataclass, attrs or msgspec type a dict). A set has none, here as
+            in a result: its order would be made up.
 
     Raises:
         CodecError: it does not fit, or would not come back equal; names ``place`` and why.
     """
     if kind is Any:
-        if _unkept(value, ""):
+        if _unkept(value):
             with contextlib.suppress(TypeError, ValueError, RecursionError):
-                value = msgspec.to_builtins(value, order="deterministic")
+                value = value if _holds_set(value) else msgspec.to_builtins(value)
         return plain(value, place)
     try:
         kept = msgspec.convert(msgspec.json.decode(msgspec.json.encode(value)), kind, str_keys=True)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         wanted = getattr(kind, "__name__", kind)
         raise CodecError(f"{place} is not the declared {wanted}: {error}") from None
-    if type(kept) is type(value) and kept != value and _unkept(value, ""):
+    if type(kept) is type(value) and kept != value and _unkept(value):
         raise CodecError(
             f"{place} is {_short(value)}, but the journal would give back {_short(kept)}"
         )
@@ -86,41 +88,64 @@ def _canonical(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
+def _holds_set(value: Any) -> bool:
+    if isinstance(value, AbstractSet):
+        return True
+    named = fields(value)
+    parts = value if isinstance(value, list | tuple) else ()
+    return any(map(_holds_set, parts if named is None else (part for _, part in named)))
+
+
 def unkept(value: Any) -> str:
-    """Why a value has no plain form at all (a date has one, its text); empty when it has."""
-    with contextlib.suppress(TypeError, ValueError, RecursionError):
-        value = msgspec.to_builtins(value)
-    return _unkept(value, "")
+    """Why what a stand-in returns would not come back equal; empty if it does. It declares the
+    type of its result by the result itself, so a date by itself does, and not one in a list."""
+    found = _unkept(value)
+    if found and type(value) not in (list, tuple, dict):
+        with contextlib.suppress(TypeError, ValueError, OverflowError, RecursionError):
+            kept = msgspec.convert(as_plain(value), type(value), str_keys=True)
+            return "" if kept == value else found
+    return found
 
 
-def _unkept(value: Any, path: str) -> str:
+def _unkept(value: Any) -> str:
     """Which part JSON cannot give back, and why; empty when all of it comes back the same."""
+    found = _lost(value, "")
+    return f"{shortened(found[0])} {found[1]}" if found else ""
+
+
+def _lost(value: Any, path: str) -> tuple[str, str] | None:
+    """The path of what is lost, and why."""
     kind = type(value)
     if value is None or kind is bool:
-        return ""
+        return None
     if kind is str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            return f"{path} is text with lone surrogates, which cannot be stored"
-        return ""
+            return path, "is text with lone surrogates, which cannot be stored"
+        return None
     if kind is int:
-        return "" if -_BIG <= value < _BIG else f"{path} is an int beyond 64 bits; make it a str"
+        return None if -_BIG <= value < _BIG else (path, "is an int beyond 64 bits; make it a str")
     if kind is float:
-        return "" if math.isfinite(value) else f"{path} is {value}, which JSON does not have"
+        return None if math.isfinite(value) else (path, f"is {value}, which JSON does not have")
     if kind is list or kind is tuple:
         parts = ((item, f"{path}[{place}]") for place, item in enumerate(value))
     elif kind is dict or kind is Shown:
         for key in value:
             if type(key) is not str:
-                return f"{path} has the key {key!r}; the keys of plain data are text"
-        parts = ((item, f"{path}[{key!r}]") for key, item in value.items())
+                return path, f"has the key {_short(key)}; the keys of plain data are text"
+        parts = ((item, f"{path}[{_short(key)}]") for key, item in value.items())
     else:
-        return f"{path} is of type {kind.__name__}, which plain data cannot hold"
+        return path, f"is of type {kind.__name__}, which plain data cannot hold"
     try:
-        return next((found for item, at in parts if (found := _unkept(item, at))), "")
+        return next((found for item, at in parts if (found := _lost(item, at))), None)
     except RecursionError:
-        return f"{path} is nested too deeply or contains itself"
+        return path, "is nested too deeply or contains itself"
+
+
+def shortened(text: str, most: int = 120) -> str:
+    """A long text without its middle: of a path, where it begins and ends is what one looks for."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
 
 
 def as_plain(value: Any) -> Any:
@@ -148,7 +173,7 @@ def through(
     ):
         return value
     if expected is Any:
-        found = _unkept(value, "")
+        found = _unkept(value)
         if found:
             cure = "return plain data or annotate the return type"
             raise CodecError(

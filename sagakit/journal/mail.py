@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sagakit.events import CancellationRequested, SignalReceived
+from sagakit.events import CancellationRequested, ExecutionResolved, SignalReceived
 from sagakit.journal.base import Letter, Post
 
 SCHEMA = """
@@ -42,7 +42,7 @@ KEPT = "kept"
 _REMEMBERED = 86400.0  # seconds for which a settled request can be asked about
 
 # (the execution, its event from outside): what a commit has to mark
-Received = tuple[str, SignalReceived | CancellationRequested]
+Received = tuple[str, SignalReceived | CancellationRequested | ExecutionResolved]
 
 _LETTER = "event, correlation, id, at, expires_at, payload, sender"
 
@@ -53,11 +53,13 @@ _decoder = msgspec.json.Decoder(Post)
 def mark(writer: sqlite3.Connection, received: Sequence[Received]) -> None:
     """Within a commit: what it records of the outside is kept and asked for no longer."""
     for execution_id, event in received:
-        if isinstance(event, CancellationRequested):
+        if not isinstance(event, SignalReceived):
+            decided = event if isinstance(event, ExecutionResolved) else None
+            target = _target(execution_id, decided)
             writer.execute(
                 "UPDATE inbox SET outcome = ?, execution = ?, settled_at = ?"
                 " WHERE outcome IS NULL AND target = ?",
-                (DELIVERED, execution_id, event.at, execution_id),
+                (DELIVERED, execution_id, event.at, target),
             )
             continue
         writer.execute(
@@ -68,6 +70,14 @@ def mark(writer: sqlite3.Connection, received: Sequence[Received]) -> None:
         if event.chosen:
             writer.execute("UPDATE mailbox SET taken_by = ? WHERE id = ?", (execution_id, event.id))
             writer.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (event.id, execution_id))
+
+
+def _target(execution_id: str, decided: ExecutionResolved | Post | None) -> str:
+    """What a request without a signal's id is known by: a cancellation by its execution, a
+    resolution by all that is decided, since one that is inside another is decided with it."""
+    if decided is None:
+        return execution_id
+    return "\0".join((execution_id, str(decided.resolution), decided.by, decided.why))
 
 
 # -- the mailbox ----------------------------------------------------------------------------
@@ -143,7 +153,8 @@ def post(path: Path, item: Post) -> None:
     # the file is there: it must not be made anew
     with closing(_connect(path, "rw")) as connection:
         connection.execute("PRAGMA synchronous=FULL")
-        target = item.to if item.event is None else None  # a cancellation is found by its execution
+        decided = None if item.resolution is None else item
+        target = None if item.event is not None else _target(str(item.to), decided)
         connection.execute("DELETE FROM inbox WHERE id = ? AND outcome IS NOT NULL", (item.id,))
         connection.execute(
             "INSERT OR IGNORE INTO inbox (id, target, body, posted_at) VALUES (?, ?, ?, ?)",

@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from sagakit.errors import JournalError, UnknownExecutionError
-from sagakit.events import Event, ExecutionStarted, SignalReceived
+from sagakit.events import Event, ExecutionMigrated, ExecutionStarted, SignalReceived
 from sagakit.journal.base import ALL, Batch, ExecutionRow, Filter, Letter, Post, Rest, Wait
 from sagakit.journal.summary import summarise
+
+_OF_NOTE = frozenset({ExecutionStarted, ExecutionMigrated, SignalReceived})
 
 
 class MemoryJournal:
@@ -23,8 +25,9 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._events: dict[str, list[Event]] = {}
+        self._pinned: dict[str, str] = {}  # fingerprints, by ids
         self._rests: dict[str, Rest] = {}  # of those whose status is `waiting`
-        self._waits: dict[str, tuple[Wait, ...]] = {}
+        self._waits: dict[str, dict[Wait, None]] = {}
         self._awaited: dict[tuple[str, str], list[tuple[float, str]]] = {}  # the oldest first
         self._mail: dict[str, Letter] = {}  # by id
         self._kept_for: dict[tuple[str, str], dict[str, None]] = {}  # ids, by whom they are for
@@ -50,27 +53,41 @@ class MemoryJournal:
             for execution_id, _, events in batch:
                 self._events.setdefault(execution_id, []).extend(events)
                 for event in events:
-                    if type(event) is SignalReceived and event.chosen:
-                        self._taken.setdefault(event.id, execution_id)
+                    if type(event) in _OF_NOTE:
+                        self._note(execution_id, event)
             for execution_id, rest in (rests or {}).items():
                 if rest is None or not rest.resting:
                     self._rests.pop(execution_id, None)
                 else:
                     self._rests[execution_id] = rest
                 if rest is None or rest.waits is not None:
-                    self._await(execution_id, () if rest is None else rest.waits or ())
+                    self._await_no_more(execution_id, tuple(self._waits.get(execution_id, ())))
+                if rest is not None:
+                    self._await_no_more(execution_id, rest.ended)
+                    self._await(execution_id, (*(rest.waits or ()), *rest.began))
+
+    def _note(self, execution_id: str, event: Any) -> None:
+        if not isinstance(event, SignalReceived):
+            self._pinned[execution_id] = event.fingerprint
+        elif event.chosen:
+            self._taken.setdefault(event.id, execution_id)
 
     def _await(self, execution_id: str, waits: tuple[Wait, ...]) -> None:
-        for wait in self._waits.pop(execution_id, ()):
+        known = self._waits.setdefault(execution_id, {}) if waits else {}
+        for wait in waits:
+            known[wait] = None
+            queue = self._awaited.setdefault((wait.event, wait.correlation), [])
+            insort(queue, (wait.since, execution_id))
+
+    def _await_no_more(self, execution_id: str, waits: tuple[Wait, ...]) -> None:
+        for wait in waits:
+            del self._waits[execution_id][wait]
             queue = self._awaited[wait.event, wait.correlation]
             del queue[bisect_left(queue, (wait.since, execution_id))]
             if not queue:
                 del self._awaited[wait.event, wait.correlation]
-        if waits:
-            self._waits[execution_id] = waits
-        for wait in waits:
-            queue = self._awaited.setdefault((wait.event, wait.correlation), [])
-            insort(queue, (wait.since, execution_id))
+        if not self._waits.get(execution_id, True):
+            del self._waits[execution_id]
 
     def read(self, execution_id: str) -> list[Event]:
         with self._lock:
@@ -78,6 +95,14 @@ class MemoryJournal:
                 return list(self._events[execution_id])
             except KeyError:
                 raise UnknownExecutionError(f"no execution has the id '{execution_id}'") from None
+
+    def several(self, ids: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
+        for id in ids:
+            if id in self._events:
+                yield id, self.read(id)
+
+    def parent(self, execution_id: str) -> str | None:
+        return _parent(self.read(execution_id))
 
     def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
         with self._lock:
@@ -116,6 +141,14 @@ class MemoryJournal:
         rows = [row for row in self.find(Filter(status="waiting")) if row.fingerprint in wanted]
         return [(row.id, rest.wake_at) for row in rows if (rest := self._rests.get(row.id))]
 
+    def asleep(self, parent: str, ids: Iterable[str]) -> dict[str, float | None]:
+        found = {}
+        for id in ids:
+            rest = self._rests.get(id)
+            if rest is not None and _parent(self._events[id]) == parent:
+                found[id] = rest.wake_at
+        return found
+
     def waits(self) -> bool:
         return bool(self._rests or self._waits)
 
@@ -134,8 +167,7 @@ class MemoryJournal:
                 if place >= len(queue):
                     return
                 since, id = queue[place]
-                row = _row(self._events[id], id in self._rests)
-            yield since, id, row.fingerprint
+            yield since, id, self._pinned[id]
             place += 1
 
     def keep(self, letter: Letter) -> Letter:
@@ -180,6 +212,12 @@ class MemoryJournal:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+def _parent(events: list[Event]) -> str | None:
+    first = events[0]
+    assert isinstance(first, ExecutionStarted)
+    return None if first.parent is None else first.parent[0]
 
 
 def _row(events: list[Event], rests: bool) -> ExecutionRow:

@@ -13,11 +13,12 @@ from sagakit.events import (
     CancellationRequested,
     Event,
     ExecutionMigrated,
+    ExecutionResolved,
     ExecutionStarted,
     SignalReceived,
 )
 from sagakit.journal import mail
-from sagakit.journal.base import Batch, Rest
+from sagakit.journal.base import Batch, Rest, Wait
 from sagakit.journal.chain import mark
 from sagakit.journal.codec import encode_event
 from sagakit.journal.summary import Summary, fold
@@ -38,13 +39,17 @@ _CHANGING = (
     "retries",
     "compensated",
 )
-_OF_NOTE = frozenset({SignalReceived, CancellationRequested, ExecutionMigrated})
+_RECEIVED = (SignalReceived, CancellationRequested, ExecutionResolved)  # from outside
+_OF_NOTE = frozenset({*_RECEIVED, ExecutionMigrated})
 INSERT_EXECUTION = f"INSERT INTO executions VALUES ({', '.join('?' * 17)})"
 UPDATE_EXECUTION = (
     "UPDATE executions SET "
     + ", ".join(f"{name} = ?" for name in (*_CHANGING, "wake_at", "ord", "mark"))
     + " WHERE no = ?"
 )
+
+
+_WaitRow = tuple[str, str, float, int]  # event, correlation, since, number of the execution
 
 
 @dataclass(slots=True)
@@ -56,7 +61,8 @@ class Rows:
     changed: list[tuple[Any, ...]] = field(default_factory=list)  # new cells of known ones
     received: list[mail.Received] = field(default_factory=list)
     forgotten: list[tuple[int]] = field(default_factory=list)  # whose waits are written anew
-    waits: list[tuple[str, str, float, int]] = field(default_factory=list)
+    over: list[_WaitRow] = field(default_factory=list)  # waits that have ended
+    waits: list[_WaitRow] = field(default_factory=list)  # and those that began
     ended: list[str] = field(default_factory=list)  # ids of those that are not under way any more
     ord: int = 0  # of the last record, and its mark
     mark: bytes = b""
@@ -115,11 +121,12 @@ class Ledger:
             for event in events:
                 if fold(summary, event):
                     changed[id] = None
-                elif type(event) in _OF_NOTE:
+                if type(event) in _OF_NOTE:
                     self._note(rows, id, event, changed)
-        last = {id: events[-1] for id, _, events in batch}
+        last: Any = {id: events[-1] for id, _, events in batch}
+        now = max((event.at for event in last.values()), default=None)
         for id, rest in rests.items():
-            self._rest(rows, id, rest, last[id])
+            self._rest(rows, id, rest, last[id].at if id in last else now)
             changed[id] = None
         for id in {**begun, **changed}:
             self._describe(rows, id, id in begun, rests.get(id))
@@ -142,21 +149,26 @@ class Ledger:
         rows.ord, rows.mark = ord, last
 
     def _note(self, rows: Rows, id: str, event: Event, changed: dict[str, None]) -> None:
-        if isinstance(event, SignalReceived | CancellationRequested):
+        if isinstance(event, _RECEIVED):
             rows.received.append((id, event))
         else:
             changed[id] = None  # it is pinned to another definition
 
-    def _rest(self, rows: Rows, id: str, rest: Rest | None, last: Any) -> None:
-        """What an execution waits for from now on."""
+    def _rest(self, rows: Rows, id: str, rest: Rest | None, at: float | None) -> None:
+        """What an execution waits for from now on.
+
+        Parameters:
+            at: now, as its last event or those of others say it; None: nothing has happened.
+        """
         number, summary = self._get(id)
         if summary.status in ("running", "waiting"):  # what is stuck may wait, too, and stays so
-            resting = rest is not None and rest.resting
-            summary.status, summary.changed_at = "waiting" if resting else "running", last.at
+            summary.status = "waiting" if rest is not None and rest.resting else "running"
+            summary.changed_at = summary.changed_at if at is None else at
         if rest is None or rest.waits is not None:
             rows.forgotten.append((number,))
-            for wait in () if rest is None else rest.waits or ():
-                rows.waits.append((wait.event, wait.correlation, wait.since, number))
+        if rest is not None:
+            rows.over += (_wait_row(wait, number) for wait in rest.ended)
+            rows.waits += (_wait_row(wait, number) for wait in (*(rest.waits or ()), *rest.began))
 
     def _describe(self, rows: Rows, id: str, new: bool, rest: Rest | None) -> None:
         """The execution's row, as it is now."""
@@ -178,7 +190,11 @@ class Ledger:
         for id in rows.ended:
             self._known.pop(id, None)
 
-    def forget(self, batch: Batch) -> None:
+    def forget(self, batch: Batch, rests: Mapping[str, Rest | None]) -> None:
         """It is not written: what was noted of these executions is read anew, if it is needed."""
-        for id, _, _ in batch:
+        for id in (*(id for id, _, _ in batch), *rests):
             self._known.pop(id, None)
+
+
+def _wait_row(wait: Wait, number: int) -> _WaitRow:
+    return wait.event, wait.correlation, wait.since, number

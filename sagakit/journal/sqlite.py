@@ -45,6 +45,11 @@ _INSERT_ROWS = [
 ]
 
 _LISTED = ", ".join(ExecutionRow.__struct_fields__)
+_SUMMED = ", ".join(Summary.__struct_fields__)
+
+_DELETE_WAIT = (
+    "DELETE FROM waits WHERE event = ? AND correlation = ? AND since = ? AND execution = ?"
+)
 
 APPLICATION_ID = 0x53414741  # "SAGA", in the file's header: tells our files from others
 
@@ -165,13 +170,13 @@ class SqliteJournal:
         return Ledger(number, ord, mark, key, self._find_summary)
 
     def _find_summary(self, execution_id: str) -> tuple[int, Summary]:
-        summary = summarise(self.read(execution_id))
         with self.reading() as reader:
-            number, status, changed_at = reader.execute(
-                "SELECT no, status, changed_at FROM executions WHERE id = ?", (execution_id,)
+            number, *cells = reader.execute(
+                f"SELECT no, {_SUMMED} FROM executions WHERE id = ?", (execution_id,)
             ).fetchone()
-        if status == "waiting":  # which the events alone do not tell
-            summary.status, summary.changed_at = status, changed_at
+        summary = Summary(*cells)
+        if summary.status == "running":  # of these the row is not kept up to date
+            summary = summarise(self.read(execution_id))
         return number, summary
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
@@ -199,7 +204,7 @@ class SqliteJournal:
             )
 
     def append(self, batch: Batch, rests: Mapping[str, Rest | None] | None = None) -> None:
-        if not batch:
+        if not batch and not rests:
             return
         with self._write_lock:
             writer = self._ready()
@@ -215,7 +220,7 @@ class SqliteJournal:
                         self._check_place()
                     _insert(writer, rows)
             except BaseException as error:
-                ledger.forget(batch)
+                ledger.forget(batch, rests or {})
                 if isinstance(error, sqlite3.Error):
                     raise _explain(self.path, error) from error
                 raise
@@ -293,6 +298,22 @@ class SqliteJournal:
             )
         return events
 
+    def several(self, ids: Iterable[str]) -> Iterator[tuple[str, list[Event] | None]]:
+        with self.reading() as reader:
+            found = reader.execute(
+                "SELECT no, id FROM executions WHERE id IN (SELECT value FROM json_each(?))",
+                (_json(ids),),
+            ).fetchall()
+        yield from self._read_all(found)
+
+    def parent(self, execution_id: str) -> str | None:
+        number = self._lookup(execution_id)
+        with self.reading() as reader:
+            (parent,) = reader.execute(
+                "SELECT parent FROM executions WHERE no = ?", (number,)
+            ).fetchone()
+        return None if parent is None else str(parent)
+
     def find(self, wanted: Filter = ALL) -> list[ExecutionRow]:
         where, values = wanted.sql()
         query = f"SELECT no, {_LISTED} FROM executions {where}"
@@ -333,6 +354,16 @@ class SqliteJournal:
                 " AND fingerprint IN (SELECT value FROM json_each(?))",
                 (_json(fingerprints),),
             ).fetchall()
+
+    def asleep(self, parent: str, ids: Iterable[str]) -> dict[str, float | None]:
+        with self.reading() as reader:
+            return dict(
+                reader.execute(
+                    "SELECT executions.id, wake_at FROM json_each(?) CROSS JOIN executions"
+                    " ON executions.id = value WHERE status = 'waiting' AND executions.parent = ?",
+                    (_json(ids), parent),
+                ).fetchall()
+            )
 
     def waits(self) -> bool:
         with self.reading() as reader:
@@ -491,6 +522,9 @@ def _insert(writer: sqlite3.Connection, rows: Rows) -> None:
             writer.executemany(UPDATE_EXECUTION, rows.changed)
         if rows.forgotten:
             writer.executemany("DELETE FROM waits WHERE execution = ?", rows.forgotten)
+        if rows.over:
+            writer.executemany(_DELETE_WAIT, rows.over)
+        if rows.waits:
             writer.executemany("INSERT OR IGNORE INTO waits VALUES (?, ?, ?, ?)", rows.waits)
         if rows.received:
             mail.mark(writer, rows.received)

@@ -9,19 +9,25 @@ from sagakit.lab.explore import explore
 from sagakit.lab.fork import Fork, fork
 from sagakit.lab.interleave import interleave
 from sagakit.lab.interleavings import Interleavings
+from sagakit.lab.isolation import Cell, IsolationMatrix, isolation_matrix
+from sagakit.lab.pairs import COUNTERMEASURES, Pair, pairs
 from sagakit.lab.report import Report, Violation
 from sagakit.lab.semantics import Semantics, semantics
 from sagakit.lab.table import Table, World
 from sagakit.lab.twin import ORDER, Twin
 
 __all__ = [
+    "COUNTERMEASURES",
     "ORDER",
     "Bug",
+    "Cell",
     "ChaosReport",
     "Failure",
     "Finding",
     "Fork",
     "Interleavings",
+    "IsolationMatrix",
+    "Pair",
     "Report",
     "SagaAssertion",
     "Semantics",
@@ -36,5 +42,7 @@ __all__ = [
     "explore",
     "fork",
     "interleave",
+    "isolation_matrix",
+    "pairs",
     "semantics",
 ]

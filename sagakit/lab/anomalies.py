@@ -12,8 +12,8 @@ the order of accesses of which at least one changes the row, and on the order wi
 are the same in all orders of a trace (``histories.py``), so an anomaly is in all or in none.
 
 A read whose value decides only whether to refuse (``Table.check``: whether a lock is free, whether
-a row is as it was) hands on no value. It counts as one that saw the newest state, and for write
-skew, but it is no dirty and no non-repeatable read.
+a row is as it was, whether enough is there) hands on no value. It counts as one that saw the newest
+state, for write skew, and, if its saga went on by it, as a dirty read; it is no non-repeatable one.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ class Fact(NamedTuple):
     @property
     def reads(self) -> bool:
         return self.access.kind is AccessKind.READ
+
+    @property
+    def goes_on(self) -> bool:
+        """It is a check after which the saga goes on."""
+        return self.access.kind is AccessKind.CHECK and not self.turn.error
 
     @property
     def undoes(self) -> bool:
@@ -112,7 +117,7 @@ def dirty_read(story: Story) -> Iterator[tuple[Fact, ...]]:
     for facts in story.by_place.values():
         made: list[Fact] = []  # by whom the value is that stands there
         for place, fact in enumerate(facts):
-            if fact.reads:
+            if fact.reads or fact.goes_on:
                 for maker in made:
                     if maker.who != fact.who and not maker.undoes:
                         undone = (f for f in facts[place:] if f.undoes and f.who == maker.who)

@@ -11,6 +11,7 @@ from sagakit.lab.explore import explore
 from sagakit.lab.invariants import Invariant
 from sagakit.lab.report import Report
 from sagakit.saga import Saga
+from sagakit.scenario import Scenario
 
 
 def assert_saga(
@@ -44,6 +45,7 @@ class SagaAssertion:
         faults: int = 2,
         invariants: Sequence[Invariant] = (),
         crashes: bool = True,
+        scenario: Scenario | None = None,
     ) -> Report:
         """Every invariant holds under every combination of up to so many faults; see ``explore``.
 
@@ -58,6 +60,7 @@ class SagaAssertion:
             faults=faults,
             crashes=crashes,
             invariants=invariants,
+            scenario=scenario,
         )
         _hold(report)
         return report
@@ -69,6 +72,7 @@ class SagaAssertion:
         rate: float = 0.1,
         seed: int = 0,
         invariants: Sequence[Invariant] = (),
+        scenario: Scenario | None = None,
     ) -> ChaosReport:
         """Every invariant holds in so many runs under faults at random; see ``chaos``.
 
@@ -84,6 +88,7 @@ class SagaAssertion:
             seed=seed,
             world=self._world,
             invariants=invariants,
+            scenario=scenario,
         )
         _hold(report)
         return report

@@ -135,7 +135,7 @@ class Beginnings:
             run = self._resumed(course, point, scenario, _Noting)
             run.armed = True
             simulation = _simulation(run, point, Plain)
-            return self._noted(scenario, place, run, simulation, list(course.checkpoints[: at - 1]))
+            return self._noted(scenario, place, run, simulation, [*course.checkpoints[: at - 1]])
         key = None
         if point.point is not None and point.place > course.place:
             key = foreseen(point.point, point.place, course.scenario, scenario)
@@ -164,11 +164,11 @@ class Beginnings:
             found: Course = self._joined(scenario, place, met.run.state, events, text, ending)
             simulation.tell([*events, *ending.events], ending)
         else:
-            events, token = list(execution.events), self.world.snapshot()
+            token = self.world.snapshot()
             end = token_digest(token)
-            text = point.text + text_of(events[point.place :])
+            text = point.text + text_of(execution.events[point.place :])
             found = Course(scenario, place, execution, text, end)
-            simulation.tell(events, Ending((), b"", execution.status, token, end))
+            simulation.tell(execution.events, Ending((), b"", execution.status, token, end))
         return found
 
     def _resumed(
@@ -213,9 +213,10 @@ class Beginnings:
 def _simulation(run: Run, point: Checkpoint, kind: type[_Simulation]) -> _Simulation:
     """In which a run goes on that was resumed at a checkpoint."""
     simulation = kind(run, point.now, {})
-    for due, number, attempt in point.delayed:
-        simulation.delayed.append((due, number, msgspec.structs.replace(attempt, run=run)))
-        simulation.count_from(number)
+    simulation.delay(
+        (due, number, msgspec.structs.replace(attempt, run=run))
+        for due, number, attempt in point.delayed
+    )
     return simulation
 
 

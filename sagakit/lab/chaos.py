@@ -44,7 +44,8 @@ def chaos(
 
     Each attempt of each action and compensation is struck with probability ``rate``, by any fault
     that can strike it, now and then for good; with the same probability the coordinator crashes
-    once. The same saga, input and seed give the same report.
+    once, at an event of the execution or of one inside it. The same saga, input and seed give the
+    same report.
 
     A run in which an invariant does not hold is kept as a ``Failure``, whose scenario has only
     the faults that struck; its repr is the expression to paste into ``simulate(saga, input,
@@ -74,7 +75,7 @@ def chaos(
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is {rate!r}; give a probability, 0 to 1")
     base = Scenario() if scenario is None else scenario
-    made = _Runner(saga, input, world, invariants)
+    made = _Runner(saga, input, world, invariants, base)
     calm = made.run(base)
     dice = Dice(base, calm.execution, rate, crashes)
     statuses: Counter[str] = Counter()
@@ -114,8 +115,9 @@ class _Runner:
         input: Any,
         world: Callable[[], Any],
         invariants: Sequence[Invariant],
+        base: Scenario,
     ) -> None:
-        self._runs = FromTheStart(saga, input, ID, world)
+        self._runs = FromTheStart(saga, input, ID, world, base)
         self._judge = Judge(self._runs.world, invariants)
 
     def run(self, scenario: Scenario) -> _Ran:

@@ -59,6 +59,7 @@ class FromTheStart:
     Parameters:
         saga: the definition, or what makes it for a world.
         fresh: makes the worlds.
+        base: what happens in every run.
 
     Raises:
         InputError: the saga refuses the input.
@@ -67,20 +68,25 @@ class FromTheStart:
     shares = False
 
     def __init__(
-        self, saga: Saga | Callable[[Any], Saga], input: Any, id: str, fresh: Callable[[], Any]
+        self,
+        saga: Saga | Callable[[Any], Saga],
+        input: Any,
+        id: str,
+        fresh: Callable[[], Any],
+        base: Scenario,
     ) -> None:
-        self._saga_of, self._fresh, self.id = saga, fresh, id
+        self._saga_of, self._fresh, self.id, self._base = saga, fresh, id, base
         self._renew()
         self.kept = accept_input(self.saga, input)
 
     def _renew(self) -> None:
         self.world = world = self._fresh()
         made = self._saga_of
-        self.saga = made if isinstance(made, Saga) else made(world)
+        self.saga = made(world) if callable(made) else made
 
     def begin(self) -> Course:
-        """The run in which nothing fails."""
-        return self.run(Scenario())
+        """The run in which nothing more fails."""
+        return self.run(self._base)
 
     def go_on(self, course: Course, place: int, scenario: Scenario, *, last: bool) -> Course:  # noqa: ARG002
         """Run under another scenario."""
@@ -90,8 +96,9 @@ class FromTheStart:
         self._renew()
         watch = _Probe(self.world) if probe else None
         execution = watched(self.saga, self.kept, self.id, 0, scenario, watch)
-        text, seen = text_of(execution.events), () if watch is None else watch.seen
-        return Course(scenario, place, execution, text, digest(self.world), seen)
+        events = execution.history() if execution.children else execution.events
+        seen = () if watch is None else watch.seen
+        return Course(scenario, place, execution, text_of(events), digest(self.world), seen)
 
 
 class _Probe(Unseen):
@@ -106,7 +113,7 @@ class _Probe(Unseen):
         return function()
 
 
-def text_of(events: Sequence[Event]) -> bytes:
+def text_of(events: Sequence[Event | tuple[str, Event]]) -> bytes:
     """The events without what an error says, but for whether it was injected. That of two
     sequences is that of the first, then that of the second."""
     return _encode_lines(events)

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from sagakit import redaction
 from sagakit.events import (
     AttemptLost,
     CompensationFailed,
     Event,
+    ExecutionResolved,
     ReconcileFailed,
     SignalReceived,
     StepAttemptFailed,
@@ -26,6 +26,7 @@ from sagakit.events import (
     WaitStarted,
 )
 from sagakit.execution import Execution
+from sagakit.quantities import is_seconds, number
 from sagakit.spec import nearest
 from sagakit.timings import StepTiming, read_timings
 from sagakit.views.timescale import duration
@@ -59,10 +60,15 @@ def diagnose(
         slow: seconds on the critical path from which a step counts as slow.
         remembered: the definition is what a journal remembers of it: whether a step is
             idempotent, or only reads, is not known.
+
+    Raises:
+        ValueError: ``slow`` is not more than 0.
     """
+    if not is_seconds(number(slow)) or slow == 0:
+        raise ValueError(f"slow is {slow!r}; give seconds, more than 0")
     found: list[Finding] = []
     for path, one in _family(execution, ""):
-        for rule in (_stuck, _pending, _under_way, _not_compensated, _swallowed):
+        for rule in (_stuck, _abandoned, _pending, _under_way, _not_compensated, _swallowed):
             found += rule(path, one)
         found += _duplicates(path, one, remembered)
         found += _slow(path, one, slow)
@@ -103,13 +109,29 @@ def _stuck(path: str, execution: Execution) -> Iterator[Finding]:
         )
 
 
+def _abandoned(path: str, execution: Execution) -> Iterator[Finding]:
+    if execution.status != "abandoned":
+        return
+    for event in execution.events:
+        if isinstance(event, ExecutionResolved) and event.resolution == "abandon":
+            for step in event.steps:
+                yield Finding(
+                    "stuck",
+                    f"{path}{step}",
+                    f"{event.by} abandoned the execution: {event.why}; what was not undone by then "
+                    "is still there",
+                    "see in its log what has succeeded and was not compensated (sagakit inspect), "
+                    "and settle that by hand",
+                )
+
+
 def _pending(path: str, execution: Execution) -> Iterator[Finding]:
     if execution.status != "waiting":
         return
     for step, wait in execution.waiting_for.items():
         if wait.event is None:
             continue  # a time comes by itself
-        whom = "" if wait.correlation is None else f" --correlation {_named(wait)}"
+        whom = "" if wait.correlation is None else f" --correlation {_named(execution, wait)}"
         to = whom or f" --to {execution.id}"
         never = "" if wait.expires_at else "; and give the wait a timeout, for it has none"
         yield Finding(
@@ -122,8 +144,10 @@ def _pending(path: str, execution: Execution) -> Iterator[Finding]:
         )
 
 
-def _named(wait: WaitStarted) -> str:
-    return redaction.named(wait.correlation or "")
+def _named(execution: Execution, event: WaitStarted | SignalReceived) -> str:
+    """The event's correlation as it may be shown."""
+    redaction, correlation = execution.redaction, event.correlation or ""
+    return correlation if redaction is None else redaction.scrub(correlation)
 
 
 def _strays(execution: Execution, wait: WaitStarted) -> str:
@@ -131,8 +155,8 @@ def _strays(execution: Execution, wait: WaitStarted) -> str:
     signals = [event for event in execution.events if isinstance(event, SignalReceived)]
     for signal in signals:
         if signal.event == wait.event and signal.correlation not in (None, wait.correlation):
-            came = redaction.named(signal.correlation or "")
-            return f"; one came for '{came}', and this one waits for '{_named(wait)}'"
+            came, waits = _named(execution, signal), _named(execution, wait)
+            return f"; one came for '{came}', and this one waits for '{waits}'"
     others = {signal.event for signal in signals} - {wait.event}
     near = nearest(str(wait.event), others)
     return f"; another one did{near}" if near else ""
@@ -256,27 +280,33 @@ def _slow(path: str, execution: Execution, slow: float) -> Iterator[Finding]:
 
 
 def _where_it_went(timing: StepTiming) -> tuple[str, str]:
-    parts = {
-        timing.run: (
+    parts = (
+        (
+            timing.run,
             "everything behind it waited for its answer",
             "start the work and let an event say that it is done (await_event); or let what does "
             "not need its result run beside it (after=…); and give it a timeout",
         ),
-        timing.retry_wait: (
+        (
+            timing.retry_wait,
             "its retries waited in between",
             "see why the attempts failed; wait less between them (Retry), or try fewer times",
         ),
-        timing.held: (
+        (
+            timing.held,
             "its service's guard let it wait",
             "the service takes no more (bulkhead, rate limit): spread the load, or raise the limit",
         ),
-        timing.queue: (
+        (
+            timing.queue,
             "nothing was free to run it",
             "run fewer executions at once, or more engines, each with its own journal",
         ),
-        timing.compensation: (
+        (
+            timing.compensation,
             "its compensation took so long",
             "see why its attempts failed; give them a timeout (compensation_timeout)",
         ),
-    }
-    return parts[max(parts)]
+    )
+    _, cause, fix = max(parts, key=lambda part: part[0])
+    return cause, fix

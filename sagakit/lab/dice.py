@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -40,21 +41,33 @@ def _targets(execution: Execution | None, path: str, saga: Saga, *, ends: bool) 
     plan = saga.plan
     for number, name in enumerate(plan.names):
         at = f"{path}{name}"
-        forward = plan.kinds[number] == "retriable"
-        guard = None if plan.guards is None else plan.guards[number]
-        trips: tuple[FaultKind, ...] = ("trip",) if guard and guard.breaker else ()
-        if plan.actions[number] is not None:
-            good = FOR_GOOD["action"] if ends and not forward else ()
-            most = MOST if forward else min(MOST, plan.retry[number].attempts)
-            kinds = (*ONCE["action"], "slow", *(("reorder",) if most > 1 else ()), *trips)
-            yield Target(at, "action", tuple(dict.fromkeys(kinds)), good, most)
-        if plan.compensations[number] is not None:
-            most = min(MOST, plan.compensation_retry[number].attempts)
-            once = (*ONCE["compensation"], "slow", *trips)
-            yield Target(at, "compensation", once, FOR_GOOD["compensation"], most)
+        yield from targets_at(saga, number, at, ends=ends)
         inner = None if execution is None else execution.children.get(name)
         if inner is not None:
-            yield from _targets(inner, f"{at}/", inner.saga, ends=ends and not forward)
+            below = ends and plan.kinds[number] != "retriable"
+            yield from _targets(inner, f"{at}/", inner.saga, ends=below)
+
+
+def targets_at(saga: Saga, number: int, at: str, *, ends: bool) -> Iterator[Target]:
+    """What can be struck at one step of a saga.
+
+    Parameters:
+        at: what a scenario calls the step.
+        ends: see ``_targets``.
+    """
+    plan = saga.plan
+    forward = plan.kinds[number] == "retriable"
+    guard = None if plan.guards is None else plan.guards[number]
+    trips: tuple[FaultKind, ...] = ("trip",) if guard and guard.breaker else ()
+    if plan.actions[number] is not None:
+        good = FOR_GOOD["action"] if ends and not forward else ()
+        most = MOST if forward else min(MOST, plan.retry[number].attempts)
+        kinds = (*ONCE["action"], "slow", *(("reorder",) if most > 1 else ()), *trips)
+        yield Target(at, "action", tuple(dict.fromkeys(kinds)), good, most)
+    if plan.compensations[number] is not None:
+        most = min(MOST, plan.compensation_retry[number].attempts)
+        once = (*ONCE["compensation"], "slow", *trips)
+        yield Target(at, "compensation", once, FOR_GOOD["compensation"], most)
 
 
 class Dice:
@@ -69,7 +82,7 @@ class Dice:
     def __init__(self, base: Scenario, calm: Execution, rate: float, crashes: bool) -> None:
         self._base = base
         self._targets = targets(calm)
-        self._events = len(calm.events)
+        self._events = Counter(path for path, _ in calm.history())
         self._rate = rate
         self._crashes = crashes
         heard = {what.event for what in base.interventions if hasattr(what, "event")}
@@ -87,10 +100,18 @@ class Dice:
                 faults.append(Fault("drop", step))
         crashes: tuple[Crash, ...] = ()
         if self._crashes and chance.random() < self._rate:
-            event = chance.randint(1, 2 * self._events)
-            crashes = (Crash(event, chance.random() < 0.5),)
+            to, event = self._moment(chance.randint(1, 2 * self._events.total()))
+            crashes = (Crash(event, chance.random() < 0.5, to),)
         base = self._base
         return Scenario((*base.faults, *faults), "", base.interventions, (*base.crashes, *crashes))
+
+    def _moment(self, number: int) -> tuple[str, int]:
+        """The path and the number of an event, of all that there are and of as many more each."""
+        for path, count in self._events.items():
+            if number <= 2 * count:
+                return path, number
+            number -= 2 * count
+        raise AssertionError("the number is one of these")
 
     def _strike(self, target: Target, chance: random.Random) -> Iterator[Fault]:
         for attempt in range(1, target.attempts + 1):
@@ -108,7 +129,9 @@ def struck(scenario: Scenario, execution: Execution) -> Scenario:
     """What of a scenario an execution met: the faults of attempts that it made, the crashes at
     events that it had."""
     made: set[tuple[str, Side, int]] = set()
+    events: Counter[str] = Counter()
     for path, event in execution.history():
+        events[path] += 1
         at = f"{path}/" if path else ""
         if isinstance(event, StepStarted):
             made.add((f"{at}{event.step}", "action", event.attempt))
@@ -116,6 +139,5 @@ def struck(scenario: Scenario, execution: Execution) -> Scenario:
             made.add((f"{at}{event.step}", "compensation", event.attempt))
     met = {id(scenario.find(*attempt)) for attempt in made}
     faults = tuple(f for f in scenario.faults if id(f) in met or f.kind == "drop")
-    last = len(execution.events)
-    crashes = tuple(crash for crash in scenario.crashes if crash.to or crash.event < last)
+    crashes = tuple(crash for crash in scenario.crashes if crash.event < events[crash.to])
     return Scenario(faults, scenario.name, scenario.interventions, crashes, scenario.description)

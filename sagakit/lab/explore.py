@@ -20,7 +20,7 @@ from sagakit.lab.report import Report, Violation
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as shown
 from sagakit.saga import Saga
-from sagakit.scenario import Fault, Scenario
+from sagakit.scenario import Crash, Fault, Scenario
 
 ID = "explored"  # of every execution: what depends on it is the same in all of them
 SAME = "goes on as another one does"
@@ -37,6 +37,7 @@ def explore(
     crashes: bool = True,
     invariants: Sequence[Invariant] = (),
     prune: bool = True,
+    scenario: Scenario | None = None,
     share: bool = True,
     progress: Progress = None,
 ) -> Report:
@@ -44,12 +45,14 @@ def explore(
 
     A fault is anything that can happen to an attempt (it fails before its effect, its reply is
     lost behind it, it times out, it is delivered twice, or late, behind its compensation or its
-    own retry), a failure for good, or a crash of the coordinator while an attempt is under way.
+    own retry), a failure for good, or a crash of the coordinator while an attempt is under way; in
+    the sagas inside as well, as far as they have begun.
 
     Left out are combinations that cannot differ from others that are run (with ``prune``): if two
     runs with fewer faults have the same events and leave the same world at every call, whatever
-    else fails afterwards has the same consequences in both. Crashes between attempts are no
-    scenarios of their own: recovery finds the state in which the coordinator was.
+    else fails afterwards has the same consequences in both. Of a saga with sagas inside nothing is
+    left out. Crashes between attempts are no scenarios of their own: recovery finds the state in
+    which the coordinator was.
 
     Parameters:
         saga: the definition; or what makes it for a world, such as ``lambda world: world.saga``.
@@ -64,6 +67,8 @@ def explore(
             built-in ones are among them, so far as the world can answer them: see
             ``sagakit.lab.invariants``.
         prune: leave out what cannot differ.
+        scenario: what happens in every run: the signals that the saga waits for, for instance,
+            each of which may be lost.
         share: make no call twice that was made in the same situation. Runs that begin alike go on
             from where they part; one that comes to a point where all that its rest follows from
             (what the coordinator knows, the world, the time, the faults that are still to strike)
@@ -76,21 +81,23 @@ def explore(
 
     Raises:
         InputError: the saga refuses the input.
+        ScenarioError: the scenario does not fit the saga.
         ValueError: a negative number of faults.
     """
     if faults < 0:
         raise ValueError(f"faults is {faults}; give 0 or more")
-    from_the_start = FromTheStart(saga, input, ID, world)
+    base = Scenario() if scenario is None else scenario
+    from_the_start = FromTheStart(saga, input, ID, world, base)
     saga, first = from_the_start.saga, from_the_start.world
     runs: Beginnings | FromTheStart = from_the_start
-    if share and Beginnings.can(saga, first):
+    if share and base == Scenario() and Beginnings.can(saga, first):
         runs = Beginnings(saga, from_the_start.kept, ID, first)
     with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
-            tally = _Exploration(saga, runs, faults, crashes, invariants, prune).run(tick)
+            tally = _Exploration(runs, faults, crashes, invariants, prune).run(tick)
         except NotPlainError:
             runs = from_the_start
-            tally = _Exploration(saga, runs, faults, crashes, invariants, prune).run(tick)
+            tally = _Exploration(runs, faults, crashes, invariants, prune).run(tick)
     violations = []
     for name, found in tally.found.items():
         execution = from_the_start.run(found.scenario).execution
@@ -159,25 +166,26 @@ class _Met(NamedTuple):
 class _Exploration:
     def __init__(
         self,
-        saga: Saga,
         runs: Beginnings | FromTheStart,
         faults: int,
         crashes: bool,
         invariants: Sequence[Invariant],
         prune: bool,
     ) -> None:
-        self.saga = saga
         self.runs = runs
         self.faults = faults
         self.crashes = crashes
         self.prune = prune
         self.judge = Judge(runs.world, invariants)
         self.tally = _Tally()
+        self.nests = bool(runs.saga.plan.nests)
+        self.met: set[frozenset[Fault | Crash]] = set()
         self.judged: dict[bytes, list[str]] = {}  # by the outcome: which rules it breaks
 
     def run(self, tick: Tick) -> _Tally:
         began = time.perf_counter()
         first = self.runs.begin()
+        self.base = first.scenario
         front = [_Met(first, self._ended(first, -1, going_on=True))]
         tick(1)
         for _ in range(1, self.faults):
@@ -233,10 +241,24 @@ class _Exploration:
         self.tally = whole
 
     def _more(self, run: Course) -> Iterator[Step]:
-        return more_faults(self.saga, run.execution, run.scenario, run.place, self.crashes)
+        """Every way to put one more failure into a run, each combination once.
+
+        Sagas that run inside tell of the same moment in another order once something fails in one
+        of them: there no place is too early, and what has been met is kept in mind.
+        """
+        if not self.nests:
+            yield from more_faults(run.execution, run.scenario, run.place, self.crashes)
+            return
+        for more in more_faults(run.execution, run.scenario, 0, self.crashes):
+            failures: frozenset[Fault | Crash] = frozenset(
+                (*more.scenario.faults, *more.scenario.crashes)
+            )
+            if failures not in self.met:
+                self.met.add(failures)
+                yield more
 
     def _mark(self, met: _Met, more: Step, run: Course) -> None:
-        if not met.run.scenario.faults and not met.run.scenario.crashes:
+        if met.run.scenario == self.base:
             self.tally.matrix[more.step, more.column] = run.status
 
     def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
@@ -251,6 +273,8 @@ class _Exploration:
         for name, problem in self._violated(run, outcome):
             tally.violated(name, _Found(at, run.scenario, problem))
         way = (run.text, run.end, *run.worlds)
+        if self.nests:
+            return ()  # nobody looks at the world before the calls of sagas inside
         return way if going_on and self.prune and all(way) else ()
 
     def _violated(self, run: Course, outcome: bytes) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,8 @@ def interleave(
     them anything can happen. The real callables run, under the real coordinators, each in virtual
     time. A coroutine runs to its end before another saga goes on. What is read and written is
     recorded by the world's tables (``sagakit.lab.Table``), and isolation anomalies are found in it:
-    see ``sagakit.lab.anomalies`` for what each of them is.
+    see ``sagakit.lab.anomalies`` for what each of them is. Tables roll nothing back: an action that
+    refuses must do so before it changes anything.
 
     Calls of two sagas that do not conflict (neither changes a row that the other touches; changes
     that commute may meet) can be swapped without anybody noticing. With ``reduce``, one order
@@ -149,7 +150,7 @@ class _Search:
         self.ends: dict[Hashable, tuple[_Best, int, bool]] = {}
 
     def report(self, show: Progress) -> Interleavings:
-        with progress("interleave", show, unit="orders") as tick:
+        with progress("interleave", show, unit="interleavings") as tick:
             for _ in self._walk():
                 self._leaf()
                 tick(1)
@@ -161,7 +162,7 @@ class _Search:
             raise SagaError(
                 "no call touched a table of the world, so nothing can be said about isolation: do "
                 "the actions reach the tables of the world that world() makes, or those of "
-                "another one, which they closed over?"
+                f"another one, which they closed over?{self._raised()}"
             )
         return self._told()
 
@@ -227,6 +228,15 @@ class _Search:
         self.ends[end] = best, count, serial
 
     # -- telling it -------------------------------------------------------------------------
+
+    def _raised(self) -> str:
+        """What the sagas raised in an order that ran, if they did."""
+        order = self._again(next(iter(self.ends.values()))[0].trace.turns)
+        errors = {one.saga.name: one.error for one in order.executions if one.error}
+        return "".join(
+            f"; saga '{name}' raised {error.type}: {error.message}"
+            for name, error in errors.items()
+        )
 
     def _told(self) -> Interleavings:
         shown: dict[tuple[Hashable, ...], Interleaving] = {}

@@ -16,7 +16,7 @@ from sagakit.views.svg import esc
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sagakit.views import Mermaid, Message
+    from sagakit.views import Mermaid, Message, Picture
 
 _VERBS = {
     AccessKind.READ: "reads",
@@ -58,15 +58,36 @@ class Interleaving(msgspec.Struct, frozen=True):
         """
         from sagakit.views import Mermaid, sequence_mermaid
 
+        return Mermaid(sequence_mermaid(self._lanes(), self._messages(finding)))
+
+    def picture(self, finding: Finding | None = None, title: str = "") -> Picture:
+        """The same as a picture that shows everywhere.
+
+        Parameters:
+            finding: an anomaly of it, whose accesses are marked with ◆.
+            title: what stands above it.
+        """
+        from sagakit.views import sequence_picture
+
+        title = title or f"{' and '.join(one.id for one in self.executions)}, one interleaving"
+        messages = self._messages(finding)
+        return sequence_picture(title, self._lanes(), messages, self._tables())
+
+    def _messages(self, finding: Finding | None) -> list[Message]:
         messages: list[Message] = []
         for number, turn in enumerate(self.turns):
             facts = () if finding is None else finding.facts
             marked = [fact.access for fact in facts if fact.number == number]
             messages += _messages(turn, marked)
-        first, *others = (execution.id for execution in self.executions)
         if finding is not None:
-            messages.append(_note(first, others[-1], f"◆ {finding.kind} of {finding.place}"))
-        return Mermaid(sequence_mermaid([first, *self._tables(), *others], messages))
+            lanes = self._lanes()
+            messages.append(_note(lanes[0], lanes[-1], f"◆ {finding.kind} of {finding.place}"))
+        return messages
+
+    def _lanes(self) -> list[str]:
+        """A saga, the tables, the other sagas."""
+        first, *others = (execution.id for execution in self.executions)
+        return [first, *self._tables(), *others]
 
     def _tables(self) -> list[str]:
         return list(dict.fromkeys(a.table for turn in self.turns for a in turn.accesses))
@@ -99,7 +120,7 @@ class Interleaving(msgspec.Struct, frozen=True):
         return f"<Interleaving of {_count(len(self.turns), 'call')}: {ended}>"
 
     def _repr_html_(self) -> str:
-        return _table(list(self.frame().columns), self.frame().values.tolist())
+        return self.picture()._repr_html_()
 
 
 class Anomaly(msgspec.Struct, frozen=True):
@@ -109,7 +130,7 @@ class Anomaly(msgspec.Struct, frozen=True):
     Parameters:
         finding: its ``kind``, its ``place`` (the row, or the rows), and the accesses that make it.
         interleaving: the order, with the executions and the rows that it led to.
-        count: in how many of all orders it is.
+        count: in how many of all interleavings it is.
     """
 
     finding: Finding
@@ -128,12 +149,19 @@ class Anomaly(msgspec.Struct, frozen=True):
         """The order as a Mermaid sequence diagram, the accesses in question marked with ◆."""
         return self.interleaving.sequence(self.finding)
 
+    def picture(self) -> Picture:
+        """The same as a picture that shows everywhere."""
+        between = " and ".join(one.id for one in self.interleaving.executions)
+        return self.interleaving.picture(self.finding, f"{self.kind} between {between}")
+
+    def _repr_html_(self) -> str:
+        return self.picture()._repr_html_()
+
     def __str__(self) -> str:
         return str(self.finding)
 
     def __repr__(self) -> str:
-        orders = _count(self.count, "order")
-        return f"<Anomaly: {self.finding}; in {orders}>"
+        return f"<Anomaly: {self.finding}; in {_count(self.count, 'interleaving')}>"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -141,7 +169,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     Parameters:
         interleaving: the shortest order that leads there.
-        count: how many orders do.
+        count: how many interleavings do.
         serial: one saga after another can lead there, too.
     """
 
@@ -162,7 +190,7 @@ class Outcome(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         serial = "serial" if self.serial else "never one after another"
         statuses = ", ".join(self.statuses)
-        return f"<Outcome: {statuses}; {_count(self.count, 'order')}, {serial}>"
+        return f"<Outcome: {statuses}; {_count(self.count, 'interleaving')}, {serial}>"
 
 
 class Interleavings(msgspec.Struct, frozen=True):
@@ -170,7 +198,7 @@ class Interleavings(msgspec.Struct, frozen=True):
 
     Parameters:
         sagas: the ids of their executions: the sagas' names, numbered where they are alike.
-        ran: how many orders of their calls ran.
+        ran: how many interleavings of their calls ran.
         total: how many those stand for; all there are, if it is ``complete``.
         complete: False if the limit came first.
         anomalies: those found, by kind.
@@ -200,8 +228,8 @@ class Interleavings(msgspec.Struct, frozen=True):
         raise KeyError(f"no '{kind}' was found between {' and '.join(self.sagas)}; {found} was")
 
     def frame(self) -> pd.DataFrame:
-        """One row for each kind of anomaly: in how many orders it is, of which row, and how it
-        comes about."""
+        """One row for each kind of anomaly: in how many interleavings it is, of which row, and
+        how it comes about."""
         import pandas as pd
 
         rows = []
@@ -210,11 +238,11 @@ class Interleavings(msgspec.Struct, frozen=True):
             told = ("", "") if found is None else (found.place, _story(found.finding))
             rows.append((0 if found is None else found.count, *told))
         index = pd.Index(list(DETECTORS), name="anomaly")
-        return pd.DataFrame(rows, index=index, columns=["orders", "row", "how"])
+        return pd.DataFrame(rows, index=index, columns=["interleavings", "row", "how"])
 
     def ends(self) -> pd.DataFrame:
         """One row for each outcome: how the executions ended, what the tables hold, in how many
-        orders, and whether one saga after another leads there as well."""
+        interleavings, and whether one saga after another leads there as well."""
         import pandas as pd
 
         tables = list(dict.fromkeys(name for end in self.outcomes for name in end.rows))
@@ -222,21 +250,24 @@ class Interleavings(msgspec.Struct, frozen=True):
             (*end.statuses, *(str(dict(end.rows[name])) for name in tables), end.count, end.serial)
             for end in self.outcomes
         ]
-        return pd.DataFrame(rows, columns=[*self.sagas, *tables, "orders", "serial"])
+        return pd.DataFrame(rows, columns=[*self.sagas, *tables, "interleavings", "serial"])
 
     def __repr__(self) -> str:
         at_least = "" if self.complete else "at least "
         found = ", ".join(self.anomalies) or "no anomaly"
         same = len(self.outcomes)
         return (
-            f"<Interleavings of {' and '.join(self.sagas)}: {at_least}{_count(self.total, 'order')}"
+            f"<Interleavings of {' and '.join(self.sagas)}: {at_least}{self.total:,}"
             f" ({self.ran:,} ran), {_count(same, 'outcome')}; {found}>"
         )
 
     def _repr_html_(self) -> str:
         frame = self.frame().reset_index()
-        return f"<p>{esc(repr(self)[1:-1])}</p>" + _table(
-            list(frame.columns), frame.values.tolist()
+        pictures = (anomaly._repr_html_() for anomaly in self.anomalies.values())
+        return (
+            f"<p>{esc(repr(self)[1:-1])}</p>"
+            + _table(list(frame.columns), frame.values.tolist())
+            + "".join(f"<p>{picture}</p>" for picture in pictures)
         )
 
 

@@ -3,8 +3,9 @@
 A rule is a generator. It is told how far the way forward led, and gives the names of steps whose
 compensations are to be called at once; it is sent back those of them that failed. In the end it
 returns what its caller is told: the names of steps whose actions failed, and ``undo …`` of those
-whose compensations did. What each tool does was measured, with the versions that
-``tests/benchmarks/requirements.txt`` pins; ``tests/lab/test_peers.py`` runs them beside these.
+whose compensations did. What the Python tools do was measured, with the versions that
+``tests/benchmarks/requirements.txt`` pins; ``tests/lab/test_peers.py`` runs them beside these. What
+Camunda does is what its issues say of it.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def reverse_order(turned: Turned) -> Undoing:
 
 def all_at_once(turned: Turned) -> Undoing:
     """All compensations are called at once, in no order, and each is retried. A step that failed
-    has not completed, and is not undone. Camunda 8, whose incident tells of one that gives up
-    (camunda/camunda#14920)."""
+    has not completed, and is not undone. Camunda 8 (camunda/camunda#14920), whose incident tells
+    of one that gives up (camunda/camunda#15333)."""
     left, calls = turned.succeeded, 0
     given_up: Names = ()
     while left:

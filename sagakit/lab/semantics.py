@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from sagakit.drivers.attempt import Attempt
-from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.inputs import accept_input, must_be_saga
 from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import Simulation, watched
 from sagakit.errors import SagaError, ScenarioError
@@ -140,7 +140,7 @@ class Semantics:
                 ended=outcome.ended,
                 calls=outcome.calls,
                 unseen=outcome.unseen,
-                left=tuple(_left(name, value) for name, value in outcome.residue.items()),
+                left=_left(outcome),
             )
             for outcome in self.outcomes
         ]
@@ -151,7 +151,9 @@ class Semantics:
         left = sum(1 for outcome in self.outcomes if outcome.residue)
         unseen = sum(1 for outcome in self.outcomes if outcome.unseen)
         words = f"{count} rule{'' if count == 1 else 's'}, "
-        words += f"{left} with a residue" if left else "no residue"
+        blind = all(outcome.world is None for outcome in self.outcomes)
+        none = "no world to look at" if blind else "no residue"
+        words += f"{left} with a residue" if left else none
         words += f", {unseen} with an unseen failure" if unseen else ""
         return f"<Semantics of '{self.saga.name}' under {self.scenario}: {words}>"
 
@@ -178,12 +180,14 @@ def semantics(
         input: of every execution.
         world: called before each rule; what it makes is where the actions act, in whatever way
             they reach it. Its ``effects()``, if it has that, says by step how often its effect
-            stands; else its entries (a mapping's, or an object's) are compared with what they
-            were before.
+            stands; else its entries (a mapping's, an object's, or ``world`` itself of what has
+            none, such as a list) are compared with what they were before. Without a world the
+            calls alone are compared.
         scenario: faults to inject; the same under each rule.
         rules: of ``sagakit.lab.rules``, or generator functions of one's own.
 
     Raises:
+        DefinitionError: what was given is no saga.
         SagaError: sagas do steps of this one; a rule yields what is no step; or the world can
             neither be asked nor compared.
         ScenarioError: a fault names a step that the saga lacks; or the coordinator is to crash.
@@ -196,6 +200,7 @@ def semantics(
 
 
 def _check(saga: Saga, scenario: Scenario, rules: Sequence[Rule]) -> None:
+    must_be_saga(saga)
     if saga.plan.nests:
         name = saga.plan.names[next(iter(saga.plan.nests))]
         raise SagaError(
@@ -231,7 +236,13 @@ def _listed(*some: Iterable[str]) -> list[str]:
     return [", ".join(names) for names in some]
 
 
-def _left(step: str, value: Any) -> str:
+def _left(outcome: Outcome) -> tuple[str, ...] | None:
+    if outcome.world is None:
+        return None
+    return tuple(_stands(name, value) for name, value in outcome.residue.items())
+
+
+def _stands(step: str, value: Any) -> str:
     if isinstance(value, int):
         return step if value == 1 else f"{step} ×{value}"
     return f"{step} = {value}"
@@ -309,6 +320,9 @@ def _given_up(execution: Execution) -> Names:
     return (*actions, *undos) if execution.status != "completed" else ()
 
 
+_CURE = "yield tuples of the names that it is told"
+
+
 class _Model:
     """The way forward by the coordinator, the way back by a rule."""
 
@@ -348,8 +362,10 @@ class _Model:
             told: Names = stop.value or ()
             return told
 
-    def _undo(self, names: Names) -> Names:
+    def _undo(self, names: Any) -> Names:
         """Call the compensations of these steps at once; those that failed."""
+        if isinstance(names, str) or not isinstance(names, Collection):
+            raise SagaError(f"rule '{_name(self.rule)}' yields {names!r}; {_CURE}")
         attempts = [attempt for name in names if (attempt := self._attempt(name)) is not None]
         errors = make_calls(attempts)
         failed = []
@@ -366,7 +382,7 @@ class _Model:
         if name not in plan.index:
             raise SagaError(
                 f"rule '{_name(self.rule)}' would undo '{name}', which is no step of saga "
-                f"'{self.saga.name}'; yield tuples of the names that it is told"
+                f"'{self.saga.name}'; {_CURE}"
             )
         number = plan.index[name]
         undo = plan.compensations[number]
@@ -455,7 +471,9 @@ class _Entries:
 def _entries(world: Any) -> dict[str, Any]:
     if isinstance(world, Mapping):
         return {str(name): value for name, value in world.items()}
-    return dict(getattr(world, "__dict__", {}))
+    if hasattr(world, "__dict__") and not isinstance(world, Collection):
+        return dict(vars(world))
+    return {} if world is None else {"world": world}
 
 
 def _text(value: Any, redaction: Redaction | None) -> str:

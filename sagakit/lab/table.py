@@ -7,16 +7,15 @@ from (``anomalies.py``), and what says which calls depend on one another (``inte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import msgspec
 
 from sagakit.errors import SagaError
 
 _Rows = dict[Any, Any]
-T = TypeVar("T")
 
 
 class _Sign(StrEnum):
@@ -93,6 +92,33 @@ class Table(dict[Any, Any]):
         do. ``UPDATE … SET balance = balance + 10`` is one; setting a balance is not.
         """
         dict.__setitem__(self, key, change(dict.get(self, key, default)))
+
+    # what `sagakit.countermeasures` asks of rows and of a log of operations
+
+    def add(self, key: Any, by: Any, least: Any = None) -> bool:
+        """Add to a row's value, unless it would fall below ``least`` or is not there; whether that
+        was done. It commutes with others of its kind, but for the check of ``least``."""
+        if not dict.__contains__(self, key):
+            return self.check(key) is not None  # which says so to the tape
+        if least is not None and self.check(key) + by < least:
+            return False
+        self.commute(key, lambda value: value + by)
+        return True
+
+    def swap(self, key: Any, seen: Any, new: Any) -> bool:
+        """Put a value in the place of the one seen, if that is still there; whether it was."""
+        if self.check(key, MISSING) != seen:
+            return False
+        self[key] = new
+        return True
+
+    def append(self, key: Any, operation: Any) -> None:
+        """Add to the set of operations that the row holds, which commutes."""
+        self.commute(key, lambda known: known | {operation}, frozenset())
+
+    def operations(self, key: Any) -> frozenset[Any]:
+        """The set of operations that the row holds."""
+        return frozenset(self.get(key, ()))
 
     def __reduce__(self) -> tuple[type[Table], tuple[_Rows]]:
         return Table, (self.snapshot(),)
@@ -335,18 +361,3 @@ def tables_of(world: Any) -> dict[str, Table]:
     else:
         found = getattr(world, "__dict__", {})
     return {str(name): table for name, table in found.items() if isinstance(table, Table)}
-
-
-def check(rows: Mapping[Any, T], key: Any) -> T | None:
-    """What ``rows`` hold under this key, None without it, for no other use than to decide whether
-    to go on or to refuse: a table records that as no more than a check."""
-    return rows.check(key) if isinstance(rows, Table) else rows.get(key)
-
-
-def commute(rows: MutableMapping[Any, T], key: Any, change: Callable[[T], T], default: T) -> None:
-    """Change a row in a way that gives the same in any order with other such changes; see
-    ``Table.commute``."""
-    if isinstance(rows, Table):
-        rows.commute(key, change, default)
-    else:
-        rows[key] = change(rows.get(key, default))

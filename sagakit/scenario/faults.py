@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import uuid
+from typing import Any, ClassVar, Literal, get_args
 
 import msgspec
 
@@ -69,8 +70,10 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def problem(self) -> str:
         """What is wrong with it, with the cure; empty if nothing is."""
-        if not self.step:
+        if not isinstance(self.step, str) or not self.step:
             return "names no step; name one"
+        if self.side not in get_args(Side):
+            return f"has the side {self.side!r}; known are {', '.join(get_args(Side))}"
         for number in (self.attempt, self.first):
             if number is not None and (type(number) is not int or number < 1):
                 return f"attempts are counted from 1, this is {number!r}"
@@ -80,6 +83,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
             return "the first 1 attempts are attempt 1; say that"
         if not is_seconds(self.seconds):
             return f"{self.seconds!r} are no seconds; give seconds, 0 or more"
+        if self.kind == "slow" and not self.seconds:
+            return "0 s are not slow; give 'seconds', more than 0"
         if self.seconds and self.kind != "slow":
             return "only 'slow' takes seconds; drop them"
         if self.side == "compensation" and self.kind in _ACTIONS_ONLY:
@@ -89,12 +94,22 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
         return ""
 
 
+def correlation_text(value: Any) -> Any:
+    """A correlation as it is compared: of an int or a UUID its text; anything else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | str):  # of an enum the value
+        return int.__repr__(value) if isinstance(value, int) else str.__str__(value)
+    return str(value) if isinstance(value, uuid.UUID) else value
+
+
 class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
     """An event that arrives from outside.
 
     Parameters:
         at: seconds after the execution's start.
-        correlation: only a wait with the same correlation takes it; None: any wait for the event.
+        correlation: only a wait with the same correlation (text, an int or a UUID) takes it; None:
+            any wait for the event.
         to: the step whose saga gets it, ``outer/inner`` for one further in; empty: the execution
             itself.
     """
@@ -107,14 +122,29 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True, tag="signal"):
 
     __repr__ = redaction.repr_of
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "correlation", correlation_text(self.correlation))
+
     def __str__(self) -> str:
-        whom = "" if self.correlation is None else f" for {redaction.named(self.correlation)}"
+        given = self.correlation
+        whom = "" if given is None else f" for {redaction.named(given, self.event)}"
         where = f" to {self.to}" if self.to else ""
         return f"signal {self.event}{whom}{where} at {self.at:g} s"
 
     def problem(self) -> str:
         """What is wrong with it, with the cure; empty if nothing is."""
+        if not isinstance(self.event, str) or not self.event:
+            return "names no event; name one"
+        given: Any = self.correlation
+        if not isinstance(given, str | None):
+            kind = type(given).__name__
+            return f"its correlation is a {kind}; give text, an int or a UUID"
         return _when(self.at)
+
+    @property
+    def title(self) -> str:
+        """What an error calls it."""
+        return f"signal '{self.event}'"
 
 
 class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, tag="cancellation"):
@@ -130,6 +160,8 @@ class Cancellation(msgspec.Struct, frozen=True, omit_defaults=True, tag="cancell
     def problem(self) -> str:
         """What is wrong with it, with the cure; empty if nothing is."""
         return _when(self.at)
+
+    title: ClassVar[str] = "cancellation"  # what an error calls it
 
 
 class Crash(msgspec.Struct, frozen=True, omit_defaults=True):

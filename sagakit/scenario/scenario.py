@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -173,7 +174,7 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaul
 
     def _meanwhile(self, what: Intervention) -> Scenario:
         if problem := what.problem():
-            raise ScenarioError(f"{what}: {problem}")
+            raise ScenarioError(f"{what.title}: {problem}")
         return msgspec.structs.replace(self, interventions=(*self.interventions, what))
 
     def signal(
@@ -182,19 +183,21 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaul
         payload: Any = None,
         *,
         at: float = 0.0,
-        correlation: str | None = None,
+        correlation: str | int | uuid.UUID | None = None,
         to: str = "",
     ) -> Scenario:
         """The event arrives from outside, ``at`` seconds after the start.
 
         Parameters:
+            correlation: what the wait's ``correlate`` gives; None: any wait for the event takes it.
             to: the step whose saga waits for it (``outer/inner`` for one further in).
 
         Raises:
             CodecError: the payload is not plain data.
         """
         kept = codec.plain(payload, f"the signal '{event}': its payload")
-        return self._meanwhile(Signal(event, kept, number(at), correlation, to))
+        found = cast("str | None", correlation)  # its text, once it is in the signal
+        return self._meanwhile(Signal(event, kept, number(at), found, to))
 
     def cancel(
         self, at: float = 0.0, *, by: str = "operator", why: str = "as the scenario says"

@@ -15,6 +15,7 @@ from sagakit.services.books import Books
 from sagakit.services.database import open_database
 from sagakit.services.inbox import Hold
 from sagakit.services.participant import KeyReusedError, Participant
+from sagakit.services.rows import SqlOperations, SqlRows, operations_table
 from sagakit.services.world import CheckoutWorld
 
 __all__ = [
@@ -26,5 +27,8 @@ __all__ = [
     "Hold",
     "KeyReusedError",
     "Participant",
+    "SqlOperations",
+    "SqlRows",
     "open_database",
+    "operations_table",
 ]

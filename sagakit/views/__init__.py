@@ -17,12 +17,14 @@ from sagakit.views.contrasts import Contrast, Course, contrasts
 from sagakit.views.dot import flow_dot
 from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
 from sagakit.views.flow_words import flow_alt, flow_table
+from sagakit.views.matrix import Field, matrix_picture
 from sagakit.views.nodes import Flow, FlowNode, fan_out
 from sagakit.views.outcomes import outcome_heatmap
 from sagakit.views.picture import Mermaid, Picture
 from sagakit.views.render import dot_svg
 from sagakit.views.rules import RuleCall, RuleRow, calls_text, rules_picture
 from sagakit.views.sequence import Message, sequence_mermaid
+from sagakit.views.sequence_svg import sequence_picture
 from sagakit.views.style import COMPENSATION_STATES, KINDS, MARKS, STATES, STATUSES, legend
 from sagakit.views.timeline import timeline_picture, timeline_svg
 from sagakit.views.timeline_words import timeline_alt, timeline_table
@@ -37,6 +39,7 @@ __all__ = [
     "Chart",
     "Contrast",
     "Course",
+    "Field",
     "Flow",
     "FlowEngine",
     "FlowNode",
@@ -65,12 +68,14 @@ __all__ = [
     "flow_table",
     "latency_over_time",
     "legend",
+    "matrix_picture",
     "most_retried_steps",
     "outcome_heatmap",
     "retry_heatmap",
     "rules_picture",
     "self_time",
     "sequence_mermaid",
+    "sequence_picture",
     "slowest_steps",
     "timeline_alt",
     "timeline_picture",

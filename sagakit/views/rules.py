@@ -26,6 +26,8 @@ _LEFT = {
     "stuck": ("left until a person decides", "nothing is left, but a person must decide"),
 }
 
+_UNKNOWN = "what is left behind nobody can say: no world was given"
+
 
 class RuleCall(msgspec.Struct, frozen=True):
     """One call: `side` is "action" or "compensation", `outcome` a state of a step: "succeeded",
@@ -44,13 +46,13 @@ class RuleCall(msgspec.Struct, frozen=True):
 
 class RuleRow(msgspec.Struct, frozen=True, kw_only=True):
     """One rule: `ended` is a status or "compensation failed"; `unseen` are compensations that
-    failed and nobody heard of; `left` says in words what is left behind."""
+    failed and nobody heard of; `left` says in words what is left behind, None: nobody knows."""
 
     rule: str
     ended: str
     calls: tuple[RuleCall, ...]
     unseen: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
+    left: tuple[str, ...] | None = ()
 
 
 def calls_text(calls: Iterable[RuleCall]) -> str:
@@ -72,7 +74,7 @@ def rules_picture(title: str, scenario: str, rows: Sequence[RuleRow]) -> Picture
         table=(
             header,
             *(
-                (r.rule, r.ended, calls_text(r.calls), ", ".join(r.unseen), ", ".join(r.left))
+                (r.rule, r.ended, calls_text(r.calls), ", ".join(r.unseen), ", ".join(r.left or ()))
                 for r in rows
             ),
         ),
@@ -133,6 +135,7 @@ def _row(row: RuleRow, y: float) -> tuple[list[str], float]:
     y += _LINE
     some, none = _LEFT.get(row.ended, ("left behind", "nothing is left behind"))
     words = f"{some}: {', '.join(row.left)}" if row.left else none
+    words = _UNKNOWN if row.left is None else words
     if row.unseen:
         words += f"; nobody hears that it failed to {', '.join(row.unseen)}"
     glyph = "■ " if row.left else ""
@@ -160,10 +163,14 @@ def _chip_text(call: RuleCall) -> str:
 
 
 def _alt(title: str, scenario: str, rows: Sequence[RuleRow]) -> str:
-    told = [
-        f"{row.rule}: {row.ended}, {', '.join(row.left) or 'nothing'} left behind" for row in rows
-    ]
+    told = [f"{row.rule}: {row.ended}, {_told(row)}" for row in rows]
     return f"{title!r} with {scenario}, under {_rules(rows)}: {'; '.join(told)}"
+
+
+def _told(row: RuleRow) -> str:
+    if row.left is None:
+        return _UNKNOWN
+    return f"{', '.join(row.left) or 'nothing'} left behind"
 
 
 def _rules(rows: Sequence[RuleRow]) -> str:

@@ -80,13 +80,13 @@ def sequence_mermaid(
     text, most = _mermaid(participants, messages, holds or {}), len(messages)
     while len(text) > MOST_TEXT and most > _LEAST:
         most = max(most // 2, _LEAST)
-        said = _shortened(messages, most)
+        said = shortened(messages, most)
         heard = {name for message in said for name in (message.sender, message.receiver)}
         text = _mermaid([name for name in participants if name in heard], said, holds or {})
     return text
 
 
-def _shortened(messages: Sequence[Message], most: int) -> list[Message]:
+def shortened(messages: Sequence[Message], most: int) -> list[Message]:
     """`most` of the messages, and a note wherever some between them are left out."""
     kept = few([message.kind for message in messages], most)
     said: list[Message] = []
@@ -183,8 +183,14 @@ def _line(message: Message, sender: str, receiver: str) -> str:
     if message.kind == "note":
         over = sender if sender == receiver else f"{sender},{receiver}"
         return f"Note over {over}: {text}"
-    if message.kind not in _ARROWS:
-        kinds = ", ".join([*_ARROWS, "note"])
-        raise ValueError(f"no kind of message {message.kind!r}; there are {kinds}")
-    arrow, before = _ARROWS[message.kind]
+    arrow, before = arrow_of(message.kind)
     return f"{sender}{arrow}{receiver}: {_escape(before)}{text}"
+
+
+def arrow_of(kind: str) -> tuple[str, str]:
+    """Mermaid's arrow for a kind of message, and what stands before its text; ValueError names the
+    kinds there are."""
+    if kind not in _ARROWS:
+        kinds = ", ".join([*_ARROWS, "note"])
+        raise ValueError(f"no kind of message {kind!r}; there are {kinds}")
+    return _ARROWS[kind]

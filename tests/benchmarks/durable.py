@@ -7,12 +7,15 @@ folder of the same disk, and all of them take turns.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import collections
+import functools
 import gc
 import itertools
 import json
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import threading
@@ -35,7 +38,13 @@ WORKERS: dict[str, tuple[str, str]] = {
     "floor_in_flight": (f"hand-written journal, {IN_FLIGHT} in flight", "sagas/s"),
     "engine_in_flight": (f"sagakit Engine, {IN_FLIGHT} in flight", "sagas/s"),
     "dbos_in_flight": (f"DBOS on SQLite, {IN_FLIGHT} in flight", "sagas/s"),
+    "raw@slow": ("raw commits, slow disk", "commits/s"),
+    "floor_sequence@slow": ("hand-written journal, in sequence, slow disk", "sagas/s"),
+    "engine_sequence@slow": ("sagakit Engine, in sequence, slow disk", "sagas/s"),
 }
+SLOW = "@slow"
+# What gives the 3,000 raw commits a second of the disk that the goal in sequence was written for.
+SLOW_SYNC = 280_000  # nanoseconds
 
 
 def measure(quick: bool) -> Group:
@@ -50,7 +59,7 @@ def measure(quick: bool) -> Group:
             try:
                 figures[name].append(_turn(name, seconds))
             except WorkerError as error:
-                if not name.startswith("dbos"):
+                if not name.startswith("dbos") and not name.endswith(SLOW):
                     raise
                 missing[name] = str(error)
                 figures[name].clear()
@@ -61,10 +70,30 @@ def _turn(name: str, seconds: float) -> float:
     # Beside this file, so that everybody writes to the same, real disk (/tmp may be in memory).
     folder = tempfile.mkdtemp(prefix=".work-", dir=HERE)
     try:
-        rate: float = worker("durable", name, folder, seconds)["rate"]
+        environment = _slow_disk() if name.endswith(SLOW) else {}
+        what = name.removesuffix(SLOW)
+        rate: float = worker("durable", what, folder, seconds, environment=environment)["rate"]
         return rate
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
+def _slow_disk() -> dict[str, str]:
+    """The environment in which the disk is slow."""
+    library = Path(tempfile.mkdtemp(prefix="sagakit-")) / "slow_sync.so"
+    atexit.register(shutil.rmtree, library.parent, ignore_errors=True)
+    source = HERE / "slow_sync.c"
+    try:
+        subprocess.run(
+            ["cc", "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise WorkerError(f"cannot compile {source.name}: {error}") from None
+    return {"LD_PRELOAD": str(library), "SYNC_NANOSECONDS": str(SLOW_SYNC)}
 
 
 def _group(figures: dict[str, list[float]], missing: dict[str, str]) -> Group:
@@ -82,6 +111,12 @@ def _group(figures: dict[str, list[float]], missing: dict[str, str]) -> Group:
         "loop, without retries, timeouts or recovery: a floor. DBOS runs with its default "
         "settings: threads that call a sync workflow of sync steps, the fastest of its ways here."
     )
+    table.notes.append(
+        "On the slow disk each flush takes at least "
+        f"{SLOW_SYNC / 1e6:g} ms (slow_sync.c, by LD_PRELOAD), so that raw commits are about as "
+        "many as on the disk that the goal in sequence was written for: 3,000 a second. What "
+        "Python does for a commit is the same on every disk: its share grows as disks get faster."
+    )
     group.tables.append(table)
     group.goals += _goals(figures)
     return group
@@ -89,15 +124,13 @@ def _group(figures: dict[str, list[float]], missing: dict[str, str]) -> Group:
 
 def _goals(figures: dict[str, list[float]]) -> list[Goal]:
     sequence, in_flight = figures["engine_sequence"], figures["engine_in_flight"]
-    share = ratio(sequence, figures["raw"]) * (STEPS + 1)
     rate = median(in_flight)
-    goals = [
-        Goal(
-            "In sequence, as a share of raw commits/s ÷ (steps + 1)",
-            "at least 0.7",
-            f"{share:.2f}",
-            share >= 0.7,
-        ),
+    in_sequence = "In sequence, as a share of raw commits/s ÷ (steps + 1)"
+    goals = [_share(f"{in_sequence}, on this disk", sequence, figures["raw"])]
+    if f"engine_sequence{SLOW}" in figures:
+        slow, raw = figures[f"engine_sequence{SLOW}"], figures[f"raw{SLOW}"]
+        goals.append(_share(f"{in_sequence}, on a disk of {median(raw):,.0f}/s", slow, raw))
+    goals += [
         Goal(f"{IN_FLIGHT} in flight", "at least 2,500 sagas/s", f"{rate:,.0f}/s", rate >= 2500),
     ]
     what, wanted = f"{IN_FLIGHT} in flight ÷ DBOS on SQLite", "at least 50×"
@@ -107,6 +140,11 @@ def _goals(figures: dict[str, list[float]]) -> list[Goal]:
     else:
         goals.append(Goal(what, wanted, "DBOS does not run here", None))
     return goals
+
+
+def _share(what: str, sagas: list[float], raw: list[float]) -> Goal:
+    share = ratio(sagas, raw) * (STEPS + 1)
+    return Goal(what, "at least 0.7", f"{share:.2f}", share >= 0.7)
 
 
 # -- the processes --------------------------------------------------------------------------

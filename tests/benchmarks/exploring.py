@@ -1,4 +1,5 @@
-"""Exploration: scenarios a second through the real coordinator and real callables."""
+"""Exploration: scenarios a second through the real coordinator and real callables; and every order
+in which the calls of two sagas can follow one another."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from report import Goal, Group, Table
 RATE = 20_000  # scenarios a second
 FIVE = 2.0  # seconds, two faults and every crash
 TEN = 20.0
+TOGETHER = 1.0  # seconds, two five-step sagas
 
 
 def measure(quick: bool) -> Group:
@@ -51,9 +53,59 @@ def measure(quick: bool) -> Group:
         *_in_time("Five steps, two faults", FIVE, seconds[table.rows[2][0], 2]),
         *_in_time("Ten steps, two faults", TEN, seconds.get(("ten steps", 2), 0.0)),
     )
+    together, slowest = _interleavings(rounds)
+    group.tables.append(together)
+    goals += tuple(_in_time("Interleavings of two five-step sagas", TOGETHER, slowest))
     for what, wanted, shown, met in goals:
         group.goals.append(Goal(what, wanted, shown, None if quick else met))
     return group
+
+
+def _interleavings(rounds: int) -> tuple[Table, float]:
+    """Two five-step sagas in every order of their calls, and what the slowest pair took."""
+    from sagakit.lab import ORDER, Twin, interleave
+
+    twin = Twin()
+    other = {**ORDER, "order_id": 10249}
+    worst, world = _one_row()
+    table = Table(
+        "Two five-step sagas in every order of their calls",
+        ("sagas", "reduced", "interleavings", "ran", "anomalies", "seconds"),
+    )
+    slowest = 0.0
+    for name, saga, inputs, fresh in (
+        ("checkout twice, of the same products", twin.saga, [ORDER, other], twin.fresh),
+        ("every call changes the same row", worst, [None, None], world),
+    ):
+        for reduce in (True, False):
+            took = []
+            for _ in range(rounds):
+                began = perf_counter()
+                found = interleave(saga, saga, inputs=inputs, world=fresh, reduce=reduce)
+                took.append(perf_counter() - began)
+            assert found.complete
+            slowest = max(slowest, median(took))
+            kinds = ", ".join(found.anomalies) or "none"
+            figures = (f"{found.total:,}", f"{found.ran:,}", kinds, f"{median(took):.3f}")
+            table.rows.append((name, "yes" if reduce else "no", *figures))
+    table.notes.append(
+        "Interleavings are all there are; ran are those that had to run, since every other one "
+        "differs from one of them only by swapped calls that do not conflict. Where every call "
+        "conflicts with every other one nothing can be left out."
+    )
+    return table, slowest
+
+
+def _one_row() -> tuple[Any, Any]:
+    from sagakit import Saga, step
+    from sagakit.lab.table import World
+
+    world = World(rows={"x": 0})
+
+    def count() -> None:
+        world.rows["x"] += 1
+
+    return Saga("count", *(step(count, name=f"s{n}") for n in range(5))), world.fresh
 
 
 def _in_time(what: str, limit: float, took: float) -> list[tuple[str, str, str, bool]]:

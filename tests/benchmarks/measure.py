@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -77,15 +78,30 @@ def spread(figures: Sequence[float]) -> str:
     return f"±{(high - low) / 2 / median(ordered):.0%}"
 
 
-def worker(module: str, *arguments: Any, timeout: float = 600) -> dict[str, Any]:
+def worker(
+    module: str,
+    *arguments: Any,
+    timeout: float = 600,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Run ``module.py ARGUMENTS`` in a process of its own; the JSON it printed last.
+
+    Parameters:
+        environment: variables that it has besides those of this process.
 
     Raises:
         WorkerError: it failed, or took too long.
     """
     command = [sys.executable, str(HERE / f"{module}.py"), *map(str, arguments)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env={**os.environ, **(environment or {})},
+        )
     except subprocess.TimeoutExpired:
         raise WorkerError(f"no end within {timeout:g} s") from None
     if done.returncode:

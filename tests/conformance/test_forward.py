@@ -216,8 +216,8 @@ def test_each_step_begins_and_ends_in_the_events(drive):
 
 def test_a_deadline_before_the_pivot_turns_the_execution_back(drive):
     world = World()
-    slow = step(world.sleeper("slow", 0.06), world.action("undo slow"))
-    saga = Saga("s", world.step("a"), slow, world.pivot("p"), deadline=0.02)
+    slow = step(world.sleeper("slow", 0.3), world.action("undo slow"))
+    saga = Saga("s", world.step("a"), slow, world.pivot("p"), deadline=0.1)
     execution = drive(saga)
     assert execution.status == "compensated"
     assert world.undone == ["slow", "a"]
@@ -226,7 +226,7 @@ def test_a_deadline_before_the_pivot_turns_the_execution_back(drive):
 
 def test_a_deadline_has_no_say_after_the_pivot(drive):
     world = World()
-    saga = Saga("s", world.pivot("p"), step(world.sleeper("slow", 0.06)), deadline=0.02)
+    saga = Saga("s", world.pivot("p"), step(world.sleeper("slow", 0.3)), deadline=0.1)
     assert drive(saga).status == "completed"
 
 

@@ -84,7 +84,16 @@ def test_an_annotated_result_comes_back_equal_and_of_its_type(drive, value, kind
 
 @pytest.mark.parametrize(
     "value",
-    [Decimal(1), {"at": NOW}, [Receipt(1, Decimal(1))], Colour.RED, float("nan"), {1: 2}, 2**70],
+    [
+        Decimal(1),
+        {"at": NOW},
+        [Receipt(1, Decimal(1))],
+        Colour.RED,
+        float("nan"),
+        {1: 2},
+        2**70,
+        {1, 2},
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_an_unannotated_result_that_would_change_is_refused_and_its_effect_undone(drive, value):
@@ -206,8 +215,22 @@ def test_an_input_without_a_declared_type_is_plain_data_at_once(drive):
     assert seen[0]["o"]["lines"] == [{"sku": "tea", "price": "4.95"}]
 
 
+class Tags(msgspec.Struct):
+    names: frozenset[str]
+
+
 @pytest.mark.parametrize(
-    "value", [float("nan"), {1: 2}, object(), 2**70, {"x": [Decimal("nan"), {2: 1}]}]
+    "value",
+    [
+        float("nan"),
+        {1: 2},
+        object(),
+        2**70,
+        {"x": [Decimal("nan"), {2: 1}]},
+        {1, 2},
+        {"tags": frozenset("ab"), "at": NOW},
+        [Tags(frozenset("ab"))],
+    ],
 )
 def test_an_input_that_json_has_no_form_for_is_refused(drive, value):
     world = World()

@@ -9,12 +9,14 @@ import time
 import pytest
 
 from sagakit import Engine, Saga, await_event, for_each, pivot, step, sub_saga, timer
+from sagakit.drivers.local.inbox import Inbox
 from sagakit.errors import (
     CancellationError,
     DefinitionChangedError,
     EngineClosedError,
     SagaError,
     SignalError,
+    TerminalError,
     UnknownExecutionError,
 )
 from sagakit.events import ExecutionStarted, SignalReceived, StepSucceeded, WaitStarted
@@ -55,6 +57,12 @@ def until(condition, seconds=5.0):
 
 def counts(engine, **wanted):
     until(lambda: engine.journal.counts() == wanted)
+
+
+def rests(engine, id, event):
+    """Wait until an execution waits for this event, and nobody is in memory."""
+    until(lambda: id in [row.id for row in engine.list(status="waiting")])
+    until(lambda: event in engine.status(id).waiting_for and not engine._core.live)
 
 
 def reopened(engine, path, *sagas):
@@ -428,6 +436,49 @@ def test_what_is_stuck_inside_another_one_takes_its_signal_and_both_go_on(place)
         engine.close()
 
 
+@pytest.mark.parametrize("fails", [False, True], ids=["to the end", "and back"])
+def test_what_has_parts_is_in_memory_no_more_while_none_of_them_is_under_way(place, fails):
+    done = []
+
+    def note(ctx):
+        done.append(ctx.idempotency_key)
+
+    def ship():
+        if fails:
+            raise TerminalError("no")
+
+    def lines():
+        return ["a", "b"]
+
+    inner = Saga("inner", step(note, note, name="x"))
+    saga = Saga(
+        "parts",
+        sub_saga(inner),
+        for_each("lines", lines, inner),
+        await_event("paid", correlate=order),
+        sub_saga(Saga("slow", timer("cool", 0.2)), name="cool"),
+        await_event("packed", correlate=order),
+        step(ship),
+    )
+    steps = ["e/inner/x", "e/lines/0/x", "e/lines/1/x"]
+    engine = Engine(place, sagas=[saga])
+    try:
+        answer = engine.start(saga, "7", id="e")
+        for event in ("paid", "packed"):
+            rests(engine, "e", event)
+            engine = reopened(engine, place, saga)
+            engine.signal(event, correlation="7")
+        ended = engine.run(saga, "7", id="e")
+        assert ended.status == ("compensated" if fails else "completed")
+        assert sorted(ended.children) == ["cool", "inner", "lines"]
+        if place is None:
+            assert answer.result(5).status == ended.status
+    finally:
+        engine.close()
+    sides = ["action", "compensation"] if fails else ["action"]
+    assert sorted(done) == sorted(f"{step}/{side}" for step in steps for side in sides)
+
+
 # -- what waits inside, and who is asked ----------------------------------------------------
 
 
@@ -589,6 +640,52 @@ def test_a_posted_cancellation_is_carried_out(path):
         mail.post(path, Post("p1", to="one", by="ann", why="x"))
         assert answer.result(5).cancellation.by == "ann"
         assert outcome(path, "p1") == ("delivered", "one")
+
+
+def stubborn(tries):
+    def undo():
+        tries.append("undo")
+        raise TerminalError("no way back")
+
+    def refuse():
+        raise TerminalError("no")
+
+    return Saga("stubborn", step(act, undo), step(refuse))
+
+
+def test_a_posted_resolution_is_carried_out_once_whatever_becomes_of_the_answer(path, monkeypatch):
+    tries = []
+    saga = stubborn(tries)
+    with monkeypatch.context() as patch, Engine(path) as engine:
+        patch.setattr(Inbox, "_done", lambda *_: None)  # as if the process died before it answered
+        engine.run(saga, id="one")
+        mail.post(path, Post("p1", to="one", by="ann", why="x", resolution="retry"))
+        assert outcome(path, "p1") == ("delivered", "one")  # the commit of the decision says so
+        until(lambda: engine.status("one").status == "stuck" and len(tries) == 2)
+    with Engine(path) as engine:
+        engine.recover(saga)
+        time.sleep(0.4)  # two looks
+        assert len(tries) == 2
+        assert [said.by for said in engine.status("one").resolutions] == ["ann"]
+
+
+def test_what_was_posted_is_not_taken_for_another_decision_about_the_same_execution(path):
+    with Engine(path) as engine:
+        engine.run(stubborn([]), id="one")
+    mail.post(path, Post("p1", to="one", by="ann", why="x", resolution="skip"))
+    mail.post(path, Post("p2", to="one", by="bob", why="x"))  # a cancellation
+    with Engine(path) as engine:
+        engine.resolve("one", "abandon", by="ann", why="x")
+    for post in ("p1", "p2"):
+        assert mail.outcome(path, post)[0] != "delivered"
+
+
+def test_a_stuck_execution_keeps_the_engine_looking_until_it_is_settled(path):
+    with Engine(path) as engine:
+        engine.run(stubborn([]), id="one")
+        until(lambda: engine._background._turning)
+        engine.resolve("one", "abandon", by="ann", why="x")
+        until(lambda: engine._inbox._timer is None)
 
 
 def test_what_was_posted_while_nobody_looked_is_delivered_after_recovery(path):

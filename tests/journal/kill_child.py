@@ -21,6 +21,7 @@ from sagakit import (
     sub_saga,
     timer,
 )
+from sagakit.events import Event
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.services import CheckoutWorld
 
@@ -48,10 +49,19 @@ def orders() -> dict[str, dict[str, Any]]:
     }
 
 
-class KillingJournal(SqliteJournal):
-    """Dies by SIGKILL before or after its n-th commit, and notes every commit that returned."""
+def place_of(id: str, event: Event) -> str:
+    """``order-1/pay StepStarted charge_payment``."""
+    return f"{id} {type(event).__name__} {getattr(event, 'step', '')}".strip()
 
-    def __init__(self, path: Path, acknowledged: Path, kill_at: int, after: bool) -> None:
+
+class KillingJournal(SqliteJournal):
+    """Dies by SIGKILL before or after a commit, and notes every commit that returned.
+
+    The commit is the n-th one, or the one that holds an event: which events share a commit, and
+    so how many commits there are, is chance.
+    """
+
+    def __init__(self, path: Path, acknowledged: Path, kill_at: int | str, after: bool) -> None:
         super().__init__(path)
         self.count = 0
         self.kill_at = kill_at
@@ -60,11 +70,13 @@ class KillingJournal(SqliteJournal):
 
     def append(self, batch: Any, rests: Any = None) -> None:
         self.count += 1
-        if self.count == self.kill_at and not self.after:
+        places = {place_of(id, event) for id, _, events in batch for event in events}
+        fatal = self.kill_at == self.count or self.kill_at in places
+        if fatal and not self.after:
             os.kill(os.getpid(), signal.SIGKILL)
         super().append(batch, rests)
         os.write(self.acknowledged, b"%d\n" % sum(len(events) for _, _, events in batch))
-        if self.count == self.kill_at and self.after:
+        if fatal and self.after:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -175,6 +187,37 @@ PARKED = Saga(
     step(nothing, nothing, name="last"),
 )
 LETTERS = 10  # so many that the last kill in the test comes before the last commit
+
+
+def waiting_family(ledger: Ledger) -> Saga:
+    """A saga that waits within another one, for each item, and then for a while."""
+    inner = Saga(
+        "inner",
+        step(ledger.act, ledger.undo, name="x"),
+        await_event("paid", correlate=_order),
+        timer("cool", 0.02),
+        step(ledger.act, ledger.undo, name="y"),
+    )
+    middle = Saga("middle", for_each("each", items, inner, limit=3))
+    return Saga("outer", sub_saga(middle), step(ledger.act, name="last"))
+
+
+def pay(engine: Engine) -> None:
+    """Send all signals again: who sends them cannot know what arrived."""
+    for number in items():
+        engine.signal("paid", number, correlation=str(number), id=f"s{number}", keep=600)
+
+
+def run_waiting_family(path: str, kill_at: int) -> None:
+    """Recover or run it, and send the signals; die after the given commit."""
+    ledger = Ledger(Path(f"{path}.ledger"))
+    journal = KillingJournal(Path(path), Path(f"{path}.acknowledged"), kill_at, after=True)
+    saga = waiting_family(ledger)
+    with Engine(journal, sagas=[saga]) as engine:
+        engine.recover(saga)
+        engine.run(saga, id="one", until_rest=True)
+        pay(engine)
+        engine.run(saga, id="one")
 
 
 def park(path: str, kill_at: int) -> None:

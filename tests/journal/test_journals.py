@@ -169,6 +169,65 @@ def test_who_has_waited_longest_is_found_first_and_who_waits_no_more_is_not(jour
     assert journal.counts() == {"completed": 1, "waiting": 2}
 
 
+def test_waits_that_begin_and_end_leave_the_others_as_they_were(journal):
+    wait(journal, "one", ("7", 3.0), ("8", 3.0))
+    signal = SignalReceived(10.0, "paid", "x", None, "7")
+    change = Rest(5.0, True, None, (Wait("paid", "9", 4.0),), (Wait("paid", "7", 3.0),))
+    journal.append([("one", 2, [signal])], {"one": change})
+    assert [found(journal, correlation) for correlation in "789"] == [
+        [],
+        [(3.0, "one")],
+        [(4.0, "one")],
+    ]
+    left = (Wait("paid", "8", 3.0), Wait("paid", "9", 4.0))
+    journal.append([], {"one": Rest(None, False, ended=left)})
+    assert [row.status for row in journal.find()] == ["running"]
+    assert not journal.waits()
+
+
+def test_what_is_stuck_stays_so_whatever_it_waits_for_and_is_found_by_it(journal):
+    wait(journal, "one", ("7", 3.0))
+    journal.append([("one", 2, [ExecutionStuck(4.0, ("b",))])], {"one": Rest(None, False)})
+    assert (journal.counts(), found(journal, "7")) == ({"stuck": 1}, [(3.0, "one")])
+    signal = SignalReceived(10.0, "paid", "x", None, "7")
+    journal.append([("one", 3, [signal])], {"one": Rest(None, False, ())})
+    assert journal.counts() == {"stuck": 1}
+    assert not journal.waits()
+
+
+def family(journal):
+    """An execution, two that do steps of it, and one that does a step of the first of them."""
+    for id, parent in (("e", None), ("e/a", "e"), ("e/b", "e"), ("e/a/x", "e/a")):
+        above = None if parent is None else (parent, id.rpartition("/")[2])
+        began = ExecutionStarted("s", None, "f", id, None, 1.0, above)
+        journal.append([(id, 0, [began])])
+
+
+def test_an_execution_waits_and_goes_on_because_of_what_others_do(journal):
+    family(journal)
+    waits = {"e/a/x": Rest(9.0), "e/a": Rest(None), "e": Rest(20.0)}
+    journal.append([("e/a/x", 1, [WaitStarted("a", 2.0, None, None, 9.0)])], waits)
+    assert journal.counts() == {"waiting": 3, "running": 1}
+    assert dict(journal.sleeping(["f"])) == {"e": 20.0, "e/a": None, "e/a/x": 9.0}
+    goes_on = {"e/a/x": None, "e/a": Rest(None, False), "e": Rest(None, False)}
+    journal.append([("e/a/x", 2, [StepSucceeded("a", 1, 9.0)])], goes_on)
+    assert journal.counts() == {"running": 4}
+    assert [id for id, _ in journal.unfinished(["f"], 0.0)] == ["e", "e/a", "e/b", "e/a/x"]
+
+
+def test_a_family_is_found_from_either_end(journal):
+    family(journal)
+    journal.append([], {"e/a": Rest(5.0), "e/a/x": Rest(None)})
+    assert [journal.parent(id) for id in ("e", "e/b", "e/a/x")] == [None, "e", "e/a"]
+    with pytest.raises(UnknownExecutionError):
+        journal.parent("nobody")
+    everybody = ["e", "e/a", "e/b", "e/a/x", "nobody"]
+    assert journal.asleep("e", everybody) == {"e/a": 5.0}
+    assert journal.asleep("e/a", everybody) == {"e/a/x": None}
+    read = dict(journal.several(["e/a", "nobody", "e"]))
+    assert read == {id: journal.read(id) for id in ("e", "e/a")}
+
+
 def test_only_who_still_waits_and_is_to_wake_by_then_is_due(journal):
     for number in range(4):
         wait(journal, f"e{number}", wake_at=float(number) if number else None)

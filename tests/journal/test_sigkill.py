@@ -2,66 +2,25 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import kill_child
 import pytest
+from killing import asked_of_the_services, intended, killed, read_all
 
 from sagakit import Engine
 from sagakit.coordinator import replay
-from sagakit.events import AttemptLost, CompensationStarted, SignalReceived, StepStarted
-from sagakit.journal.sqlite import SqliteJournal
+from sagakit.events import AttemptLost, SignalReceived
+from sagakit.journal.audit import verify
 from sagakit.services import CheckoutWorld
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 
-_context = multiprocessing.get_context("forkserver" if hasattr(signal, "SIGKILL") else "spawn")
-_context.set_forkserver_preload(["kill_child", "sagakit.drivers.local.engine"])
-
 
 def die(folder: Path, kill_at: int, after: bool) -> bool:
     """Run the child; True if it was killed, False if it got through to its end."""
-    child = _context.Process(target=kill_child.work, args=(str(folder), kill_at, after))
-    child.start()
-    child.join(60)
-    assert child.exitcode in (0, -signal.SIGKILL), child.exitcode
-    return child.exitcode != 0
-
-
-def read_all(path: Path) -> dict[str, list]:
-    journal = SqliteJournal(path, read_only=True)
-    try:
-        assert journal.verify() == []
-        return {row.id: journal.read(row.id) for row in journal.find()}
-    finally:
-        journal.close()
-
-
-def asked_of_the_services(folder: Path) -> set[tuple[str, str, bool]]:
-    """(execution, step, whether it was compensated), as the services' own databases have it."""
-    found = set()
-    for path in (folder / "services").glob("*.db"):
-        with closing(sqlite3.connect(path)) as database:
-            for key, state in database.execute("SELECT step_key, state FROM sagakit_inbox"):
-                execution, step = key.split("/")
-                found.add((execution, step, False))
-                if state in ("undone", "fenced"):
-                    found.add((execution, step, True))
-    return found
-
-
-def intended(before: dict[str, list]) -> set[tuple[str, str, bool]]:
-    """The same, as the journal announced it."""
-    return {
-        (id, event.step, isinstance(event, CompensationStarted))
-        for id, events in before.items()
-        for event in events
-        if isinstance(event, StepStarted | CompensationStarted)
-    }
+    return killed(kill_child.work, str(folder), kill_at, after)
 
 
 def finish_and_check(folder: Path, before: dict[str, list]) -> None:
@@ -101,8 +60,7 @@ def test_killed_at_every_boundary_nothing_is_lost_or_doubled_and_the_books_balan
         boundary += 1
         folder = tmp_path / str(boundary)
         folder.mkdir()
-        killed = die(folder, boundary, after)
-        if not killed:
+        if not die(folder, boundary, after):
             break
         before = read_all(folder / "journal.db")
         acknowledged = (folder / "acknowledged").read_text().split()
@@ -138,10 +96,7 @@ def test_killed_again_while_recovering_it_still_ends_with_balanced_books(tmp_pat
 @pytest.mark.parametrize("kill_at", range(1, 9))
 def test_a_wait_killed_at_any_commit_ends_as_one_that_was_not(tmp_path, kill_at):
     path = tmp_path / "journal.db"
-    child = _context.Process(target=kill_child.wait, args=(str(path), kill_at))
-    child.start()
-    child.join(60)
-    assert child.exitcode in (0, -signal.SIGKILL)
+    killed(kill_child.wait, str(path), kill_at)
     with Engine(path) as engine:
         for execution in engine.recover(kill_child.WAITING):
             assert execution.status in ("waiting", "completed")
@@ -160,13 +115,7 @@ def test_a_family_killed_after_every_commit_ends_as_one_that_was_not(tmp_path, f
     """One process after the other, each killed one commit later than the one before it began."""
     path = tmp_path / "journal.db"
     deaths = 0
-    while True:
-        child = _context.Process(target=kill_child.run_family, args=(str(path), 2, fails))
-        child.start()
-        child.join(60)
-        assert child.exitcode in (0, -signal.SIGKILL)
-        if child.exitcode == 0:
-            break
+    while killed(kill_child.run_family, str(path), 2, fails):
         deaths += 1
         assert deaths < 200, "it does not come nearer to its end"
     assert deaths > 5
@@ -181,13 +130,36 @@ def test_a_family_killed_after_every_commit_ends_as_one_that_was_not(tmp_path, f
     assert ledger.standing() == ([] if fails else sorted([*keys, "one/last/action"]))
 
 
+@pytest.mark.parametrize("kill_at", [*range(1, 24), 40])
+def test_a_family_that_waits_killed_at_any_commit_ends_as_one_that_was_not(tmp_path, kill_at):
+    path = tmp_path / "journal.db"
+    killed(kill_child.run_waiting_family, str(path), kill_at)
+    ledger = kill_child.Ledger(tmp_path / "journal.db.ledger")
+    saga = kill_child.waiting_family(ledger)
+    with Engine(path, sagas=[saga]) as engine:
+        engine.recover(saga)
+        engine.run(saga, id="one", until_rest=True)
+        kill_child.pay(engine)
+        execution = engine.run(saga, id="one")
+        assert execution.status == "completed"
+        each = execution.children["middle"].children["each"]
+        paid = {item: one["paid"] for item, one in each.results.items()}
+        assert paid == {"0": 1, "1": 2, "2": 3}  # in the order in which they ended
+        for one in each.children.values():
+            received = [event.id for event in one.events if isinstance(event, SignalReceived)]
+            assert received == [f"s{one.input}"]
+        assert engine.journal.counts() == {"completed": 6}
+        assert not engine.journal.waits()
+    verdict = verify(path)
+    assert verdict.sound, verdict.finding
+    keys = [f"one/middle/each/{n}/{name}/action" for n in range(3) for name in "xy"]
+    assert ledger.standing() == sorted([*keys, "one/last/action"])
+
+
 @pytest.mark.parametrize("kill_at", range(1, 30, 3))
 def test_signals_that_were_kept_or_parked_for_reach_each_execution_once(tmp_path, kill_at):
     path = tmp_path / "journal.db"
-    child = _context.Process(target=kill_child.park, args=(str(path), kill_at))
-    child.start()
-    child.join(60)
-    assert child.exitcode == -signal.SIGKILL
+    assert killed(kill_child.park, str(path), kill_at)
     numbers = range(kill_child.LETTERS)
     with Engine(path) as engine:
         engine.recover(kill_child.PARKED)

@@ -10,6 +10,7 @@ from test_explore import Shop, World
 
 from sagakit import (
     CircuitBreaker,
+    Execution,
     Retry,
     Saga,
     Scenario,
@@ -44,6 +45,35 @@ def test_nothing_fails_where_all_is_well(shop: Shop) -> None:
     assert report.holds, str(report)
     assert set(report.statuses) == {"completed", "compensated", "stuck"}
     assert sum(report.statuses.values()) == 400
+
+
+def test_the_coordinator_dies_in_sagas_inside_too_however_deep() -> None:
+    calls: list[int] = []
+    retry = Retry(3)
+
+    def fresh() -> list[int]:
+        calls.clear()
+        return calls
+
+    def pay() -> None:
+        calls.append(1)
+
+    deep = Saga("deep", step(pay, lambda: None, retry=retry))
+    saga = Saga("s", for_each("each", lambda: [1], sub_saga(deep)))
+
+    def paid_once(calls: list[int], execution: Execution) -> bool:
+        return execution.status != "completed" or len(calls) == 1
+
+    report = chaos(saga, world=fresh, invariants=[paid_once], runs=600, rate=0.2, seed=1)
+    inside = [
+        crash for failure in report.failures for crash in failure.scenario.crashes if crash.to
+    ]
+    assert {crash.to for crash in inside} >= {"each/0"}
+    for failure in report.failures:  # what is told did strike
+        fresh()
+        execution = simulate(saga, scenario=failure.scenario, id="chaos")
+        events = Counter(path for path, _ in execution.history())
+        assert all(crash.event < events[crash.to] for crash in failure.scenario.crashes)
 
 
 def test_the_same_seed_gives_the_same_report_and_another_one_another(shop: Shop) -> None:

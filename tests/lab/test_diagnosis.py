@@ -15,7 +15,6 @@ from sagakit import (
     Scenario,
     TerminalError,
     await_event,
-    redaction,
     simulate,
     step,
     sub_saga,
@@ -24,13 +23,6 @@ from sagakit import (
 from sagakit.drivers.local.engine import read_execution
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.lab import Finding, diagnose
-
-
-@pytest.fixture(autouse=True)
-def nothing_sensitive_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sagas of other tests may declare something sensitive; then correlations are not shown."""
-    monkeypatch.setattr(redaction, "DECLARED", set())
-
 
 DATA = Path(__file__).parents[2] / "data"
 ORDER = Saga.from_yaml(DATA / "sagas" / "troubled" / "order.yaml")
@@ -114,6 +106,25 @@ def test_a_stuck_execution_tells_what_gave_up_and_how_to_resolve_it() -> None:
     assert (finding.symptom, finding.step) == ("stuck", "act")
     assert "its compensation gave up: InjectedRefusal" in finding.cause
     assert "sagakit resolve JOURNAL o-1" in finding.fix
+
+
+def test_an_abandoned_execution_is_not_well() -> None:
+    def refuse() -> None:
+        raise TerminalError("no")
+
+    saga = Saga("s", step(act, refuse), step(refuse, name="b"))
+    with Engine() as engine:
+        engine.run(saga, id="o-1")
+        (finding,) = diagnose(engine.resolve("o-1", "abandon", by="ann", why="too old"))
+    assert (finding.symptom, finding.step) == ("stuck", "act")
+    assert "ann abandoned the execution: too old" in finding.cause
+    assert "by hand" in finding.fix
+
+
+@pytest.mark.parametrize("slow", [0, -1, "1", None])
+def test_a_time_that_makes_nothing_slow_is_refused(slow: Any) -> None:
+    with pytest.raises(ValueError, match=r"slow is .*; give seconds, more than 0"):
+        diagnose(simulate(Saga("s", step(act))), slow=slow)
 
 
 @pytest.mark.parametrize(

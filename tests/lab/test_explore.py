@@ -9,9 +9,22 @@ from typing import Any
 
 import pytest
 
-from sagakit import Retry, Saga, Scenario, TerminalError, pivot, simulate, step
-from sagakit.lab import explore
+from sagakit import (
+    Retry,
+    Saga,
+    Scenario,
+    TerminalError,
+    assert_saga,
+    await_event,
+    for_each,
+    pivot,
+    simulate,
+    step,
+    sub_saga,
+)
+from sagakit.lab import Report, explore
 from sagakit.lab.cores import in_parts
+from sagakit.lab.faults import more_faults
 from sagakit.lab.twin import ORDER, Twin
 
 
@@ -23,7 +36,7 @@ class World:
         self.undone: set[str] = set()
 
     def effects(self) -> dict[str, int]:
-        return {key.split("/")[1]: count for key, count in self.done.items()}
+        return {"/".join(key.split("/")[1:-1]): count for key, count in self.done.items()}
 
 
 class Shop:
@@ -99,6 +112,76 @@ def test_a_mistake_is_found_with_the_fewest_faults(
     shop.fresh()
     again = simulate(saga, scenario=found.scenario, id=found.execution.id)
     assert again.log() == found.execution.log(), "the scenario replays it"
+
+
+def _with_sagas_inside(shop: Shop, charge: Any) -> Saga:
+    pay = Saga("pay", step(charge, shop.undo, name="charge", retry=Retry(2, wait=1)))
+    return Saga(
+        "order",
+        for_each("lines", lambda: ["tea", "cups"], sub_saga(pay)),
+        sub_saga(Saga("label", step(shop.act(), shop.undo, name="print")), after=()),
+        pivot(shop.act(), name="confirm", reconcile=lambda: True, after=("lines", "label")),
+        sub_saga(Saga("post", step(shop.act(), name="ship", retry=Retry(3)))),
+    )
+
+
+def test_sagas_inside_are_struck_too_however_deep(shop: Shop) -> None:
+    well = explore(_with_sagas_inside(shop, shop.act()), world=shop.fresh, faults=1)
+    assert {v.invariant for v in well.violations} <= {"no_effect_is_missing"}, str(well)
+    steps = {step for step, _ in well.matrix}
+    assert steps >= {"lines/0/charge", "lines/1/charge", "label/print", "confirm", "post/ship"}
+    assert ("lines/0/charge", "fail, for good") in well.matrix
+    assert ("lines/0/charge", "crash after the effect") in well.matrix
+    assert ("post/ship", "fail, for good") not in well.matrix, "it would be tried for ever"
+    saga = _with_sagas_inside(shop, shop.act(idempotent=False))
+    report = explore(saga, world=shop.fresh, faults=1)
+    [found] = [v for v in report.violations if v.invariant == "each_effect_at_most_once"]
+    assert repr(found.scenario) == 'Scenario().lose_reply("lines/0/charge", 1)'
+
+
+def test_every_pair_of_faults_is_met_once_in_sagas_beside_each_other_too(shop: Shop) -> None:
+    saga = _with_sagas_inside(shop, shop.act())
+
+    def more(scenario: Scenario) -> list[Scenario]:
+        shop.fresh()
+        run = simulate(saga, scenario=scenario)
+        return [one.scenario for one in more_faults(run, scenario, 0, False)]
+
+    singles = more(Scenario())
+    pairs = {frozenset(pair.faults) for one in singles for pair in more(one)}
+    report = explore(saga, world=shop.fresh, faults=2, crashes=False)
+    assert report.explored == 1 + len(singles) + len(pairs)
+
+
+def test_what_comes_from_outside_comes_in_every_run_or_is_dropped(shop: Shop) -> None:
+    def about(timeout: float | None) -> Report:
+        saga = Saga(
+            "order",
+            step(shop.act(), shop.undo, name="reserve"),
+            sub_saga(Saga("pay", await_event("paid", timeout=timeout))),
+            await_event("packed", timeout=timeout),
+            step(shop.act(), shop.undo, name="ship"),
+        )
+        happens = Scenario().signal("paid", at=3, to="pay").signal("packed", at=5)
+        return explore(saga, world=shop.fresh, faults=1, scenario=happens)
+
+    well = about(60)
+    assert {v.invariant for v in well.violations} <= {"no_effect_is_missing"}, str(well)
+    assert well.matrix["packed", "drop, for good"] == "compensated"
+    assert well.matrix["pay/paid", "drop, for good"] == "compensated"
+    assert ("ship", "lose reply") in well.matrix
+    (found,) = [v for v in about(None).violations if v.invariant == "single_terminal_state"]
+    assert [fault.kind for fault in found.scenario.faults] == ["drop"]
+    assert len(found.scenario.interventions) == 2
+
+
+def test_assertions_take_what_comes_from_outside_too() -> None:
+    ship = step(lambda: None, lambda: None, name="ship")
+    saga = Saga("order", await_event("paid", timeout=9), ship)
+    happens = Scenario().signal("paid", at=5)
+    assert assert_saga(saga).survives(scenario=happens).statuses["completed"] > 1
+    report = assert_saga(saga).survives_chaos(scenario=happens, runs=20, rate=0)
+    assert report.statuses == {"completed": 20}
 
 
 @pytest.mark.parametrize("wary", [True, False])

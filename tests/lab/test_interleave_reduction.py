@@ -17,7 +17,9 @@ KEYS = st.sampled_from("xyz")  # z is not there at first
 OPERATIONS = st.one_of(
     st.tuples(st.sampled_from(["read", "check", "delete", "put read"]), KEYS),
     st.tuples(
-        st.sampled_from(["put", "add", "refuse above", "wait above"]), KEYS, st.integers(1, 2)
+        st.sampled_from(["put", "add", "take", "swap", "refuse above", "wait above"]),
+        KEYS,
+        st.integers(1, 2),
     ),
     st.tuples(st.just("count")),
 )
@@ -44,6 +46,10 @@ def call(world: Callable[[], Any], operations: list[tuple[Any, ...]]) -> Callabl
                     rows[key] = more[1]
                 case "add":
                     rows.commute(key, lambda value, by=more[1]: value + by, 0)
+                case "take":
+                    seen = rows.add(key, -more[1], least=0)
+                case "swap":
+                    seen = rows.swap(key, more[1], 2)
                 case "count":
                     seen = len(rows)
                 case "refuse above" if rows.check(key, 0) > more[1]:

@@ -10,8 +10,10 @@ import pytest
 from worlds import Street
 
 from sagakit import (
+    DefinitionError,
     Retry,
     Saga,
+    SagaBuilder,
     SagaError,
     Scenario,
     await_event,
@@ -330,13 +332,53 @@ def test_a_world_that_cannot_be_compared_is_refused_with_the_cure(street: Street
 def nothing() -> None: ...
 
 
+@pytest.mark.parametrize("kind", [list, set])
+def test_a_world_without_entries_is_compared_as_a_whole(kind: type) -> None:
+    books: list[Any] = []
+
+    def fresh() -> Any:
+        books.clear()
+        return books if kind is list else set()
+
+    def charge() -> None:
+        books.append("charged")
+
+    saga = Saga("s", step(charge, print, name="charge"), step(print, name="ship"))
+    found = semantics(saga, world=fresh, scenario=Scenario().fail("ship"))
+    left = {"world": "['charged']"} if kind is list else {}
+    assert all(outcome.residue == left for outcome in found.outcomes)
+
+
+def test_without_a_world_nobody_says_that_nothing_is_left(street: Street) -> None:
+    found = semantics(_row(street), scenario=STUCK)
+    assert "no world to look at" in repr(found)
+    assert "no residue" not in repr(found)
+    assert "nothing is left" not in found.picture().svg
+    assert "nothing left behind" not in found.picture().alt
+    assert "no world was given" in found.picture().svg
+
+
+@pytest.mark.parametrize("yielded", ["a", None, (1,)])
+def test_a_rule_that_yields_no_names_is_refused_with_the_cure(street: Street, yielded: Any) -> None:
+    def rule(turned: Turned) -> Any:
+        yield yielded
+
+    with pytest.raises(SagaError, match=r"rule 'rule' .*; yield tuples of the names"):
+        semantics(_row(street), world=street.fresh, scenario=STUCK, rules=[rule])
+
+
+def test_what_is_no_saga_is_refused_with_the_cure() -> None:
+    for given in (5, SagaBuilder("s")):
+        with pytest.raises(DefinitionError, match=r"is not a Saga; of a SagaBuilder give"):
+            semantics(given)  # type: ignore[arg-type]
+
+
 def test_without_a_world_the_calls_alone_are_compared() -> None:
     saga = Saga("s", *(step(nothing, nothing, name=name) for name in ("charge", "ship")))
     scenario = Scenario().fail("ship").fail_compensation("charge")
     found = semantics(saga, scenario=scenario)
     assert list(found.frame().columns) == ["ended", "calls", "told", "unseen"]
     assert found[stop_at_first_failure].order == ("charge", "ship", "undo charge")
-    assert "nothing is left behind" in found.picture().svg
 
 
 def test_what_stands_twice_is_residue_of_a_completed_execution() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagakit.errors import SagaError
-from sagakit.lab.table import ALL, MISSING, Access, Table, Tape, World, check, commute, tables_of
+from sagakit.lab.table import ALL, MISSING, Access, Table, Tape, World, tables_of
 
 KEYS = st.integers(0, 3)
 CALLS = st.one_of(
@@ -39,10 +39,12 @@ def do(rows: Any, call: tuple[Any, ...]) -> Any:
                 del rows[given[0]]
             case "set":
                 rows[given[0]] = given[1]
+            case "add" if isinstance(rows, Table):
+                rows.commute(given[0], lambda value: value + given[1], 0)
             case "add":
-                commute(rows, given[0], lambda value: value + given[1], 0)
+                rows[given[0]] = rows.get(given[0], 0) + given[1]
             case "check":
-                return check(rows, given[0])
+                return rows.check(given[0]) if isinstance(rows, Table) else rows.get(given[0])
             case "|=":
                 rows |= given[0]
             case "list":
@@ -110,6 +112,26 @@ def test_an_access_says_who_did_what_to_which_row() -> None:
         Access("order-1", "reserve", "check", "stock", "x", 7),  # type: ignore[arg-type]
     ]
     assert tape.take() == []
+
+
+def test_what_countermeasures_do_to_a_row_is_recorded_as_what_it_is() -> None:
+    table = Table(x=5, log=frozenset())
+
+    def kinds(act: Any) -> tuple[Any, list[tuple[str, Any]]]:
+        with Tape().attach({"t": table}) as tape:
+            done = act()
+        return done, [(access.kind.value, access.value) for access in tape.accesses]
+
+    assert kinds(lambda: table.add("x", 2)) == (True, [("commute", 7)])
+    assert kinds(lambda: table.add("x", -7, least=0)) == (True, [("check", 7), ("commute", 0)])
+    assert kinds(lambda: table.add("x", -1, least=0)) == (False, [("check", 0)])
+    assert kinds(lambda: table.add("y", 1)) == (False, [("check", MISSING)])
+    assert kinds(lambda: table.swap("x", 0, 9)) == (True, [("check", 0), ("write", 9)])
+    assert kinds(lambda: table.swap("x", 0, 3)) == (False, [("check", 9)])
+    assert kinds(lambda: table.swap("y", None, 3)) == (False, [("check", MISSING)])
+    assert kinds(lambda: table.append("log", 1)) == (None, [("commute", frozenset({1}))])
+    assert kinds(lambda: table.operations("log")) == (frozenset({1}), [("read", frozenset({1}))])
+    assert table == {"x": 9, "log": frozenset({1})}
 
 
 def test_a_row_that_comes_or_goes_changes_which_rows_there_are() -> None:

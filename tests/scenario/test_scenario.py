@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from sagakit import Retry, Saga, SagaError, Scenario, simulate, step
+from sagakit.errors import ScenarioError
 from sagakit.scenario import Fault
 
 
@@ -68,6 +69,22 @@ def test_attempts_are_counted_from_one(attempt: int) -> None:
 def test_slow_takes_seconds(seconds: float) -> None:
     with pytest.raises(SagaError, match="give seconds, 0 or more"):
         Scenario().slow("charge", seconds)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Scenario().fail(3), "fail '3': names no step; name one"),
+        (lambda: Scenario().lose_reply("charge", side="undo"), "side 'undo'; .* action, compens"),
+        (lambda: Scenario().slow("charge", 0), "0 s are not slow"),
+        (lambda: Scenario().signal(3), "signal '3': names no event; name one"),
+        (lambda: Scenario().signal("paid", at="soon"), "signal 'paid': give the seconds"),
+        (lambda: Scenario().cancel("soon"), "cancellation: give the seconds"),
+    ],
+)
+def test_what_would_never_strike_is_refused_when_it_is_said(make: Any, said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        make()
 
 
 def test_an_unknown_step_is_refused_with_the_nearest_name() -> None:

@@ -19,7 +19,8 @@ def refund_payment(ctx: StepContext) -> None:
     shop.undo(ctx, lambda _: shop.transfer("refund", ctx.input))
 
 
-wrong = step(charge_payment, refund_payment, retry=Retry(attempts=3))
-right = step(shop.charge_payment, shop.refund_payment, retry=Retry(attempts=3))
+three = Retry(attempts=3, wait=0.5)
+wrong = step(charge_payment, refund_payment, retry=three, timeout=2)
+right = step(shop.charge_payment, shop.refund_payment, retry=three, timeout=2, idempotent=True)
 buggy = Saga("a key an attempt", *shop.steps(charge_payment=wrong))
 fixed = Saga("a key", *shop.steps(charge_payment=right))

@@ -21,7 +21,8 @@ def refund_payment(ctx: StepContext) -> None:
     shop.refund_payment(ctx)
 
 
-wrong = step(charge_payment, refund_payment, retry=Retry(attempts=2))
-right = step(charge_payment, shop.refund_payment, retry=Retry(attempts=2))
+twice = Retry(attempts=2, wait=0.5)
+wrong = step(charge_payment, refund_payment, retry=twice, timeout=2, idempotent=True)
+right = step(charge_payment, shop.refund_payment, retry=twice, timeout=2, idempotent=True)
 buggy = Saga("skew", *shop.steps(charge_payment=wrong))
 fixed = Saga("no skew", *shop.steps(charge_payment=right))

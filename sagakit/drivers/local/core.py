@@ -18,16 +18,9 @@ from typing import Any
 from sagakit import telemetry
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates
-from sagakit.drivers.kin import Kin
+from sagakit.drivers.kin import Archive, Kin
 from sagakit.drivers.local.entrance import Entrance
-from sagakit.drivers.local.parking import (
-    Answer,
-    Parking,
-    may_be_parked,
-    rest_of,
-    stored_waits,
-    waits_of,
-)
+from sagakit.drivers.local.parking import Answer, Parking, Waits, may_be_parked, rest_of, stay_of
 from sagakit.drivers.local.threads import Threads
 from sagakit.drivers.run import Run
 from sagakit.errors import (
@@ -36,8 +29,8 @@ from sagakit.errors import (
     InDoubtError,
     UnknownExecutionError,
 )
-from sagakit.events import Event, WaitStarted
-from sagakit.execution import Execution
+from sagakit.events import Event
+from sagakit.execution import Execution, first_event
 from sagakit.journal.base import Batch, Journal, Rest
 from sagakit.telemetry import Watch
 from sagakit.transitions import ACTIVE, Phase
@@ -56,8 +49,6 @@ class Live:
         "resting",
         "rests",
         "run",
-        "seen",
-        "stored",
         "tasks",
         "timer",
         "waits",
@@ -75,21 +66,25 @@ class Live:
         self.others: list[tuple[Future[Execution], bool]] = []
         self.acks: list[tuple[int, Future[Execution]]] = []  # told when so many events are safe
         self.resting = False  # it waits for the world, and so do its kin
-        self.rests = run.written > 0 and run.state.resting  # as the journal has it
+        # As the journal has it; None: that is not known here, where its kin had a say in it.
+        self.rests: bool | None = run.written > 0 and run.state.resting
+        if run.written and run.state.children:
+            self.rests = None
         self.over = False  # answered: whatever comes later is ignored
         self.context = context
         self.tasks: set[asyncio.Task[Any]] = set()
         self.timer: asyncio.TimerHandle | None = None
-        self.seen: dict[int, WaitStarted] = {}  # the waits that `Parking` has noted
-        self.waits: dict[tuple[str, str], float] = {}  # and those of them that it lists
-        self.stored = stored_waits(run)
+        # Of one that has, or had, some.
+        self.waits = Waits.of(run) if run.written and run.plan.waits else None
         self.letters: list[str] = []  # the ids of signals that it took, if others know them
 
     def rest(self) -> Rest:
         """What the journal is to note of it, and has from then on."""
-        rest, self.stored = rest_of(self.run, self.stored), waits_of(self.run)
-        self.rests = rest.resting
-        return rest
+        self.rests = self.run.waits
+        wake_at = self.run.next_due() if self.rests else None
+        if self.waits is None:
+            return Rest(wake_at, self.rests)
+        return self.waits.rest(wake_at, self.rests)
 
     def join(self, answer: Future[Execution], *, until_rest: bool) -> None:
         """Another caller waits for its end, or until it waits for the world."""
@@ -117,6 +112,23 @@ def pass_on(answer: Future[Execution], done: Future[Execution]) -> None:
         answer.set_exception(error)
 
 
+def _by_family(
+    entries: Batch, rests: dict[str, Rest | None], kin: dict[str, Kin]
+) -> list[tuple[Batch, dict[str, Rest | None]]]:
+    """What a commit holds, apart by those who are part of one another."""
+    parts: dict[object, tuple[list[Any], dict[str, Rest | None]]] = {}
+
+    def part_of(id: str) -> tuple[list[Any], dict[str, Rest | None]]:
+        family = kin[id].outermost if id in kin else id
+        return parts.setdefault(family, ([], {}))
+
+    for entry in entries:
+        part_of(entry[0])[0].append(entry)
+    for id, rest in rests.items():
+        part_of(id)[1][id] = rest
+    return list(parts.values())
+
+
 class Core:
     """Drives executions on a loop. Everything here runs on it."""
 
@@ -126,6 +138,7 @@ class Core:
         loop: asyncio.AbstractEventLoop,
         rests: Callable[[Future[Execution]], None] | None = None,
         find_child: Callable[[Kin, str], Run | None] | None = None,
+        archive: Archive | None = None,
     ) -> None:
         """
         Parameters:
@@ -133,9 +146,11 @@ class Core:
                 can send a signal, and an execution that waits for one ends there.
             find_child: gives the execution that does a step, as the journal has it; None if it
                 has none.
+            archive: tells of executions that do steps and are only in the journal.
         """
         self.loop = loop
         self._rests = rests
+        self._archive = archive
         self._find_child = find_child
         self.parking: Parking | None = None  # without it, what waits stays in memory
         self.heard: set[Future[Execution]] = set()
@@ -188,6 +203,8 @@ class Core:
     def _enter(self, run: Run, answer: Future[Execution], context: contextvars.Context) -> Live:
         if run.watch is None:
             run.watch = context.run(telemetry.watch, run)
+        if run.kin is not None and run.kin.parent is None:
+            run.kin.archive = self._archive
         live = Live(run, answer, context)
         self.live[run.state.execution_id] = live
         for watch in list(self.watches.values()):
@@ -227,7 +244,7 @@ class Core:
                 live.timer = None
             try:
                 attempts = live.context.run(live.run.take_up_all, time.time())
-                if self.parking is not None and (live.run.state.waiting or live.seen):
+                if self.parking is not None and (live.run.state.waiting or live.waits is not None):
                     while self.parking.note(live):  # a letter was kept for it: go on at once
                         attempts += live.context.run(live.run.take_up_all, time.time())
                 if live.run.kin is not None:
@@ -262,9 +279,10 @@ class Core:
             if other is None and run.state.phase not in ACTIVE and run.kin is not None:
                 stirred += self._find_children(run.kin)  # only to be told of
             if other is None and run.state.phase in ACTIVE:
-                answer: Future[Execution] = Future()  # nobody waits for it but its parent
-                answer.set_running_or_notify_cancel()
-                other = self._enter(run, answer, live.context)
+                claimed = None  # nobody need wait for it but its parent
+                if self.parking is not None and run.written:
+                    claimed = self.parking.claim(run.state.execution_id)
+                other = self._enter(run, claimed or Answer(self.heard, live.context), live.context)
             if other is not None:
                 found.append(other)
         return found[::-1]  # the first one is to come out first
@@ -290,35 +308,51 @@ class Core:
     def _flush(self) -> None:
         self._flush_due = False
         batch, self._batch = self._batch, []
-        entries = []
+        entries: list[tuple[str, int, list[Event]]] = []
         rests: dict[str, Rest | None] = {}
+        kin: dict[str, Kin] = {}
         for live, _ in batch:
             run = live.run
             if len(run.events) > run.written and not live.over:
                 entries.append((run.state.execution_id, run.written, run.events[run.written :]))
                 run.written = len(run.events)
-                if live.rests or run.state.waiting or live.stored is None or live.stored:
+                if live.waits is not None or live.rests or run.state.waiting:
                     rests[run.state.execution_id] = live.rest()
-        if not entries:
+            above = run.kin
+            while above is not None and (id := above.run.state.execution_id) not in kin:
+                kin[id], above = above, above.parent
+        for id in kin:
+            other = self.live.get(id)
+            # It may wait now, or go on, because of what somebody does who does a step of it.
+            if (
+                other is not None
+                and other.rests is not other.run.waits
+                and len(other.run.events) == other.run.written  # else its own turn comes
+            ):
+                rests[id] = other.rest()
+        if not entries and not rests:
             self._proceed(batch, {})
         elif self.journal.durable and self._in_flight:
             self._committing = self.loop.create_future()
-            self._writer.submit(functools.partial(self._commit, batch, entries, rests))
+            self._writer.submit(functools.partial(self._commit, batch, entries, rests, kin))
         else:
             # Nothing runs that a wait for the disk would hold up: spare the trip to a thread.
-            self._proceed(batch, self._append(entries, rests))
+            self._proceed(batch, self._append(entries, rests, kin))
 
-    def _append(self, entries: Batch, rests: dict[str, Rest | None]) -> dict[str, Exception]:
-        """Commit them together; if that fails, each on its own. What failed, by execution."""
+    def _append(
+        self, entries: Batch, rests: dict[str, Rest | None], kin: dict[str, Kin]
+    ) -> dict[str, Exception]:
+        """Commit them together; if that fails, each on its own, with its kin. What failed, by
+        execution."""
         try:
             self.journal.append(entries, rests)
         except Exception as error:  # noqa: BLE001  it is handed on to every caller concerned
-            if len(entries) == 1:
-                return {entries[0][0]: error}
+            parts = _by_family(entries, rests, kin)
+            if len(parts) == 1:
+                return dict.fromkeys([*(id for id, _, _ in entries), *rests], error)
             failed: dict[str, Exception] = {}
-            for entry in entries:
-                id = entry[0]
-                failed |= self._append([entry], {id: rests[id]} if id in rests else {})
+            for of_one, their_rests in parts:
+                failed |= self._append(of_one, their_rests, kin)
             return failed
         return {}
 
@@ -327,9 +361,10 @@ class Core:
         batch: list[tuple[Live, list[Attempt]]],
         entries: Batch,
         rests: dict[str, Rest | None],
+        kin: dict[str, Kin],
     ) -> None:
         """On the writer's thread."""
-        failed = self._append(entries, rests)
+        failed = self._append(entries, rests, kin)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self.loop.call_soon_threadsafe(self._committed, batch, failed)
 
@@ -382,7 +417,11 @@ class Core:
         if not run.goes_on:
             self._forget(live)
             if self.parking is not None:
-                self.parking.ended(state.execution_id, waits=run.open and bool(state.waiting))
+                self.parking.ended(
+                    state.execution_id,
+                    waits=run.open and bool(state.waiting),
+                    stuck=state.phase is Phase.STUCK and first_event(run.events).parent is None,
+                )
             live.answer.set_result(run.execution())
             live.end()
             above = self._above(live)
@@ -410,9 +449,11 @@ class Core:
                 else:
                     self._rests(other)
             if self.parking is not None and may_be_parked(live):
-                self._forget(live)
-                self.parking.park(live)
-                return
+                stay = stay_of(run)
+                if not stay:
+                    self._park(live, self.parking)
+                    return
+                self._park_later(live, self.parking, stay)
         above = self._above(live)
         if above is not None:
             self._rest(above)
@@ -423,6 +464,24 @@ class Core:
                     self._forget(one)
                 live.answer.set_result(run.execution())
 
+    def _park_later(self, live: Live, parking: Parking, stay: float) -> None:
+        """Let one go after so many seconds, unless it has something to do sooner."""
+        due = live.run.next_due()
+        if due is None or time.time() + stay < due:
+            if live.timer is not None:
+                live.timer.cancel()
+            live.timer = self.loop.call_later(stay, self._park, live, parking)
+
+    def _park(self, live: Live, parking: Parking) -> None:
+        """Let one go that rests; perhaps the one that it is part of goes then, too."""
+        above = self._above(live)
+        self._forget(live)
+        parking.park(live)
+        if live.run.kin is not None:
+            live.run.kin.let_go()
+        if above is not None:
+            self._rest(above)
+
     def _above(self, live: Live) -> Live | None:
         """The execution that this one is part of, as long as it goes on here."""
         parent = None if live.run.kin is None else live.run.kin.parent
@@ -430,10 +489,7 @@ class Core:
 
     def _family(self, live: Live) -> list[Live]:
         """The outermost execution that this one is part of, and all that do steps of it."""
-        kin = live.run.kinship
-        while kin.parent is not None:
-            kin = kin.parent
-        found, front = [], [kin]
+        found, front = [], [live.run.kinship.outermost]
         while front:
             kin = front.pop()
             front += kin.children.values()
@@ -458,8 +514,9 @@ class Core:
         for watch in list(self.watches.values()):
             watch.add(id)  # whoever has read its events already must read them again
         rests: dict[str, Rest | None] = {}
-        if run.state.waiting:  # it may have more to do now, or wake later, or not wait any more
-            rests[id] = rest_of(run, None) if run.open else None
+        if run.state.waiting or (run.kin is not None and run.kin.asleep):
+            # it may have more to do now, or wake later, or not wait any more
+            rests[id] = rest_of(run) if run.open else None
         run.watch = telemetry.watch(run)
         self.journal.append([(id, run.written, run.events[run.written :])], rests)
         run.written = len(run.events)
@@ -496,7 +553,7 @@ class Core:
             live.run.watch.leave()
         if live.timer is not None:
             live.timer.cancel()
-        if self.parking is not None and (live.waits or live.letters):
+        if self.parking is not None and (live.waits is not None or live.letters):
             self.parking.leave(live)
         execution_id = live.run.state.execution_id
         if self.live.get(execution_id) is live:

@@ -12,14 +12,14 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 
 import msgspec
 
-from sagakit import telemetry
+from sagakit import redaction, telemetry
 from sagakit.drivers.inputs import accept_input
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.background import BackgroundLoop
@@ -35,6 +35,8 @@ from sagakit.errors import (
     EngineClosedError,
     IllegalEventError,
     InputError,
+    JournalCorruptError,
+    JournalError,
     MigrationError,
     ResolutionError,
     SagaError,
@@ -44,12 +46,11 @@ from sagakit.errors import (
 from sagakit.events import Event, ExecutionResolved, Resolution, SignalReceived
 from sagakit.execution import Execution, children_of, first_event, pinned_to, typed
 from sagakit.journal import codec
-from sagakit.journal.base import ExecutionRow, Filter, Journal, Letter, Post, Wanted, asked
+from sagakit.journal.base import ExecutionRow, Filter, Journal, Letter, Post, Rest, Wanted, asked
 from sagakit.journal.memory import MemoryJournal
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as told
-from sagakit.redaction import MASK
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario, Signal
 from sagakit.transitions import ACTIVE, Phase
@@ -105,7 +106,9 @@ class Engine:
         self._closing = threading.Lock()
         self._process = os.getpid()
         self._background = BackgroundLoop("sagakit-engine", self._busy)
-        self._core = Core(self.journal, self._background.loop, self._leave, self._find_child)
+        self._core = Core(
+            self.journal, self._background.loop, self._leave, self._find_child, self._archive
+        )
         self._parking = self._core.parking = Parking(self._core, self._wake)
         self._context = contextvars.Context()  # of executions that nobody here started
         self._context.run(_inside.set, self)
@@ -245,7 +248,21 @@ class Engine:
         pinned = self._sagas.get(fingerprint)
         if pinned is None:
             raise self._changed(id, saga, fingerprint)
-        return Run.resume(pinned, events, time.time(), seed, scenario)
+        return self._resumed(pinned, events, seed, scenario)
+
+    def _resumed(
+        self,
+        saga: Saga,
+        events: builtins.list[Event],
+        seed: int = 0,
+        scenario: Scenario | None = None,
+    ) -> Run:
+        """On the loop: an execution from the journal. Those of its children that have nothing to
+        do stay there."""
+        run = Run.resume(saga, events, time.time(), seed, scenario)
+        if run.kin is not None and run.kin.sought:
+            self._parking.leave_asleep(run.kin)
+        return run
 
     def _submit(self, begin: _Begin, *, until_rest: bool = False) -> Future[Execution]:
         work, answer = self._enter(begin, until_rest=until_rest)
@@ -314,8 +331,8 @@ class Engine:
                 bar (None: where somebody sees it, as ``sagakit.progress`` tells).
 
         Returns:
-            those that were continued, as they are then; ``list(status="waiting")`` tells the
-            others.
+            those that were continued, as they are then, and the outermost of those that they are
+            part of; ``list(status="waiting")`` tells the others.
 
         Raises:
             DefinitionChangedError: an unfinished execution is pinned to a definition of one of
@@ -332,6 +349,7 @@ class Engine:
             if id not in self._core.live:
                 raise self._changed(id, newest[name], fingerprint)
         futures = []
+        families: dict[str, None] = {}  # ids of those of which another one was to go on
         # What another thread begins while we read is not to be begun a second time.
         watch: set[str] = set()
         self._core.watches[builtins.id(watch)] = watch
@@ -344,10 +362,15 @@ class Engine:
                 for id, events in self.journal.unfinished(wanted, now):
                     if id in self._core.live:
                         continue
-                    begin = functools.partial(self._resume, id, events, watch)
+                    begin = functools.partial(self._resume, id, events, watch, families)
                     future = self._submit(begin, until_rest=True)
                     future.add_done_callback(functools.partial(_tell, tick))
                     futures.append(future)
+                concurrent.futures.wait(futures)
+                futures += [
+                    self._submit(functools.partial(self._found, id), until_rest=True)
+                    for id in families
+                ]
                 concurrent.futures.wait(futures)
         finally:
             del self._core.watches[builtins.id(watch)]
@@ -356,7 +379,12 @@ class Engine:
             rest = len(futures) - len(failures)
             failures[0].add_note(f"{len(failures)} could not be recovered, {rest} were")
             raise failures[0]
-        return [future.result() for future in futures]
+        found = [future.result() for future in futures]
+        return [*{execution.id: execution for execution in found}.values()]
+
+    def _found(self, id: str) -> Live | Execution:
+        """On the loop: an execution, in memory or not."""
+        return self._core.live.get(id) or self.status(id)
 
     def _running(self, names: Iterable[str]) -> int:
         """How many executions of these sagas are running, as the journal has them."""
@@ -364,15 +392,17 @@ class Engine:
         return sum(len(self.journal.find(one)) for one in wanted)
 
     def _expect(self, sleeping: builtins.list[tuple[str, float | None]], now: float) -> None:
-        """Wake these when their time comes, those excepted whose time has come by now."""
+        """Wake these when their time comes, those excepted whose time has come by now; and look for
+        what other processes ask, if somebody waits or is stuck."""
         answer: Future[None] = Future()
+        stuck = [row.id for row in self.list(status="stuck", outermost=True)]
 
         def note() -> None:
-            self._parking.expect(sleeping, now)
+            self._parking.expect(sleeping, stuck, now)
             self._inbox.watch()
             answer.set_result(None)
 
-        if sleeping or self.journal.waits():
+        if sleeping or stuck or self.journal.waits():
             self._background.run(note, answer)
 
     def _wake(self, id: str, events: builtins.list[Event] | None) -> None:
@@ -381,16 +411,25 @@ class Engine:
             return
         try:
             found = self.journal.read(id) if events is None else events
-            if self._bring(id, found) is not None:
+            if self._bring(id) is not None:
                 return
-            saga = self._definition(id, found)
-            run = Run.resume(saga, found, time.time())
-        except SagaError as error:  # it waits in the journal; `recover` says why it cannot go on
-            answer = self._parking.claim(id)
-            if answer is not None:
-                answer.set_exception(error)
+            run = self._resumed(self._definition(id, found), found)
+        except JournalError as error:
+            if isinstance(error, JournalCorruptError):
+                self._stays(id, error)
+            else:  # the disk, say: it may be back
+                self._parking.sleep(id, time.time() + 1)
+            return
+        except SagaError as error:
+            self._stays(id, error)
             return
         self._go_on(run)
+
+    def _stays(self, id: str, error: SagaError) -> None:
+        """On the loop: an execution stays in the journal; `recover` says why it cannot go on."""
+        answer = self._parking.claim(id)
+        if answer is not None:
+            answer.set_exception(error)
 
     def _go_on(self, run: Run, safe: Future[Execution] | None = None) -> None:
         """On the loop: continue an execution for whose end nobody new waits."""
@@ -403,17 +442,21 @@ class Engine:
         id: str,
         events: builtins.list[Event] | None,
         watch: set[str],
+        families: dict[str, None],
     ) -> Run | Live | Execution:
-        """On the loop: continue one execution, unless somebody else has meanwhile."""
-        live = self._core.live.get(id)
+        """On the loop: continue one execution, unless somebody else has meanwhile. Of those that it
+        is part of, and that go on with it, the outermost is noted."""
+        live = self._core.live.get(id) or self._bring(id)
         if live is not None:
+            if live.run.kin is not None:
+                families[live.run.kin.outermost.run.state.execution_id] = None
             return live
         if events is None or id in watch:
             events = self.journal.read(id)
             execution = self._execution(events)
             if execution.status not in ("running", "waiting"):
                 return execution
-        return Run.resume(self._definition(id, events), events, time.time())
+        return self._resumed(self._definition(id, events), events)
 
     def _find_child(self, kin: Kin, step: str) -> Run | None:
         """On the loop: the execution that does this step; None if the journal has none."""
@@ -427,7 +470,11 @@ class Engine:
         saga = kin.run.saga.child(step)
         if saga.fingerprint != pinned_to(events).fingerprint:
             saga = self._definition(id, events)
-        return Run.resume(saga, events, time.time(), kin.run.seed)
+        return self._resumed(saga, events, kin.run.seed)
+
+    def _archive(self, kin: Kin, steps: Sequence[str]) -> dict[str, Execution]:
+        """Those that do these steps, as the journal has them."""
+        return _read_children(self.journal, kin.run.saga, kin.run.events, steps)
 
     def _child_events(self, kin: Kin, step: str) -> builtins.list[Event] | None:
         """Those of the execution that does this step; None if the journal has none."""
@@ -478,36 +525,39 @@ class Engine:
             DefinitionChangedError: of its saga only other versions are known here.
         """
         self._check_open()
+        decide = functools.partial(self._resolved, id, resolution, by=by, why=why, step=step)
+        ended = self._background.run(*self._enter(decide, until_rest=True))
+        return ended if ended.id == id else self.status(id)
+
+    def _resolved(
+        self, id: str, resolution: Resolution, *, by: str, why: str, step: str | None
+    ) -> Run | Live:
+        """On the loop: note what was decided about a stuck execution; who goes on."""
         if resolution not in get_args(Resolution):
             raise ResolutionError(f"'{resolution}' is not a resolution: retry, skip or abandon")
         check_decision(ResolutionError, id, by, why)
-
-        def begin() -> Run | Live:
-            if id in self._core.live:
-                raise ResolutionError(f"execution '{id}' is running; it is not stuck")
-            run = self._read_stuck(id, resolution)
-            stuck = run.execution().stuck_steps
-            if step is not None and step not in stuck:
-                names = ", ".join(f"'{name}'" for name in stuck)
-                raise ResolutionError(f"execution '{id}' is stuck at {names}, not at '{step}'")
-            steps = stuck if step is None or resolution == "abandon" else (step,)
-            try:
-                self._decide(run, resolution, steps, by, why)
-                return run if resolution == "abandon" else self._resume_above(run)
-            except IllegalEventError as error:
-                others = "skip the step, or abandon" if resolution == "retry" else "abandon"
-                raise ResolutionError(
-                    f"execution '{id}': {resolution} is no way on: {error}; {others} the execution"
-                ) from None
-
-        ended = self._background.run(*self._enter(begin, until_rest=True))
-        return ended if ended.id == id else self.status(id)
+        if id in self._core.live:
+            raise ResolutionError(f"execution '{id}' is running; it is not stuck")
+        run = self._read_stuck(id, resolution)
+        stuck = run.execution().stuck_steps
+        if step is not None and step not in stuck:
+            names = ", ".join(f"'{name}'" for name in stuck)
+            raise ResolutionError(f"execution '{id}' is stuck at {names}, not at '{step}'")
+        steps = stuck if step is None or resolution == "abandon" else (step,)
+        try:
+            self._decide(run, resolution, steps, by, why)
+            return run if resolution == "abandon" else self._resume_above(run)
+        except IllegalEventError as error:
+            others = "skip the step, or abandon" if resolution == "retry" else "abandon"
+            raise ResolutionError(
+                f"execution '{id}': {resolution} is no way on: {error}; {others} the execution"
+            ) from None
 
     def _read_stuck(self, id: str, resolution: Resolution) -> Run:
         events = self.journal.read(id)
         abandoned = resolution == "abandon"  # for that no definition is needed
         saga = self._remembered(events) if abandoned else self._definition(id, events)
-        run = Run.resume(saga, events, time.time())
+        run = self._resumed(saga, events)
         if run.state.status != "stuck":
             raise ResolutionError(f"execution '{id}' is {run.state.status}; it is not stuck")
         return run
@@ -558,7 +608,7 @@ class Engine:
             self._core.advance(live)
             return self._core.live[run.state.execution_id]
         events = self.journal.read(id)
-        parent = Run.resume(self._definition(id, events), events, time.time())
+        parent = self._resumed(self._definition(id, events), events)
         if not parent.kinship.resume_child(name, run, time.time()):
             return run  # it was abandoned, say: this one goes on alone
         return self._resume_above(parent)
@@ -627,6 +677,8 @@ class Engine:
 
         def decide() -> Execution | Future[Execution]:
             live = self._core.live.get(id)
+            if live is None and pinned_to(self.journal.read(id)).fingerprint in self._sagas:
+                live = self._bring(id)
             events = live.run.events if live else self.journal.read(id)
             first, pinned = first_event(events), pinned_to(events)
             if first.saga != to.name:
@@ -643,8 +695,8 @@ class Engine:
             if live:
                 return self._core.intervene(live, move)
             known = self._pinned(events)
-            run = Run.resume(known or self._remembered(events), events, time.time())
-            waits = known is not None and run.state.status == "waiting"
+            run = self._resumed(known or self._remembered(events), events)
+            waits = known is not None and run.waits
             move(run)
             if waits:  # it goes on here
                 run.watch = telemetry.watch(run)
@@ -652,7 +704,7 @@ class Engine:
                 self._go_on(run, safe)
                 return safe
             self._core.record(run)
-            return run.execution()
+            return self.status(id)
 
         return self._background.run(*self._enter(decide, place=False))
 
@@ -748,8 +800,7 @@ class Engine:
             if to is None and post.keep is not None:
                 return None
             if to is None:
-                secretive = any(saga.sensitive for saga in self._sagas.copy().values())
-                whose = MASK if secretive else correlation  # nobody knows whose it would be
+                whose = redaction.named(correlation, event)  # nobody knows whose it would be
                 raise UnknownExecutionError(
                     f"no execution here waits for the event '{event}' of '{whose}'"
                 )
@@ -796,7 +847,7 @@ class Engine:
         go on from there; the execution once that is journalled."""
         live = self._core.live.get(id) or self._bring(id)
         run = self._loaded(id) if live is None else live.run
-        if event is not None and event not in {wait.event for wait in run.plan.waits.values()}:
+        if event is not None and all(wait.event != event for wait in run.plan.waits.values()):
             raise SignalError(
                 not_awaited(self.status(id) if live is None else run.snapshot(), event)
             )
@@ -812,17 +863,28 @@ class Engine:
         self._go_on(run, safe)
         return safe
 
-    def _bring(self, id: str, events: builtins.list[Event] | None = None) -> Live | None:
+    def _bring(self, id: str) -> Live | None:
         """On the loop: bring an execution that does a step back together with those that it is
-        part of; None: it is no part of one that goes on."""
-        above = first_event(self.journal.read(id) if events is None else events).parent
-        if above is None:
+        part of; None: it is no part of one that goes on here."""
+        parent = self.journal.parent(id)
+        if parent is None:
             return None
-        if above[0] not in self._core.live and self._bring(above[0]) is None:
-            with contextlib.suppress(SignalError):  # it has ended
-                run = self._loaded(above[0])
-                if run.state.phase in ACTIVE:  # not stuck
-                    self._go_on(run)
+        live = self._core.live.get(parent) or self._bring(parent)
+        if live is not None:
+            if live.run.kinship.call(id):
+                self._core.advance(live)
+            return self._core.live.get(id)
+        events = self.journal.read(parent)
+        saga = self._pinned(events)
+        if saga is None:
+            if self._execution(events).status == "waiting":
+                # What happens here concerns it: whoever knows its definition recovers it.
+                self.journal.append([], {parent: Rest(None, resting=False)})
+            return None
+        run = self._resumed(saga, events)
+        if run.state.phase in ACTIVE:  # neither ended nor stuck
+            run.kinship.call(id)
+            self._go_on(run)
         return self._core.live.get(id)
 
     def _loaded(self, id: str) -> Run:
@@ -831,7 +893,7 @@ class Engine:
         events = self.journal.read(id)
         saga = self._pinned(events)
         if saga is not None:
-            run = Run.resume(saga, events, time.time())
+            run = self._resumed(saga, events)
             if run.open:
                 return run
             status = run.state.status
@@ -853,7 +915,11 @@ class Engine:
         """On the loop: do what another process asks for."""
         if post.event is None:
             assert post.to is not None
-            return self._call_off(post.to, post.by, post.why)
+            decided = {"by": post.by, "why": post.why}
+            if post.resolution is None:
+                return self._go_on_safely(self._cancelled(post.to, **decided))
+            made = self._resolved(post.to, post.resolution, **decided, step=post.step)
+            return self._go_on_safely(made)
         keep = post.keep
         if keep is not None:
             keep += post.at - time.time()
@@ -861,9 +927,10 @@ class Engine:
                 raise SignalError("no engine looked at it within the seconds it was to be kept")
         return self._deliver(msgspec.structs.replace(post, keep=keep), chosen=True)
 
-    def _call_off(self, id: str, by: str, why: str) -> Future[Execution]:
-        """On the loop: call an execution off; the execution once that is journalled."""
-        made = self._cancelled(id, by, why)
+    def _go_on_safely(self, made: Run | Live | Future[Execution]) -> Future[Execution]:
+        """On the loop: continue from what was decided; the execution once that is journalled."""
+        if isinstance(made, Live):
+            return self._core.intervene(made, lambda _: None)
         if isinstance(made, Future):
             return made
         safe: Future[Execution] = Future()
@@ -881,7 +948,7 @@ class Engine:
             raise CancellationError(
                 f"execution '{id}' cannot be cancelled: it is {execution.status}"
             )
-        run = Run.resume(self._definition(id, events), events, time.time())
+        run = self._resumed(self._definition(id, events), events)
         run.cancel(by, why, time.time())
         return run
 
@@ -1005,17 +1072,34 @@ def read_execution(journal: Journal, events: builtins.list[Event], saga: Saga | 
     if saga is None:
         version, shape = journal.definition(pinned_to(events).fingerprint)
         saga = Saga.from_shape(first_event(events).saga, version, shape)
-    children = {}
-    for step, id in children_of(events).items():
-        with contextlib.suppress(UnknownExecutionError):  # a crash came before it began
-            inner = journal.read(id)
-            if first_event(inner).parent != (first_event(events).execution_id, step):
-                continue  # somebody had chosen this id for another one, and so the step failed
-            known = saga.child(step)
-            pinned = known is not None and known.fingerprint == pinned_to(inner).fingerprint
-            children[step] = read_execution(journal, inner, known if pinned else None)
+    children = _read_children(journal, saga, events)
     given = saga.given(first_event(events).input)
     return Execution(given, typed(given, events, strict=False), children=children)
+
+
+def _read_children(
+    journal: Journal,
+    saga: Saga,
+    events: builtins.list[Event],
+    steps: Sequence[str] | None = None,
+) -> dict[str, Execution]:
+    """The executions that do steps of one, from a journal; all of them, or those of these steps."""
+    ids = children_of(events)
+    ids = ids if steps is None else {step: ids[step] for step in steps if step in ids}
+    kept = dict(journal.several(ids.values())) if ids else {}
+    children = {}
+    for step, id in ids.items():
+        if id not in kept:
+            continue  # a crash came before it began
+        inner = kept[id]
+        if inner is None:
+            inner = journal.read(id)  # raises an error that says why it cannot be read
+        if first_event(inner).parent != (first_event(events).execution_id, step):
+            continue  # somebody had chosen this id for another one, and so the step failed
+        known = saga.child(step)
+        pinned = known is not None and known.fingerprint == pinned_to(inner).fingerprint
+        children[step] = read_execution(journal, inner, known if pinned else None)
+    return children
 
 
 def _given(execution: Execution) -> Future[Execution]:

@@ -1,4 +1,5 @@
-"""What other processes ask of the engine that has the journal open: signals and cancellations.
+"""What other processes ask of the engine that has the journal open: signals, cancellations and
+resolutions.
 
 They post it into the journal's file; the engine looks there now and then, while it has executions
 that a request could concern. There is no other channel between the processes.
@@ -82,7 +83,7 @@ class Inbox:
         error = safe.exception()
         try:
             if error is None:  # the commit has noted it, unless it had been delivered before
-                self._journal.settle(post.id, DELIVERED, safe.result().id)
+                self._journal.settle(post.id, DELIVERED, post.to or safe.result().id)
             else:
                 self._refuse(post, error)
         except JournalError:

@@ -2,7 +2,8 @@
 
 One that has come to rest is *parked*: dropped from memory. What stays is its time to wake, if it
 has one, and its answer, if somebody waits for that. A time, a signal or an operator brings it back
-from the journal. Everything here runs on the engine's loop, so that nothing can come in between.
+from the journal, and with it those that it is part of; others that do steps of theirs stay there.
+Everything here runs on the engine's loop, so that nothing can come in between.
 """
 
 from __future__ import annotations
@@ -11,24 +12,31 @@ import contextvars
 import heapq
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from sagakit.coordinator import letters
 from sagakit.errors import JournalError
-from sagakit.events import Event
+from sagakit.events import Event, StepFailed, StepSucceeded, WaitStarted
 from sagakit.execution import Execution
 from sagakit.journal.base import Letter, Rest, Wait
 from sagakit.scenario import Signal
-from sagakit.transitions import Phase
+from sagakit.transitions import Phase, StepState
 
 if TYPE_CHECKING:
     import asyncio
 
+    from sagakit.drivers.kin import Kin
     from sagakit.drivers.local.core import Core, Live
     from sagakit.drivers.run import Run
 
+_MANY = 500  # events: one that has no more is read so fast that it never stays in memory
+_STAY = 1e-3  # seconds for each event: about a hundred times as long as reading it takes
+# What an execution must know of its children to go on: where they stand that do these steps.
+_CONCERN = frozenset(
+    {StepState.RUNNING, StepState.COMPENSATING, StepState.STUCK, StepState.COMPENSATION_FAILED}
+)
 _TOGETHER = 200  # executions woken in one turn of the loop
 _LONGEST = 30.0  # seconds between two looks at the clock, which somebody may set
 _SWEEP = 1.0  # seconds between two looks for expired letters, at least
@@ -49,14 +57,12 @@ class Answer(Future[Execution]):
         super().__init__()
         self.context = context
         self._heard = heard
-        super().add_done_callback(heard.discard)
         self.set_running_or_notify_cancel()
 
     def add_done_callback(self, fn: Callable[[Future[Execution]], object]) -> None:
         self._heard.add(self)
         super().add_done_callback(fn)
-        if self.done():
-            self._heard.discard(self)
+        super().add_done_callback(self._heard.discard)
 
     def tell(self, fn: Callable[[Future[Execution]], object]) -> None:
         """Call when it is there, if anybody waits for it by then."""
@@ -65,44 +71,138 @@ class Answer(Future[Execution]):
 
 def may_be_parked(live: Live) -> bool:
     """Whether an execution that rests can go on from its journal alone."""
-    run = live.run
-    return run.scenario is None and run.kin is None and not run.meanwhile and not live.acks
+    run, kin = live.run, live.run.kin
+    if run.scenario is not None or run.meanwhile or live.acks or not live.rests:
+        return False
+    return kin is None or not (kin.scenario or kin.under_way or kin.sought)
 
 
-def waits_of(run: Run) -> dict[Key, float]:
+def stay_of(run: Run) -> float:
+    """How long one that rests is to stay in memory (seconds): the longer, the more there is to read
+    should it wake, so that of ten thousand items that wake one after another each costs the
+    same."""
+    count = len(run.events)
+    return count * _STAY if count > _MANY else 0.0
+
+
+def rest_of(run: Run) -> Rest:
+    """What the journal is to note of an execution that does not run here and has not ended."""
+    waits = tuple(Wait(*key, since) for key, since in _waits_of(run).items())
+    return Rest(run.next_due() if run.waits else None, run.waits, waits)
+
+
+def _waits_of(run: Run) -> dict[Key, float]:
     """The correlated waits of an execution that no signal has reached, and when each began. One
     that is stuck may have waits for which a signal is there, to be taken once it goes on."""
-    state = run.state
     found: dict[Key, float] = {}
-    if state.waiting and run.open:
-        reached = letters(state)
-        for number, wait in state.waiting.items():
-            if number in reached:
-                continue
-            if wait.event is not None and wait.correlation is not None:
-                found.setdefault((wait.event, wait.correlation), wait.at)
+    if run.state.waiting and run.open:
+        reached = letters(run.state)
+        for number, wait in run.state.waiting.items():
+            key = _key(wait)
+            if key is not None and number not in reached:
+                found.setdefault(key, wait.at)
     return found
 
 
-def stored_waits(run: Run) -> dict[Key, float] | None:
-    """Those that the journal lists; None: something was decided since, and they are to be listed
-    anew."""
-    if not run.written or not run.plan.waits:
-        return {}
-    return waits_of(run) if run.written == len(run.events) else None
+def _key(wait: WaitStarted) -> Key | None:
+    if wait.event is None or wait.correlation is None:
+        return None
+    return wait.event, wait.correlation
 
 
-def rest_of(run: Run, stored: dict[Key, float] | None) -> Rest:
-    """What the journal is to note of an execution that waits, or has waited, for the world.
+class Waits:
+    """The correlated waits of an execution in memory, kept as its events come: of ten thousand
+    that begin and end one after another each costs the same."""
 
-    Parameters:
-        stored: its waits as the journal lists them; None: they are to be listed anew.
-    """
-    state, waits, changed = run.state, waits_of(run), None
-    if stored != waits:
-        changed = tuple(Wait(*key, since) for key, since in waits.items())
-    resting = state.status == "waiting"
-    return Rest(state.next_due() if resting else None, resting, changed)
+    __slots__ = ("_keys", "_noted", "_since", "_stored", "_touched", "run")
+
+    def __init__(self, run: Run, stored: dict[Key, float] | None) -> None:
+        """
+        Parameters:
+            stored: as the journal lists them; None: that is not known, and all are listed anew.
+        """
+        self.run = run
+        self._noted: int | None = None  # how many events have been looked at
+        self._keys: dict[str, Key] = {}  # by the names of the steps
+        self._since: dict[Key, dict[str, float]] = {}  # by the same, who waits longest first
+        self._stored = stored
+        self._touched: dict[Key, None] = {}  # what may have changed since the journal was told
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Those of an execution from the journal. If something was decided since, that may not list
+        what they are now."""
+        return cls(run, _waits_of(run) if run.written == len(run.events) else None)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._since)
+
+    def since(self, key: Key) -> float | None:
+        """Since when it waits for this; None: it does not."""
+        steps = self._since.get(key)
+        return None if steps is None else next(iter(steps.values()))
+
+    def note(self) -> tuple[list[WaitStarted], dict[Key, None]]:
+        """Look at its new events: the waits that began, and what changed."""
+        run = self.run
+        events, waiting = run.events, run.state.waiting
+        touched: dict[Key, None] = {}
+        new: Iterable[Event]
+        if self._noted is None:
+            new = waiting.values()
+            touched |= dict.fromkeys(self._stored or ())  # some may have ended already
+        else:
+            new = events[self._noted :]
+        self._noted = len(events)
+        began: list[WaitStarted] = []
+        if not waiting or not run.open:  # called off, say
+            for step in list(self._keys):
+                self._ends(step, touched)
+            new = ()
+        for event in new:
+            if isinstance(event, WaitStarted):
+                if waiting.get(run.plan.index[event.step]) is event:
+                    began.append(event)
+                    self._begins(event, touched)
+            elif isinstance(event, StepSucceeded | StepFailed):
+                self._ends(event.step, touched)
+        self._touched |= touched
+        return began, touched
+
+    def _begins(self, wait: WaitStarted, touched: dict[Key, None]) -> None:
+        key = _key(wait)
+        if key is not None:
+            self._keys[wait.step] = key
+            self._since.setdefault(key, {})[wait.step] = wait.at
+            touched[key] = None
+
+    def _ends(self, step: str, touched: dict[Key, None]) -> None:
+        key = self._keys.pop(step, None)
+        if key is not None:
+            steps = self._since[key]
+            del steps[step]
+            if not steps:
+                del self._since[key]
+            touched[key] = None
+
+    def rest(self, wake_at: float | None, resting: bool) -> Rest:
+        """What the journal is to note, and has from then on."""
+        stored, touched = self._stored, self._touched
+        self._touched = {}
+        if stored is None:
+            now = {key: next(iter(steps.values())) for key, steps in self._since.items()}
+            self._stored = now
+            waits = tuple(Wait(*key, since) for key, since in now.items())
+            return Rest(wake_at, resting, waits)
+        began, ended = [], []
+        for key in touched:
+            before, since = stored.pop(key, None), self.since(key)
+            if since is not None:
+                stored[key] = since
+            if before != since:
+                ended += [] if before is None else [Wait(*key, before)]
+                began += [] if since is None else [Wait(*key, since)]
+        return Rest(wake_at, resting, None, tuple(began), tuple(ended))
 
 
 class Parking:
@@ -118,6 +218,7 @@ class Parking:
         self._wake = wake
         self.awake = True  # False: the engine is closing, and wakes nobody
         self._parked = False  # somebody may be waiting who is not in memory
+        self._stuck: set[str] = set()  # and may be decided about; those that are inside others not
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []  # an entry counts while `_due` agrees
         self._timer: asyncio.TimerHandle | None = None
@@ -131,12 +232,12 @@ class Parking:
     @property
     def busy(self) -> bool:
         """Whether the loop has to turn: for a time to come, or to look for requests."""
-        waits = self._parked and self.core.journal.shared
+        waits = (self._parked or bool(self._stuck)) and self.core.journal.shared
         return waits or bool(self._due) or self._sweeping is not None
 
     def wanted(self) -> bool:
-        """Whether anything is open or waits."""
-        if self.core.live or self._due:
+        """Whether anything is open, waits or is stuck."""
+        if self.core.live or self._due or self._stuck:
             return True
         self._parked = self._parked and self.core.journal.waits()
         return self._parked
@@ -164,9 +265,13 @@ class Parking:
         if self._heap[0][1] == id:
             self._arm()
 
-    def expect(self, sleeping: list[tuple[str, float | None]], now: float) -> None:
-        """Of all these, who wait in the journal, wake those whose time is still to come."""
+    def expect(
+        self, sleeping: list[tuple[str, float | None]], stuck: Iterable[str], now: float
+    ) -> None:
+        """Of all these, who wait in the journal, wake those whose time is still to come; and know
+        of those that are stuck."""
         self._parked = True
+        self._stuck.update(id for id in stuck if id not in self.core.live)
         for id, wake_at in sleeping:
             if wake_at is not None and wake_at > now and id not in self.core.live:
                 self._due[id] = wake_at
@@ -174,12 +279,31 @@ class Parking:
         heapq.heapify(self._heap)
         self._arm()
 
-    def ended(self, id: str, *, waits: bool = False) -> None:
+    def ended(self, id: str, *, waits: bool = False, stuck: bool = False) -> None:
         """Nobody needs to wake this one any more; one that is stuck may wait for a signal yet."""
         self._parked = self._parked or waits
+        (self._stuck.add if stuck else self._stuck.discard)(id)
         if self._due.pop(id, None) is not None and len(self._heap) > 1000 + 2 * len(self._due):
             self._heap = [(at, id) for id, at in self._due.items()]
             heapq.heapify(self._heap)
+
+    def leave_asleep(self, kin: Kin) -> None:
+        """Of the children that an execution from the journal seeks, leave there those that have
+        nothing to do."""
+        state, now = kin.run.state, time.time()
+        kin.sought = [step for step in kin.sought if state.state_of(step) in _CONCERN]
+        if state.turned_back:
+            return
+        running = [step for step in kin.sought if state.state_of(step) is StepState.RUNNING]
+        ids = {kin.child_id(step): step for step in running}
+        for id, wake_at in self.core.journal.asleep(state.execution_id, ids).items():
+            if id in self.core.live or (wake_at is not None and wake_at <= now):
+                continue
+            kin.asleep[id] = ids[id]
+            if wake_at is not None:
+                self.sleep(id, wake_at)
+        asleep = set(kin.asleep.values())
+        kin.sought = [step for step in kin.sought if step not in asleep]
 
     def claim(self, id: str) -> Answer | None:
         """The answer that somebody waits for, of an execution that comes back."""
@@ -247,16 +371,14 @@ class Parking:
     def note(self, live: Live) -> bool:
         """Note what a live execution waits for now; whether a letter that was kept for it ends
         a wait."""
-        state = live.run.state
-        waiting = state.waiting if live.run.open else {}
-        if waiting == live.seen:
-            return False
-        began = [wait for number, wait in waiting.items() if live.seen.get(number) is not wait]
-        live.seen = waiting.copy()
-        self._unlist(live)
-        live.waits = waits_of(live.run)
-        for key, since in live.waits.items():
-            self._awaited.setdefault(key, {})[state.execution_id] = since
+        if live.waits is None:
+            live.waits = Waits(live.run, {})  # its first one
+        began, touched = live.waits.note()
+        for key in touched:
+            self._unlist(live, key)
+            since = live.waits.since(key)
+            if since is not None:
+                self._awaited.setdefault(key, {})[live.run.state.execution_id] = since
         taken = False
         for wait in began:
             if wait.event is not None and wait.correlation is not None:
@@ -298,18 +420,15 @@ class Parking:
             if letter is not None:
                 _receive(run, letter, time.time())
 
-    def _unlist(self, live: Live) -> None:
-        id = live.run.state.execution_id
-        for key in live.waits:
-            waiting = self._awaited[key]
-            waiting.pop(id, None)
-            if not waiting:
-                del self._awaited[key]
-        live.waits = {}
+    def _unlist(self, live: Live, key: Key) -> None:
+        waiting = self._awaited.get(key, {})
+        if waiting.pop(live.run.state.execution_id, None) is not None and not waiting:
+            del self._awaited[key]
 
     def leave(self, live: Live) -> None:
         """An execution is in memory no more: only the journal tells what it waits for."""
-        self._unlist(live)
+        for key in live.waits or ():
+            self._unlist(live, key)
         for signal_id in live.letters:
             del self._taking[signal_id]
         live.letters.clear()

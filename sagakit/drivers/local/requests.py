@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import uuid
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from sagakit.errors import SagaError, SignalError
 from sagakit.events import SignalReceived
 from sagakit.execution import Execution
 from sagakit.journal.base import Letter, Post
+from sagakit.scenario.faults import correlation_text
 
 
 def check_decision(refuse: type[SagaError], id: str, by: Any, why: Any) -> None:
@@ -29,8 +29,7 @@ def check_signal(event: Any, to: Any, correlation: Any, id: Any, keep: Any, by: 
     place = f"the signal '{event}'"
     if (to is None) == (correlation is None):
         raise SignalError(f"{place}: give either to= or correlation=")
-    if isinstance(correlation, int | uuid.UUID) and not isinstance(correlation, bool):
-        correlation = str(correlation)  # as the wait's own
+    correlation = correlation_text(correlation)  # as the wait's own
     for name, value in (("to", to), ("correlation", correlation), ("id", id)):
         if value is not None and not _is_text(value):
             raise SignalError(f"{place}: {name}={value!r} is no text; give the {name} as text")

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sagakit.drivers.inputs import must_be_saga
 from sagakit.lab.check.definition import REFUSED
 from sagakit.lab.check.finding import Finding, Findings
-from sagakit.lab.check.places import Places, line_of
+from sagakit.lab.check.places import Places
 from sagakit.lab.check.rules import RULES
 from sagakit.lab.check.view import Found, View
 from sagakit.saga import Saga
@@ -30,8 +31,10 @@ def check(
         the rules.
 
     Raises:
+        DefinitionError: what was given is no saga.
         ValueError: ``ignore`` names a rule that there is not.
     """
+    must_be_saga(saga)
     accepted = _accepted(ignore)
     places = Places(file, saga.name)
     found = list(dict.fromkeys(_all(saga, places)))
@@ -48,9 +51,8 @@ def refused(problems: Iterable[str], file: str | Path) -> Findings:
     """
     severity, name, found = RULES[REFUSED].severity, Path(file).stem, []
     for problem in problems:
-        message, _, cure = re.sub(r"^line \d+: ", "", problem).partition("; ")
-        place = Path(file).as_posix()
-        line = line_of(problem, file)
+        line = re.match(r"line (\d+): ", problem)
+        message, _, cure = problem[line.end() if line else 0 :].partition("; ")
         found.append(
             Finding(
                 rule=REFUSED,
@@ -59,8 +61,8 @@ def refused(problems: Iterable[str], file: str | Path) -> Findings:
                 step=None,
                 message=message,
                 cure=cure or "correct it",
-                file=place,
-                line=line,
+                file=Path(file).as_posix(),
+                line=int(line[1]) if line else None,
             )
         )
     return Findings(name, found)
@@ -79,8 +81,8 @@ def _finding(rule: str, view: View, found: Found, places: Places) -> Finding:
     file, line = found.file, found.line
     if line is None:
         file, line = places.file, places.line(path, found.key)
-    elif file is not None:
-        file = _short(file)
+    elif file is not None and not Path(file).is_file():
+        file, line = None, None  # a cell of a notebook, whose name is another each time
     return Finding(
         rule=rule,
         severity=found.severity or RULES[rule].severity,
@@ -88,7 +90,7 @@ def _finding(rule: str, view: View, found: Found, places: Places) -> Finding:
         step="/".join(path) or None,
         message=found.message,
         cure=found.cure,
-        file=file,
+        file=None if file is None else _short(file),
         line=line,
     )
 

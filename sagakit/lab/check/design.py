@@ -12,13 +12,14 @@ from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
 from sagakit.redaction import LIKELY, fields
 from sagakit.spec import Simulated
-from sagakit.steps import Step
+from sagakit.steps import Choose, Step, callable_name
 
 _MANY = 20  # steps that one coordinator is asked to see through
-_CAREFUL = re.compile(r"version|lock|expect|compare|reread|if_match|etag", re.IGNORECASE)
+_LOCK = re.compile(r"semantic_?lock|(?<![bc])lock", re.IGNORECASE)  # no block, no clock
+_CAREFUL = re.compile(r"version|expect|compare|reread|if_match|etag", re.IGNORECASE)
 _COUNTER = (
-    "reread the value in the action that writes, change it by a difference (commutative update), "
-    "or keep others off it (semantic lock)"
+    "reread the value where it is written (reread_value), change it by a difference "
+    "(commutative_update), or keep others off it (SemanticLock): all in sagakit.countermeasures"
 )
 
 
@@ -79,16 +80,36 @@ def stale_value(view: View) -> Iterator[Found]:
 
     Found is code that assigns a value computed from `ctx.results` to what is not its own, or a
     compensation that puts `ctx.result` back; and, where no code is known, a step that changes a
-    service which a step before it has read (`read`, same `service`), as a note. Code that speaks of
-    a version, a lock or an expected value is left alone. Source: Garcia-Molina and Salem, "Sagas",
-    1987; the countermeasures of Frank and Zahle, "Semantic ACID Properties in Multidatabases",
-    1998, by Richardson's names.
+    service which a step before it has read (`read`, same `service`), as a note. Left alone is code
+    that speaks of a version or an expected value, of a lock (there or in a step before it), and
+    what `by_value` does below its limit. Source: Garcia-Molina and Salem, "Sagas", 1987; the
+    countermeasures of Frank and Zahle, "Semantic ACID Properties in Multidatabases Using Remote
+    Procedure Calls and Update Propagations", 1998, by Richardson's names.
     """
     for step in view.working():
+        if _accepted(view, step) or _locked(view, step):
+            continue
         shown = [*_overwrites(view, step)]
         yield from shown
         if not shown and not step.read and view.code(step.action).node is None:
             yield from _read_before(view, step)
+
+
+def _accepted(view: View, step: Step) -> bool:
+    """Whether it stands in a branch of `by_value`, where the anomaly was weighed."""
+    chooser = step.branch and view.saga[step.branch[0]].action
+    by = callable_name(chooser.by) if isinstance(chooser, Choose) else None
+    return by is not None and by.endswith("_by_value")
+
+
+def _locked(view: View, step: Step) -> bool:
+    """Whether it, or a step before it, speaks of a lock."""
+    return any(
+        _LOCK.search(name)
+        for one in (step.name, *view.before(step))
+        for _, function in view.callables(view.saga[one])
+        for name in view.code(function).names
+    )
 
 
 def _overwrites(view: View, step: Step) -> Iterator[Found]:
@@ -229,7 +250,7 @@ def no_version(view: View) -> Iterator[Found]:
     """Executions are pinned to the definition that they began with. With versions, an old and a new
     one live in one engine, and an error can name both.
 
-    Source: "Building Scalable Systems with Low-Code and Saga Patterns", 2025, "Common mistakes".
+    Source: "Building Scalable Systems with Low-Code and Saga Patterns", nerdleveltech.com, 2025.
     """
     if view.saga.version is None and not view.each:
         yield Found(
@@ -261,8 +282,7 @@ def too_many_steps(view: View) -> Iterator[Found]:
     """A saga of more than 20 steps knows the business of too many services; each step makes a
     failure likelier, and what is undone longer.
 
-    Source: "Building Scalable Systems with Low-Code and Saga Patterns", 2025, "Common mistakes":
-    one orchestrator with too many duties. The number is sagakit's own.
+    Source: as of SAGA503: one orchestrator with too many duties. The number is sagakit's own.
     """
     count = len(view.steps)
     if count > _MANY and not view.each:
@@ -286,7 +306,8 @@ _SECRETS = {
     "a Stripe key": r"\b[rs]k_(?:live|test)_[0-9A-Za-z]{16,}",
     "a Google API key": r"\bAIza[\w-]{35}\b",
     "a JSON Web Token": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
-    "a password in a URL": r"\b[a-z][a-z0-9+.-]*://[^\s/:@{}]+:[^\s/@{}<>$*]+@",
+    "a credential of a header": r"\b(?:Bearer|Basic) (?=\S*\d)[\w.~+/-]{16,}=*",
+    "a password in a URL": r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@{}]+:([^\s/@{}<>$*]+)@",
 }
 _STAND_IN = re.compile(
     r"[*x.•]+|<.*>|\$?\{.*\}|\[.*\]|(your|my|the|example|dummy|fake|test|change)[-_ ]?\w*"
@@ -325,8 +346,9 @@ def secret_literal(view: View) -> Iterator[Found]:
     """Who may read the definition, its journal or its repository has it, for ever.
 
     Found are the forms of well-known keys, and texts that are given a sensitive name (`password`,
-    `api_key` …, or one of `redact`) in simulated results, schemas and code. The finding does not
-    show the text. Source: OWASP, "Secrets Management Cheat Sheet"; CWE-798.
+    `api_key` …, or one of `redact`) in simulated results, schemas and code, its module's constants
+    included. The finding does not show the text. Source: OWASP, "Secrets Management Cheat Sheet";
+    CWE-798.
     """
     names = LIKELY | view.saga.sensitive
     cure = "take it out and replace it: it is known now; read it from the environment or a vault"
@@ -335,7 +357,7 @@ def secret_literal(view: View) -> Iterator[Found]:
     for step in view.steps:
         for what, key in _in_data(_written(step), names):
             yield Found(step.name, f"{what} stands in its {key}", cure, key)
-        for role, function in view.callables(step):
+        for role, function in (*view.callables(step), *view.questions(step)):
             code = view.code(function)
             for name, text, node in code.literals():
                 if what := _secret(name, text, names):
@@ -406,8 +428,9 @@ def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
 def _secret(name: str, text: str, names: frozenset[str]) -> str:
     """What kind of secret a text is; empty for none."""
     for what, form in _SECRETS.items():
-        if re.search(form, text):
-            return what
+        for found in re.finditer(form, text):
+            if not (found.re.groups and _STAND_IN.fullmatch(found[1])):
+                return what
     sensitive = name.casefold() in names
     plain = len(text) < 4 or " " in text or _STAND_IN.fullmatch(text)
     return f"a value of '{name}'" if sensitive and not plain else ""

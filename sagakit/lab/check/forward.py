@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sagakit.errors import TerminalError
 from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
 from sagakit.spec import Simulated
@@ -110,14 +111,14 @@ def refusable_after_pivot(view: View) -> Iterator[Found]:
         if view.kind(step) != "retriable":
             continue
         code = view.code(step.action)
-        node = code.raises("TerminalError")
+        node = code.raises(TerminalError)
         if node is not None:
             yield Found(
                 step.name,
                 "stands after the pivot and raises TerminalError, which leaves the execution stuck",
                 "ask before the pivot, or raise another error, which is retried",
             ).at(code, node)
-        elif not step.read and _ASKS & view.verbs(step):
+        elif not step.read and any(verb in _ASKS for verb, *_ in view.words(step)):
             yield Found(
                 step.name,
                 "stands after the pivot, and sounds as if it could be refused",
@@ -291,15 +292,14 @@ def unknown_branch(view: View) -> Iterator[Found]:
         by = step.action.by
         may = (by.result,) if isinstance(by, Simulated) else view.choices(step) or ()
         branches = view.plan.choices[view.number(step)].branches
-        for value in dict.fromkeys(may):
-            if value not in branches:
-                known = ", ".join(map(repr, branches))
-                yield Found(
-                    step.name,
-                    f"may choose {value!r}, and its branches are {known}",
-                    "add the branch, or let it choose one of these",
-                    "choice",
-                )
+        known = ", ".join(map(repr, branches))
+        for value in dict.fromkeys(repr(value) for value in may if value not in branches):
+            yield Found(
+                step.name,
+                f"may choose {value}, and its branches are {known}",
+                "add the branch, or let it choose one of these",
+                "choice",
+            )
 
 
 @rule(
@@ -362,14 +362,15 @@ def result_not_there(view: View) -> Iterator[Found]:
     """`ctx.results["NAME"]` raises a KeyError: always, where there is no such step, and now and
     then where that step runs beside this one.
 
-    It is a warning where that step may be skipped, and for a compensation, which may be called when
-    any other step has failed.
+    It is a warning where that step may be skipped and the code asks nothing, and for a
+    compensation, which may be called when any other step has failed. Code that asks whether the
+    name is in `ctx.results`, or catches the KeyError, is left alone.
     """
     for step in () if view.each else view.steps:
         for role, function in (*view.callables(step), *view.questions(step)):
             code = view.code(function)
             for name, node in code.needs():
-                why = _why_missing(view, step, role, name)
+                why = _why_missing(view, step, role, name, code.branches)
                 if why is not None:
                     message, sure = why
                     yield Found(
@@ -380,7 +381,9 @@ def result_not_there(view: View) -> Iterator[Found]:
                     ).at(code, node)
 
 
-def _why_missing(view: View, step: Step, role: str, name: str) -> tuple[str, bool] | None:
+def _why_missing(
+    view: View, step: Step, role: str, name: str, asks: bool
+) -> tuple[str, bool] | None:
     """Why a result may be missing, and whether the action must be wrong for it."""
     if name not in view.plan.index:
         return "and there is no such step", True
@@ -391,4 +394,4 @@ def _why_missing(view: View, step: Step, role: str, name: str) -> tuple[str, boo
         return "which may not have ended by then", role != "compensation"
     other = view.saga[name]
     skipped = other.when is not None or (other.branch is not None and other.branch != step.branch)
-    return ("which may have been skipped", False) if skipped else None
+    return ("which may have been skipped", False) if skipped and not asks else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,22 +45,6 @@ class Places:
         return lines.get(key, lines.get(""))
 
 
-def line_of(problem: str, file: str | Path) -> int | None:
-    """The line of a problem of a definition that was refused, by what its text names."""
-    if said := re.match(r"line (\d+): ", problem):
-        return int(said[1])
-    named = re.match(r"step '([^']+)'", problem)
-    if named is None:
-        return None
-    try:
-        lines = Path(file).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    quoted = rf"['\"]?{re.escape(named[1])}['\"]?"
-    step = re.compile(rf"[^#]*\bstep: *{quoted} *([,}}#].*)?$")
-    return next((number for number, text in enumerate(lines, 1) if step.match(text)), None)
-
-
 def _in_yaml(text: str) -> Iterator[tuple[Way, str, int]]:
     import yaml
 
@@ -73,9 +56,9 @@ def _in_yaml(text: str) -> Iterator[tuple[Way, str, int]]:
 
 
 def _saga(node: Any, path: Way) -> Iterator[tuple[Way, str, int]]:
-    keys = _keys(node)
     yield from _own(node, path)
-    for item in keys["steps"].value if "steps" in keys else ():
+    steps = _keys(node).get("steps")
+    for item in steps.value if steps is not None and steps.id == "sequence" else ():
         yield from _step(item, path)
 
 
@@ -92,15 +75,20 @@ def _step(node: Any, path: Way) -> Iterator[tuple[Way, str, int]]:
 
 
 def _own(node: Any, path: Way) -> Iterator[tuple[Way, str, int]]:
-    yield path, "", node.start_mark.line + 1
-    for key, _ in node.value:
-        if key.id == "scalar":
-            yield path, key.value, key.start_mark.line + 1
+    if node is not None:
+        yield path, "", node.start_mark.line + 1
+    for key, _ in _pairs(node):
+        yield path, key.value, key.start_mark.line + 1
 
 
 def _keys(node: Any) -> dict[str, Any]:
-    pairs = node.value if node.id == "mapping" else ()
-    return {key.value: value for key, value in pairs if key.id == "scalar"}
+    return {key.value: value for key, value in _pairs(node)}
+
+
+def _pairs(node: Any) -> list[tuple[Any, Any]]:
+    """What a mapping has under plain keys; nothing of another node, or of none."""
+    pairs = node.value if getattr(node, "id", "") == "mapping" else ()
+    return [(key, value) for key, value in pairs if key.id == "scalar"]
 
 
 def _in_python(text: str, saga: str) -> Iterator[tuple[Way, str, int]]:

@@ -157,16 +157,17 @@ def retry_not_idempotent(view: View) -> Iterator[Found]:
     """The attempt that failed may have had its effect, and only its reply was lost: it is charged
     twice.
 
-    A step after the pivot is always retried. An action whose code uses `ctx.idempotency_key`, and
-    not `ctx.attempt`, is taken for idempotent. Source: Helland, "Idempotence Is Not a Medical
-    Condition", 2012.
+    A step after the pivot is always retried. An action whose code uses `ctx.idempotency_key` or
+    `ctx.action_key`, and not `ctx.attempt`, is taken for idempotent. Source: Helland, "Idempotence
+    Is Not a Medical Condition", 2012.
     """
     for step in view.working():
         retriable = view.kind(step) == "retriable"
         if step.idempotent or step.read or not (retriable or _repeats(step)):
             continue
         names = view.code(step.action).names
-        if "idempotency_key" in names and "attempt" not in names:  # not a key for each attempt
+        keyed = {"idempotency_key", "action_key"} & names
+        if keyed and "attempt" not in names:  # not a key for each attempt
             continue
         why = "after the pivot it is retried until it succeeds"
         yield Found(
@@ -269,8 +270,7 @@ def slow_undoing(view: View) -> Iterator[Found]:
     and takes this long again.
 
     Counted are timeouts (or the latencies of simulated compensations) times attempts, and the waits
-    between, along the longest way back. Source: Garcia-Molina and Salem, "Sagas", 1987, on how long
-    others see what is undone later.
+    between, along the longest way back.
     """
     deadline, seconds = view.saga.deadline, backward(view)
     if deadline is not None and seconds > deadline:
@@ -415,8 +415,7 @@ def endless_wait(view: View) -> Iterator[Found]:
     """If the event never comes, what was reserved is never given back.
 
     With a deadline of the saga the wait has an end before the pivot. After the pivot it is a note:
-    nothing is undone there, but `on_timeout: continue` lets the saga end. Source: Hohpe and Woolf,
-    "Enterprise Integration Patterns", on process managers that time out.
+    nothing is undone there, but `on_timeout: continue` lets the saga end.
     """
     for step in view.steps:
         wait = view.plan.waits.get(view.number(step))
@@ -519,7 +518,7 @@ def starving_retry_budget(view: View) -> Iterator[Found]:
     """With `least: 0` every retry must be earned by first attempts of other calls; when there are
     none, a step that must succeed is not retried any more.
 
-    Source: Finagle's `RetryBudget`, which always allows some retries a second.
+    Source: Finagle's `RetryBudget`, which by default allows ten retries a second without that.
     """
     guards = view.plan.guards or ()
     for step, guard in zip(view.steps, guards, strict=False):

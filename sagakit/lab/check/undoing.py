@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from sagakit.errors import TerminalError
 from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
 from sagakit.spec import Simulated
@@ -11,8 +12,12 @@ from sagakit.steps import Step
 
 # How an action is called that reaches people, who cannot forget it; and by what it does so.
 _TELLS = {
-    "announce", "broadcast", "deliver", "email", "inform", "invite", "mail", "notify", "remind",
-    "resend", "send", "sms", "thank",
+    "announce", "broadcast", "email", "inform", "invite", "mail", "notify", "remind", "sms",
+    "thank",
+}  # fmt: skip
+_MESSAGES = {
+    "alert", "confirmation", "email", "invitation", "invoice", "letter", "mail", "message",
+    "newsletter", "notice", "notification", "offer", "receipt", "reminder", "sms", "thanks",
 }  # fmt: skip
 _SENDS = {"EmailMessage", "send_email", "send_mail", "send_message", "sendmail", "smtplib"}
 
@@ -25,7 +30,12 @@ def _settles(view: View, step: Step) -> bool:
 
 def _irrevocable(view: View, step: Step) -> bool:
     sends = _SENDS & view.code(step.action).names
-    return not step.read and bool(_TELLS & view.verbs(step) or sends)
+    return not step.read and bool(sends or any(map(_tells, view.words(step))))
+
+
+def _tells(words: Sequence[str]) -> bool:
+    verb, *rest = words
+    return verb in _TELLS or (verb in ("send", "resend", "deliver") and bool(_MESSAGES & {*rest}))
 
 
 @rule(
@@ -58,7 +68,7 @@ def no_compensation(view: View) -> Iterator[Found]:
 
     A step that is declared `read`, waits or chooses has nothing to undo. The last step of a saga
     without a pivot is a warning: only a lost reply, or an operator's cancellation, leaves something
-    behind. Source: Garcia-Molina and Salem, "Sagas", 1987, section 2.
+    behind. Source: Garcia-Molina and Salem, "Sagas", 1987.
     """
     for step in view.compensatable():
         if step.compensation is not None or step.read or _settles(view, step):
@@ -107,8 +117,8 @@ steps:
 def one_attempt_to_undo(view: View) -> Iterator[Found]:
     """The first network error while undoing leaves the execution stuck, for a person to resolve.
 
-    Left out, the policy is three attempts. Source: Richardson, "Microservices Patterns", section
-    4.3: compensating transactions must be retriable, since they must not fail.
+    Left out, the policy is three attempts. Source: Garcia-Molina and Salem, "Sagas", 1987: a saga
+    is completed, or its compensating transactions are run.
     """
     for step in view.steps:
         retry = step.compensation_retry
@@ -161,12 +171,11 @@ def compensation_may_refuse(view: View) -> Iterator[Found]:
     """A `TerminalError` in a compensation, or an error that its policy does not retry (`on`), ends
     the undoing: the execution is stuck, half undone.
 
-    What is not there any more, or never was, counts as undone. Source: Garcia-Molina and Salem,
-    "Sagas", 1987: a compensating transaction must succeed in the end.
+    What is not there any more, or never was, counts as undone. Source: as of SAGA102.
     """
     for step in view.steps:
         code = view.code(step.compensation)
-        node = code.raises("TerminalError")
+        node = code.raises(TerminalError)
         if node is not None:
             yield Found(
                 step.name,
@@ -213,9 +222,9 @@ steps:
 def irrevocable_before_pivot(view: View) -> Iterator[Found]:
     """People who got a message act on it; when the saga is undone, it was wrong.
 
-    Told by the action's name, whose first word is one of send, mail, notify and the like, and by
+    Told by the action's name (`notify…`, `mail…`, `send…receipt` and the like), and by
     what its code uses. With a compensation, an apology for instance, it is only a note. Source:
-    Garcia-Molina and Salem, "Sagas", 1987, on real actions, such as firing a missile.
+    Gray and Reuter, "Transaction Processing", 1993, chapter 4, on real actions.
     """
     for step in view.compensatable():
         if _irrevocable(view, step) and not view.is_last(step):
@@ -335,8 +344,8 @@ saga = Saga("order", step(charge, refund), pivot(confirm), version="1")
 def null_compensation(view: View) -> Iterator[Found]:
     """A step in doubt is compensated without a result: `ctx.result` is None, and its parts raise.
 
-    Found is code that takes parts of the result and asks nothing beforehand. Source: the null
-    compensation of Alibaba's Seata, TCC mode; the rules of execution of sagakit.
+    Found is code that takes parts of the result and asks nothing beforehand. Source: the empty
+    compensation of Apache Seata's saga mode; the rules of execution of sagakit.
     """
     for step in view.steps:
         code = view.code(step.compensation)
@@ -401,8 +410,8 @@ def swallowed_error(view: View) -> Iterator[Found]:
     nothing undone.
 
     Found is an `except` of `Exception`, of `TerminalError` or of everything that does nothing, or
-    only says something. That
-    of a step after the pivot is a note: a message that nobody misses may get lost.
+    only says something, and `contextlib.suppress` of these. That of a step after the pivot is a
+    note: a message that nobody misses may get lost.
     """
     for step in view.steps:
         for role, function in view.callables(step):

@@ -151,10 +151,10 @@ class View:
                 found |= {"correlate": correlate, "timeout": timeout}
         return ((role, function) for role, function in found.items() if callable(function))
 
-    def verbs(self, step: Step) -> set[str]:
-        """The first words of what the step and its action are called."""
+    def words(self, step: Step) -> list[list[str]]:
+        """What the step and its action are called, word by word."""
         names = step.name, callable_name(step.action) or ""
-        return {name.lower().split("_")[0] for name in names}
+        return [name.lower().split("_") for name in names]
 
     def callables(self, step: Step) -> Iterator[tuple[str, Callable[..., Any]]]:
         """The callables of a step that have an effect, with what each is for."""

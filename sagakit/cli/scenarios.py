@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from sagakit.cli.given import json_option
+from sagakit.cli.output import print_json, print_table
 from sagakit.errors import SagaError
 from sagakit.redaction import MASK
 
@@ -18,35 +20,27 @@ if TYPE_CHECKING:
     from sagakit.scenario import Scenario
 
 
-def scenarios_command(
-    print_table: Callable[[Sequence[str], Sequence[Sequence[str]]], None],
-    print_json: Callable[[Any], None],
-) -> click.Command:
-    """The command, which prints by the functions given."""
+@click.command(short_help="List the named scenarios, or show one.")
+@click.argument("scenario", required=False, metavar="[NAME|FILE]")
+@json_option
+def scenarios(scenario: str | None, as_json: bool) -> None:
+    """List the scenarios that 'run --scenario' knows by name, each with the outage that it
+    stands for; or show one, of this NAME or in this FILE.yaml, as YAML."""
+    from sagakit.scenario import library
 
-    @click.command(short_help="List the named scenarios, or show one.")
-    @click.argument("scenario", required=False, metavar="[NAME|FILE]")
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-    def scenarios(scenario: str | None, as_json: bool) -> None:
-        """List the scenarios that 'run --scenario' knows by name, each with the outage that it
-        stands for; or show one, of this NAME or in this FILE.yaml, as YAML."""
-        from sagakit.scenario import library
-
-        if scenario is not None and not as_json:
-            click.echo(_read(scenario).to_yaml(), nl=False)
-            return
-        names = library() if scenario is None else [scenario]
-        found = [_read(name) for name in names]
-        if as_json:
-            specs = [one.to_spec() for one in found]
-            print_json(specs if scenario is None else specs[0])
-        else:
-            print_table(("name", "stands for"), [(one.name, one.description) for one in found])
-
-    return scenarios
+    if scenario is not None and not as_json:
+        click.echo(read_scenario(scenario).to_yaml(), nl=False)
+        return
+    names = library() if scenario is None else [scenario]
+    found = [read_scenario(name) for name in names]
+    if as_json:
+        specs = [one.to_spec() for one in found]
+        print_json(specs if scenario is None else specs[0])
+    else:
+        print_table(("name", "stands for"), [(one.name, one.description) for one in found])
 
 
-def _read(reference: str) -> Scenario:
+def read_scenario(reference: str) -> Scenario:
     """A scenario from a YAML file, or of the library."""
     from sagakit.scenario import Scenario
 
@@ -71,7 +65,7 @@ def scenario_of(
     """
     from sagakit.scenario import Scenario
 
-    scenario = Scenario() if named is None else _read(named)
+    scenario = Scenario() if named is None else read_scenario(named)
     for item in fails:
         step, at, attempt = item.rpartition("@")
         if not at or item in saga.plan.index:  # a step's own name may hold an @

@@ -1,0 +1,5 @@
+"""``python -m sagakit.cli``."""
+
+from sagakit.cli import main
+
+main()
