@@ -351,28 +351,20 @@ def test_a_doubtful_pivot_stays_doubtful_when_an_operator_retries_it():
     assert event == StepInDoubt("p", 2, 0.0, ERROR)
 
 
-def test_without_a_chance_a_wait_is_whole():
-    policy = Retry(2, wait=8, jitter=1.0)
+@pytest.mark.parametrize(
+    ("policy", "at", "due"),
+    [(Retry(2, wait=8, jitter=1.0), 1.0, 9.0), (Retry(2, wait=0), 0.0, 0.0)],
+    ids=["without a chance a wait is whole", "without a wait it is due at once"],
+)
+def test_the_next_attempt_is_due_after_the_wait(policy, at, due):
     saga = Saga(
         "s", step(act, undo, name="a", retry=policy, compensation_retry=policy), step(act, name="b")
     )
     state = after(saga, StepStarted("a", 1, 0.0))
-    assert action_failed(state, "a", ERROR, terminal=False, in_doubt=False, at=1.0).retry_at == 9.0
+    assert action_failed(state, "a", ERROR, terminal=False, in_doubt=False, at=at).retry_at == due
     failed = StepStarted("b", 1, 0.0), StepFailed("b", 1, 0.0, ERROR)
     state = after(saga, *ran("a"), *failed, CompensationStarted("a", 1, 0.0))
-    assert compensation_failed(state, "a", ERROR, terminal=False, at=1.0).retry_at == 9.0
-
-
-def test_without_a_wait_the_next_attempt_is_due_at_once():
-    policy = Retry(2, wait=0)
-    saga = Saga(
-        "s", step(act, undo, name="a", retry=policy, compensation_retry=policy), step(act, name="b")
-    )
-    state = after(saga, StepStarted("a", 1, 0.0))
-    assert action_failed(state, "a", ERROR, terminal=False, in_doubt=False, at=0.0).retry_at == 0.0
-    failed = StepStarted("b", 1, 0.0), StepFailed("b", 1, 0.0, ERROR)
-    state = after(saga, *ran("a"), *failed, CompensationStarted("a", 1, 0.0))
-    assert compensation_failed(state, "a", ERROR, terminal=False, at=0.0).retry_at == 0.0
+    assert compensation_failed(state, "a", ERROR, terminal=False, at=at).retry_at == due
 
 
 def test_a_copy_goes_its_own_way_and_knows_what_was_known():

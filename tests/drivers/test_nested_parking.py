@@ -4,11 +4,13 @@ family leaves the memory, and only those concerned come back."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import sqlite3
 import threading
 import time
 
+import patience
 import pytest
 
 from sagakit import (
@@ -58,21 +60,7 @@ EACH = Saga("each", for_each("all", items, DEEP, limit=10_000), step(act, act, n
 FAR = Saga("far", sub_saga(Saga("in", timer("cool", MONTH), step(act, act))), step(act, name="z"))
 
 
-@pytest.fixture(params=["memory", "disk"])
-def place(request, tmp_path):
-    return None if request.param == "memory" else tmp_path / "sagas.db"
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "sagas.db"
-
-
-def until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.005)
+until = functools.partial(patience.until, seconds=10.0)
 
 
 def statuses(engine):
@@ -639,7 +627,7 @@ def test_threads_that_signal_cancel_run_and_recover_families_harm_nothing(place)
         for thread in threads:
             thread.join(60)
             assert not thread.is_alive()
-        until(lambda: set(engine.journal.counts()) <= {"completed", "compensated"}, 20)
+        until(lambda: set(engine.journal.counts()) <= {"completed", "compensated"}, seconds=20)
         assert failures == []
         assert sum(engine.journal.counts().values()) == count * 7
         for row in engine.list():

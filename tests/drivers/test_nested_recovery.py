@@ -396,11 +396,6 @@ SMALL = Saga("small", step(lambda: 1, lambda: None, name="x"))
 DEAF = Saga("deaf", await_event("ok"))
 
 
-@pytest.fixture(params=["memory", "disk"])
-def place(request, tmp_path):
-    return None if request.param == "memory" else tmp_path / "j.db"
-
-
 @pytest.mark.parametrize("taker", [SMALL, DEAF], ids=lambda saga: saga.name)
 def test_a_step_whose_execution_finds_its_id_taken_fails_and_says_by_whom(place, taker):
     with Engine(place) as engine:

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from patience import until
 
 from sagakit import Engine, Saga, await_event, for_each, pivot, step, sub_saga, timer
 from sagakit.drivers.local.inbox import Inbox
@@ -36,23 +37,6 @@ def order(ctx):
 
 PAID = Saga("s", step(act, act), await_event("paid", correlate=order), step(act, act, name="last"))
 FAR = Saga("far", step(act, act), timer("cool", 30 * 86400), step(act, act, name="last"))
-
-
-@pytest.fixture(params=["memory", "disk"])
-def place(request, tmp_path):
-    return None if request.param == "memory" else tmp_path / "sagas.db"
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "sagas.db"
-
-
-def until(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.005)
 
 
 def counts(engine, **wanted):

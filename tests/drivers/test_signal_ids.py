@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from patience import until
 
 from sagakit import Engine, Saga, Scenario, await_event, step
 from sagakit.errors import SignalError, UnknownExecutionError
@@ -19,18 +20,6 @@ def act():
 
 
 PAID = Saga("s", await_event("paid", correlate=lambda ctx: ctx.input), step(act, name="last"))
-
-
-@pytest.fixture(params=["memory", "disk"])
-def place(request, tmp_path):
-    return None if request.param == "memory" else tmp_path / "sagas.db"
-
-
-def until(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.005)
 
 
 def begin(engine, *ids, correlation="7"):

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from patience import until
 
 from sagakit import Engine, Saga, await_event, pivot, step, timer
 from sagakit.errors import (
@@ -29,18 +30,6 @@ def order(ctx):
 
 
 SAGA = Saga("s", step(act, act), await_event("paid", correlate=order), step(act, act, name="last"))
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "sagas.db"
-
-
-def until(condition, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.005)
 
 
 def waiting(engine, saga, input=None, id="one"):
