@@ -241,19 +241,7 @@ def pessimistic_view(saga: Saga, *gives: str) -> Saga:
         )
         for item in moved.values()
     ]
-    return Saga(
-        saga.name,
-        *stay[:place],
-        *behind,
-        *stay[place:],
-        version=saga.version,
-        input=None if saga.input_type is Any else saga.input_type,
-        input_schema=saga.input_schema if saga.input_type is Any else None,
-        deadline=saga.deadline,
-        description=saga.description,
-        services=saga.services,
-        redact=saga.redact,
-    )
+    return saga.with_steps(*stay[:place], *behind, *stay[place:])
 
 
 def _without(item: Step, moved: dict[str, Step]) -> Step:

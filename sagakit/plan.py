@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 import graphlib
 import inspect
 import itertools
@@ -23,7 +22,16 @@ from sagakit.journal import codec
 from sagakit.quantities import is_seconds
 from sagakit.resilience import Service
 from sagakit.spec import Retry, Simulated, nearest
-from sagakit.steps import Choose, ForEach, Nested, OnTimeout, Special, Wait, callable_name
+from sagakit.steps import (
+    Choose,
+    ForEach,
+    Nested,
+    OnTimeout,
+    Special,
+    Wait,
+    behind_partials,
+    callable_name,
+)
 
 if TYPE_CHECKING:
     from sagakit.steps import Step
@@ -764,15 +772,8 @@ def _takes_context(function: Callable[..., Any]) -> bool | None:
     if first is None:
         return False
     if first.kind is first.VAR_POSITIONAL:  # no builtin, such as print, was made for a context
-        return not inspect.isbuiltin(_inner(function))
+        return not inspect.isbuiltin(behind_partials(function))
     return first.kind is not first.KEYWORD_ONLY and first.name in ("ctx", "context")
-
-
-def _inner(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What partials are partials of."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
 
 
 def _annotated_result(function: Callable[..., Any]) -> Any:
@@ -793,7 +794,7 @@ def annotation(function: Callable[..., Any], name: str) -> Any:
     Returns:
         the type; ``Any`` where there is no annotation, or one that only a type checker can read.
     """
-    function = _inner(function)
+    function = behind_partials(function)
     target = function if hasattr(function, "__annotations__") else type(function).__call__
     target = inspect.unwrap(target)
     annotations = getattr(target, "__annotations__", {})

@@ -206,18 +206,22 @@ class Saga:
         self.__setattr__(name, None)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuilt, (
-            (self.name, *self.steps),
-            {
-                "version": self.version,
-                "input": None if self.input_type is Any else self.input_type,
-                "input_schema": self.input_schema,
-                "deadline": self.deadline,
-                "description": self.description,
-                "services": self.services,
-                "redact": self.redact,
-            },
-        )
+        return _rebuilt, ((self.name, *self.steps), self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "input": None if self.input_type is Any else self.input_type,
+            "input_schema": self.input_schema,
+            "deadline": self.deadline,
+            "description": self.description,
+            "services": self.services,
+            "redact": self.redact,
+        }
+
+    def with_steps(self, *steps: Step) -> Saga:
+        """The same saga, but of these steps."""
+        return Saga(self.name, *steps, **self._options())
 
     def _key(self) -> tuple[object, ...]:
         schema = self.input_schema, self.input_type

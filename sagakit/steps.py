@@ -339,10 +339,15 @@ def callable_name(function: Any) -> str | None:
     """The name a callable is known by; None for a lambda or a nameless object."""
     if isinstance(function, Simulated):
         return function.name or None
+    name = getattr(behind_partials(function), "__name__", None)
+    return None if name is None or name == "<lambda>" else str(name)
+
+
+def behind_partials(function: Any) -> Any:
+    """What partials are partials of; any other callable as it is."""
     while isinstance(function, functools.partial):
         function = function.func
-    name = getattr(function, "__name__", None)
-    return None if name is None or name == "<lambda>" else str(name)
+    return function
 
 
 def default_after(above: Sequence[Step], item: Step) -> tuple[str, ...]:

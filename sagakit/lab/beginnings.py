@@ -12,7 +12,7 @@ Those that nobody goes on from share their endings too: see ``endings.py``.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
@@ -22,7 +22,6 @@ from sagakit.coordinator import State
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import MortalRun, Simulation, through_crashes
-from sagakit.events import Event
 from sagakit.lab.courses import Course, digest, text_of, token_digest
 from sagakit.lab.endings import Ending, Endings, Joined, Lookout, Met, Plain, foreseen
 from sagakit.saga import Saga
@@ -142,7 +141,8 @@ class Beginnings:
             ending = self._endings.known.get(key)
             if ending is not None:  # it is known already how it ends
                 before = course.execution.events[: point.place]
-                return self._joined(scenario, place, point.state, before, point.text, ending)
+                whose = self.saga, self.world, scenario, place
+                return Joined(*whose, point.state, before, point.text, ending)
         return self._to_its_end(course, point, place, scenario, key)
 
     def _to_its_end(
@@ -161,7 +161,8 @@ class Beginnings:
         except Met as met:
             events, ending = met.run.events, met.ending
             text = point.text + text_of(events[point.place :])
-            found: Course = self._joined(scenario, place, met.run.state, events, text, ending)
+            whose = self.saga, self.world, scenario, place
+            found: Course = Joined(*whose, met.run.state, events, text, ending)
             simulation.tell([*events, *ending.events], ending)
         else:
             token = self.world.snapshot()
@@ -182,17 +183,6 @@ class Beginnings:
         for name, attempt in point.late.items():
             run.late[name] = msgspec.structs.replace(attempt, run=run)
         return run
-
-    def _joined(
-        self,
-        scenario: Scenario,
-        place: int,
-        state: State,
-        before: Sequence[Event],
-        text: bytes,
-        ending: Ending,
-    ) -> Joined:
-        return Joined(self.saga, self.world, scenario, place, state, before, text, ending)
 
     def _noted(
         self,

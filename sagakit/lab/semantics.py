@@ -401,16 +401,7 @@ def _one_way(saga: Saga) -> Saga:
     steps = [
         msgspec.structs.replace(item, **nothing, reconcile=None, pivot=False) for item in saga.steps
     ]
-    return Saga(
-        saga.name,
-        *steps,
-        version=saga.version,
-        input=None if saga.input_type is Any else saga.input_type,
-        input_schema=saga.input_schema,
-        deadline=saga.deadline,
-        services=saga.services,
-        redact=saga.redact,
-    )
+    return saga.with_steps(*steps)
 
 
 def _turned(saga: Saga, execution: Execution) -> Turned:

@@ -15,6 +15,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sagakit.steps import behind_partials
+
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Assignment = ast.Assign | ast.AnnAssign | ast.NamedExpr
 _BROAD = {"Exception", "BaseException", "SagaError", "TerminalError"}
@@ -229,10 +231,8 @@ class Code:
 
 def _plain(function: Any) -> Any:
     """The function behind a partial, a method, or whatever wraps it."""
-    while isinstance(function, functools.partial):
-        function = function.func
     try:
-        function = inspect.unwrap(function)
+        function = inspect.unwrap(behind_partials(function))
     except ValueError:  # it wraps itself
         return None
     if not hasattr(function, "__code__") and not isinstance(function, type):
