@@ -41,7 +41,9 @@ def _split(line: str) -> tuple[str, str]:
 
 
 def test_conda_and_pip_install_the_same_packages_from_the_same_versions_on() -> None:
-    pip = _requirements("services", "trace", "otlp", "hypothesis", "lab", "test")
+    pip = _requirements(
+        "services", "trace", "otlp", "connectors", "widgets", "hypothesis", "lab", "test"
+    )
     conda = dict(_split(line) for line in CONDA if isinstance(line, str))
     expected = {
         CONDA_NAMES.get(name, name): bound
