@@ -18,7 +18,7 @@ from sagakit import telemetry
 from sagakit.coordinator import State, replay
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates, Ticket
-from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.inputs import accept_input, must_be_scenario
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.run import Run
 from sagakit.errors import (
@@ -66,6 +66,7 @@ def simulate(
     """
     if not isinstance(seed, int):
         raise SimulationError(f"seed is {seed!r}; give a whole number")
+    must_be_scenario(scenario)
     kept = accept_input(saga, input)
     if id is None:
         id = _identity(saga, kept, scenario, seed)
@@ -194,6 +195,7 @@ def resume(
         DefinitionChangedError: the execution, or one that does a step of it, is pinned to another
             definition.
     """
+    must_be_scenario(scenario)
     check_pinned(saga, events)
     kept = children or {}
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]

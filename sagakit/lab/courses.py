@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.inputs import accept_input, must_be_scenario
 from sagakit.drivers.simulated import watched
 from sagakit.events import ErrorInfo, Event
 from sagakit.execution import Execution
@@ -75,6 +75,7 @@ class FromTheStart:
         fresh: Callable[[], Any],
         base: Scenario,
     ) -> None:
+        must_be_scenario(base)
         self._saga_of, self._fresh, self.id, self._base = saga, fresh, id, base
         self._renew()
         self.kept = accept_input(self.saga, input)

@@ -151,6 +151,8 @@ class Judge:
     """
 
     def __init__(self, world: Any, more: Sequence[Invariant]) -> None:
+        if callable(more):
+            raise TypeError(f"invariants is {_name(more)}; give a list: invariants=[{_name(more)}]")
         self._has = [what for what in OF_WORLDS if callable(getattr(world, what, None))]
         self._built_in = [*PLAIN, *(f for what in self._has for f in OF_WORLDS[what])]
         self.asks_more = bool(more)
