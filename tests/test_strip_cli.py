@@ -83,7 +83,8 @@ def test_state_and_views_go_and_every_other_byte_stays(form, order):
     done = call("a.ipynb")
     assert done.exit_code == 0
     assert Path("a.ipynb").read_bytes() == (json.dumps(clean, **form) + "\n").encode()
-    assert done.output.startswith("a.ipynb: 1,")
+    assert done.output.splitlines()[0] == "notebook\twidget state"
+    assert done.output.splitlines()[1].startswith("a.ipynb\t1,")
 
 
 def test_an_output_that_was_nothing_but_a_view_goes():
@@ -112,11 +113,20 @@ def test_check_names_the_notebooks_and_changes_none():
     write("c.ipynb", notebook(shown({**PICTURE, VIEW: MODEL})))
     done = call("--check", "a.ipynb", "b.ipynb", "c.ipynb")
     assert done.exit_code == 1
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["a.ipynb", "c.ipynb"]
+    rows = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert rows == ["notebook", "a.ipynb", "c.ipynb"]
     assert "sagakit strip" in done.stderr
     assert Path("a.ipynb").read_bytes() == data
     assert call("a.ipynb", "c.ipynb").exit_code == 0
     assert call("--check", "a.ipynb", "b.ipynb", "c.ipynb").exit_code == 0
+
+
+def test_json_says_how_much_each_holds():
+    data = write("a.ipynb", notebook(widgets=STATE))
+    write("b.ipynb", notebook())
+    clean = len(json.dumps(notebook(), **FORMS["as Jupyter"]).encode()) + 1
+    done = call("--check", "--json", "a.ipynb", "b.ipynb")
+    assert json.loads(done.stdout) == [{"notebook": "a.ipynb", "bytes": len(data) - clean}]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import click
 
+from sagakit.cli.given import json_option
+from sagakit.cli.output import print_json, print_table
 from sagakit.errors import SagaError
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -28,18 +30,24 @@ VIEW = "application/vnd.jupyter.widget-view+json"
     "notebooks", nargs=-1, required=True, metavar="NOTEBOOK...", type=click.Path(path_type=Path)
 )
 @click.option("--check", is_flag=True, help="Change nothing; name the notebooks with such state.")
-def strip(notebooks: Sequence[Path], check: bool) -> None:
+@json_option
+def strip(notebooks: Sequence[Path], check: bool, as_json: bool) -> None:
     """Take out of each NOTEBOOK what widgets leave in it: their state (half a megabyte for each
     designer), and the views that cannot be shown without a kernel.
 
     The picture and the text beside a view stay, and so does every other byte of the file.
     """
-    found = [(path, old, new) for path in notebooks for old, new in [_stripped(path)] if new != old]
-    for path, old, new in found:
-        if not check:
-            _replace(path, new)
-        size = len(old.encode()) - len(new.encode())
-        click.echo(f"{path}: {size:,} bytes of widget state{'' if check else ' taken out'}")
+    texts = {path: _stripped(path) for path in notebooks}  # all are read before one is written
+    found: dict[str, int] = {}  # of a notebook: bytes of widget state
+    for path, (old, new) in texts.items():
+        if old != new:
+            found[str(path)] = len(old.encode()) - len(new.encode())
+            if not check:
+                _replace(path, new)
+    if as_json:
+        print_json([{"notebook": name, "bytes": size} for name, size in found.items()])
+    elif found:
+        print_table(("notebook", "widget state"), [(k, f"{v:,} bytes") for k, v in found.items()])
     if check and found:
         click.echo("to take it out: sagakit strip NOTEBOOK...", err=True)
     sys.exit(1 if check and found else 0)
