@@ -2,7 +2,8 @@
 import { reaches } from "../edits";
 import type { Draft, Json, Path, StepDraft } from "../protocol";
 import { ChoiceRow, TextRow } from "./controls";
-import { Group } from "./fields";
+import { useForm } from "./form";
+import { problemsAt } from "./problems";
 import type { Option } from "./schema";
 
 interface Props {
@@ -14,6 +15,7 @@ interface Props {
 }
 
 export function BranchField({ draft, step, option, path, onChange }: Props) {
+  const { problems } = useForm();
   const [choice = "", branch = ""] = Array.isArray(step.branch) ? (step.branch as string[]) : [];
   const choosers = draft.steps.filter((one) => one.choice && one.step !== step.step);
   if (choosers.length === 0 && !choice) return null;
@@ -32,21 +34,28 @@ export function BranchField({ draft, step, option, path, onChange }: Props) {
   }
 
   return (
-    <Group label={option.label} hint={option.hint} path={path} parts={choice ? [0, 1] : []}>
+    <div className="sk-union">
       <ChoiceRow
-        label="Of the choice"
-        path={[...path, 0]}
+        label={option.label}
+        hint={choice ? undefined : option.hint}
+        path={path}
+        problems={problemsAt(problems, path, choice ? [1] : [])}
         value={choice}
         choices={[
-          { value: "", label: "In no branch: run in any case" },
-          ...[...new Set([...names, choice].filter(Boolean))].map((name) => ({ value: name, label: name })),
+          { value: "", label: "In no branch" },
+          ...[...new Set([...names, choice].filter(Boolean))].map((name) => ({
+            value: name,
+            label: `Of ${name}`,
+          })),
         ]}
         onChoose={choose}
       />
       {choice && (
         <TextRow
           label="Name of the branch"
+          hint={option.hint}
           path={[...path, 1]}
+          problems={problemsAt(problems, [...path, 1])}
           value={branch}
           names={known}
           read={(text) =>
@@ -57,7 +66,7 @@ export function BranchField({ draft, step, option, path, onChange }: Props) {
           }
         />
       )}
-    </Group>
+    </div>
   );
 }
 

@@ -1,6 +1,6 @@
 /** What the saga's services store: entities with fields and relations; a picture and code come of it. */
 import { useId, useMemo, useState } from "react";
-import type { DataModel, Entity, Field, PanelProps, Path, Relation } from "../protocol";
+import type { DataModel, Entity, Field, PanelProps, Path, Problem, Relation } from "../protocol";
 import { ChoiceRow, Problems, TextRow, TickRow } from "./controls";
 import { CopyButton } from "./CopyButton";
 import { FormProvider, useForm, useProblemsAt, type Form } from "./form";
@@ -123,6 +123,7 @@ function AddEntity({ model, service, editModel }: Edits & { service: string }) {
   );
 }
 
+const HEAD = ["name", "service", "description"];
 type EntityProps = Edits & { entity: Entity; at: number; services: string[]; types: string[] };
 
 function EntityForm({ model, entity, at, services, types, editModel }: EntityProps) {
@@ -149,9 +150,8 @@ function EntityForm({ model, entity, at, services, types, editModel }: EntityPro
       <div className="sk-section-body">
         <Problems
           id=""
-          problems={problemsAt(problems, path, ["name", "service", "description"]).filter(
-            (one) => one.path.length < 4,
-          )}
+          // those of single fields stand with them
+          problems={problemsAt(problems, path, HEAD).filter((one) => one.path.length < 4)}
         />
         <EntityHead {...{ entity, path, services }} onChange={change} />
         <FieldsTable {...{ entity, path, types }} onChange={change} />
@@ -246,14 +246,17 @@ function FieldLine(props: {
 }) {
   const { field, path, types, onSet, onRemove } = props;
   const at = useProblemsAt();
+  const told = useId();
   const of = (word: string) => ({
     label: `${word} of ${field.name || "the field"}`,
     hideLabel: true,
+    told,
     path: [...path, word.toLowerCase()],
     problems: at([...path, word.toLowerCase()]),
   });
   const choices = [...new Set([...types, field.type])].map((type) => ({ value: type, label: type }));
   return (
+    <>
     <tr>
       <td>
         <TextRow
@@ -291,6 +294,8 @@ function FieldLine(props: {
       </td>
       <RemoveCell name={field.name || "the field"} onRemove={onRemove} />
     </tr>
+    <ProblemLine id={told} problems={at(path)} columns={6} />
+    </>
   );
 }
 
@@ -335,14 +340,17 @@ function RelationLine(props: {
 }) {
   const { relation, path, others, onSet, onRemove } = props;
   const at = useProblemsAt();
+  const told = useId();
   const of = (label: string, key: string) => ({
     label: `${label} of ${relation.name || "the relation"}`,
     hideLabel: true,
+    told,
     path: [...path, key],
     problems: at([...path, key]),
   });
   const choices = [...new Set([...others, relation.to])].map((name) => ({ value: name, label: name }));
   return (
+    <>
     <tr>
       <td>
         <TextRow
@@ -373,6 +381,8 @@ function RelationLine(props: {
       </td>
       <RemoveCell name={relation.name || "the relation"} onRemove={onRemove} />
     </tr>
+    <ProblemLine id={told} problems={at(path)} columns={4} />
+    </>
   );
 }
 
@@ -411,6 +421,18 @@ function Table(props: {
         <span aria-hidden="true">+</span> {props.add}
       </button>
     </div>
+  );
+}
+
+/** What is wrong with the line above, in the whole width of the table. */
+function ProblemLine(props: { id: string; problems: Problem[]; columns: number }) {
+  if (props.problems.length === 0) return null;
+  return (
+    <tr>
+      <td colSpan={props.columns}>
+        <Problems id={props.id} problems={props.problems} />
+      </td>
+    </tr>
   );
 }
 

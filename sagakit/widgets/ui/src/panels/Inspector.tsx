@@ -92,7 +92,7 @@ function OneStep(props: PanelProps & { step: StepDraft }) {
         {...{ draft }}
         names={[name]}
         path={[...path, option.key]}
-        hint="It waits for each step that is ticked."
+        hint={`It waits for ${step.after.join(" and ")}.`}
         onToggle={(before, on) =>
           apply(
             on ? `${name} runs after ${before}` : `${name} no longer runs after ${before}`,
@@ -214,7 +214,7 @@ function SeveralSteps(props: PanelProps & { steps: StepDraft[] }) {
         <RunsAfter
           draft={draft}
           names={names}
-          path={[...at, "steps"]}
+          path={SEVERAL}
           hint="A tick is for all of them, a dash for some."
           onToggle={toggle}
         />

@@ -89,12 +89,12 @@ function Before(props: {
       <input
         type="checkbox"
         checked={whole}
-        disabled={Boolean(no)}
+        aria-disabled={no ? true : undefined} // still reached by Tab, to hear why
         aria-describedby={no ? id : undefined}
         ref={(box) => {
           if (box) box.indeterminate = count > 0 && !whole;
         }}
-        onChange={(event) => props.onToggle(event.target.checked)}
+        onChange={(event) => !no && props.onToggle(event.target.checked)}
       />
       <span>{name}</span>
       {no && (

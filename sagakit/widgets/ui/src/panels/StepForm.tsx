@@ -4,7 +4,7 @@ import type { Catalogue, Json, Path } from "../protocol";
 import { ChoiceRow } from "./controls";
 import { Field } from "./fields";
 import { useForm, usePlace, type FieldProps } from "./form";
-import { DOES, ORDER, sections } from "./groups";
+import { BESIDE, DOES, ORDER, sections } from "./groups";
 import { problemsAt, tally } from "./problems";
 import { initial, rewritten, type Option, type Schema } from "./schema";
 import { put } from "./values";
@@ -25,11 +25,17 @@ interface Props {
 
 export function StepForm(props: Props) {
   const { options, path, value, hidden, mixed, own = {}, onChange } = props;
+  const { problems } = useForm();
+  const isShown = ({ key }: Option) => {
+    const beside = BESIDE[key];
+    const isOf = !beside || value[beside] !== undefined || value[key] !== undefined;
+    return isOf || problemsAt(problems, [...path, key]).length > 0;
+  };
   const does = options.filter(({ key }) => DOES.includes(key) && !hidden.includes(key));
   return sections(options, [...DOES, ...hidden]).map((section, at) => (
     <SectionBox key={section.title} {...section} path={path} value={value} mixed={mixed}>
       {at === 0 && does.length > 0 && <DoesField {...props} does={does} />}
-      {section.options.map((option) => (
+      {section.options.filter(isShown).map((option) => (
         <div key={option.key}>
           {own[option.key]?.(option) ?? (
             <Field
@@ -88,6 +94,7 @@ function DoesField({ does, path, value, palette, onChange }: Props & { does: Opt
   const chosen = does.find(({ key }) => value[key] !== undefined && value[key] !== null) ?? does[0]!;
   const others = does.map(({ key }) => key).filter((key) => key !== chosen.key);
   const { problems } = useForm();
+  const isGroup = chosen.shapes.length === 1; // "What happens" takes it away
   const stray = others.flatMap((key) => problemsAt(problems, [...path, key]));
   function choose(key: string) {
     const cleared = Object.fromEntries(
@@ -101,7 +108,6 @@ function DoesField({ does, path, value, palette, onChange }: Props & { does: Opt
     <>
       <ChoiceRow
         label="What happens"
-        hint={chosen.hint}
         problems={stray}
         value={chosen.key}
         choices={does.map(({ key, label }) => ({ value: key, label }))}
@@ -109,7 +115,7 @@ function DoesField({ does, path, value, palette, onChange }: Props & { does: Opt
       />
       <Field
         key={chosen.key}
-        option={{ ...chosen, hint: "" }}
+        option={{ ...chosen, required: isGroup }}
         path={[...path, chosen.key]}
         value={value[chosen.key]}
         onChange={(next, what) => onChange(put(value, [chosen.key], next), what)}

@@ -1,5 +1,5 @@
 /** The saga as text. What is typed is sent at every pause, and never overwritten by an answer. */
-import { useEffect, useId, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useId, useRef, useState, type Ref } from "react";
 import type { PanelProps, Problem } from "../protocol";
 import { CopyButton, download } from "./CopyButton";
 import { levelOf, LEVELS, tally } from "./problems";
@@ -12,6 +12,7 @@ export function YamlTab(props: PanelProps) {
   const { state } = props;
   const { text, change, leave } = useText(props);
   const area = useRef<HTMLTextAreaElement>(null);
+  const gutter = useRef<HTMLDivElement>(null);
   const id = useId();
   const marked = state.problems.filter((one) => one.line !== undefined);
   const file = `${state.draft?.saga ?? "saga"}.yaml`;
@@ -27,7 +28,7 @@ export function YamlTab(props: PanelProps) {
         </span>
       </div>
       <div className="sk-editor">
-        <Gutter area={area} text={text} problems={marked} />
+        <Gutter ref={gutter} text={text} problems={marked} />
         <textarea
           ref={area}
           className="sk-code"
@@ -37,6 +38,7 @@ export function YamlTab(props: PanelProps) {
           value={text}
           onChange={(event) => change(event.target.value)}
           onBlur={leave}
+          onScroll={(event) => (gutter.current!.scrollTop = event.currentTarget.scrollTop)}
           onKeyDown={(event) => indented(event) && event.preventDefault()}
           spellCheck={false}
           autoCapitalize="off"
@@ -92,23 +94,11 @@ function useText({ state, editText }: PanelProps) {
 }
 
 /** The numbers of the lines, with a mark where a problem is. It scrolls with the text. */
-function Gutter(props: {
-  area: React.RefObject<HTMLTextAreaElement | null>;
-  text: string;
-  problems: Problem[];
-}) {
-  const { area, text, problems } = props;
-  const gutter = useRef<HTMLDivElement>(null);
+function Gutter(props: { ref: Ref<HTMLDivElement>; text: string; problems: Problem[] }) {
+  const { ref, text, problems } = props;
   const count = text.split("\n").length;
-  useLayoutEffect(() => {
-    const from = area.current!;
-    const follow = () => (gutter.current!.scrollTop = from.scrollTop);
-    follow();
-    from.addEventListener("scroll", follow, { passive: true });
-    return () => from.removeEventListener("scroll", follow);
-  }, [area, count]);
   return (
-    <div className="sk-gutter sk-code" ref={gutter} aria-hidden="true">
+    <div className="sk-gutter sk-code" ref={ref} aria-hidden="true">
       <pre>{Array.from({ length: count }, (_, at) => at + 1).join("\n")}</pre>
       {problems.map((one, at) => (
         <span
@@ -146,7 +136,8 @@ function Found(props: { id: string; problems: Problem[]; onOpen: (line: number) 
                   Line {one.line}
                 </button>
               )}{" "}
-              {one.text} {one.cure}
+              {one.text}
+              {one.cure && <span className="sk-cure">{one.cure}</span>}
             </span>
           </li>
         ))}

@@ -23,7 +23,7 @@ export function Problems({ id, problems, error }: { id: string; problems: Proble
   );
 }
 
-function FieldProblem({ level, text, cure }: Pick<Problem, "level" | "text" | "cure">) {
+export function FieldProblem({ level, text, cure }: Pick<Problem, "level" | "text" | "cure">) {
   const { icon, one } = levelOf(level);
   return (
     <li className={`sk-level-${level}`}>
@@ -31,8 +31,12 @@ function FieldProblem({ level, text, cure }: Pick<Problem, "level" | "text" | "c
         {icon}
       </span>
       <span>
-        {text}
-        {cure && <> {cure}</>}
+        <Prose text={text} />
+        {cure && (
+          <span className="sk-cure">
+            <Prose text={cure} />
+          </span>
+        )}
       </span>
     </li>
   );
@@ -54,17 +58,23 @@ interface RowProps {
   error?: string;
   inline?: boolean; // the control stands before its label: a checkbox
   hideLabel?: boolean;
+  told?: string; // the id of the element that shows the problems, where that is not the field itself
   onClear?: () => void;
   children: (ties: Ties) => ReactNode;
 }
 
 /** A label, a control, and what there is to say about it. */
 export function Row(props: RowProps) {
-  const { label, hint, unit, path, problems = [], error, inline, hideLabel, onClear } = props;
+  const { label, hint, unit, path, problems = [], error, inline, hideLabel, told, onClear } = props;
   const id = useId();
   const place = usePlace();
   const wrong = Boolean(error) || problems.some((one) => one.level === "error");
-  const described = [hint && `${id}-hint`, (error || problems.length) && `${id}-problems`];
+  const shown = told ? [] : problems;
+  const described = [
+    hint && `${id}-hint`,
+    (error || shown.length) && `${id}-problems`,
+    problems.length && told,
+  ];
   const ties: Ties = {
     id,
     "aria-describedby": described.filter(Boolean).join(" ") || undefined,
@@ -94,7 +104,7 @@ export function Row(props: RowProps) {
           <Prose text={hint} />
         </p>
       )}
-      <Problems id={`${id}-problems`} problems={problems} error={error} />
+      <Problems id={`${id}-problems`} problems={shown} error={error} />
     </div>
   );
 }

@@ -98,7 +98,7 @@ function TypedField({ option, path, value, mixed, onChange, shape, bare }: Shape
     <TextRow
       label={option.label}
       hideLabel={bare}
-      hint={bare ? undefined : hintOf(option, shape)}
+      hint={hintOf(option, shape)}
       unit={shape.kind === "number" ? option.unit : undefined}
       path={path}
       problems={problemsAt(problems, path)}
@@ -186,13 +186,14 @@ function UnionField(props: FieldProps) {
   const choices = ways.map(({ label }, at) => ({ value: `${at}`, label }));
   const drawn = shape !== undefined && shape.kind !== "boolean";
   const own = drawn ? [] : problemsAt(problems, path);
+  const told = shape && ["text", "number", "any"].includes(shape.kind); // beneath the text
   const stray = value !== undefined && at < 0; // fits none of the ways: to be seen, and changed
   const label = option.label.toLowerCase();
   return (
     <div className="sk-union">
       <ChoiceRow
         label={option.label}
-        hint={option.hint}
+        hint={told ? undefined : option.hint}
         path={path}
         problems={own}
         value={at < 0 ? UNSET : `${at}`}

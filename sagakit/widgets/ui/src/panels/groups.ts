@@ -21,6 +21,9 @@ const SECTIONS: Section[] = [
 /** What a step is: it has one of these, or none and then the action of its own name. */
 export const DOES = ["action", "wait", "choice", "saga", "for_each"];
 
+/** What means something only beside another option; it is shown when that one is there. */
+export const BESIDE: Record<string, string> = { input: "saga" };
+
 /** What has a place among other steps only: a step for each item stands alone. */
 export const ORDER = ["after", "branch", "pivot"];
 

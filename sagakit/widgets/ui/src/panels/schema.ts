@@ -246,9 +246,12 @@ export function rewritten(root: Schema, one: Shape, value: Json | undefined): Js
   const name = typeof value === "string" ? value : isMapping(value) ? value.name : undefined;
   if (typeof name !== "string") return fresh;
   if (one.kind === "text") return name;
-  const takes = one.kind === "struct" && "name" in (one.schema.properties as object);
-  return takes && name ? { ...(fresh as object), name } : fresh;
+  return isStandIn(one) && name ? { ...(fresh as object), name } : fresh;
 }
+
+/** Whether this can stand for what is else given by its name. */
+const isStandIn = (one: Shape) =>
+  one.kind === "struct" && "name" in (one.schema.properties as object);
 
 /** What a choice between several shapes calls one of them. */
 export function wayName(one: Shape, ways: Shape[]): string {
@@ -256,7 +259,7 @@ export function wayName(one: Shape, ways: Shape[]): string {
     case "struct":
       return one.title;
     case "text":
-      return ways.some((other) => other.kind === "struct") ? "By name" : "Text";
+      return ways.some(isStandIn) ? "By name" : "Text";
     case "number":
       return "A number";
     case "boolean":
