@@ -60,13 +60,17 @@ export function parseMapping(text: string): Read {
   return { error: 'is not a JSON object; begin with {, for instance {"type": "object"}' };
 }
 
-/** Where JSON stops being JSON, in lines: browsers only count characters. */
+/** Where JSON stops being JSON: in lines, where the browser counts characters; else in its words. */
 function place(error: unknown, text: string): string {
-  const message = String((error as Error).message);
+  const message = String((error as Error).message).replace(/^JSON\.parse: /, "");
   const at = /position (\d+)/.exec(message);
-  if (!at) return "it ends too early; close what is open";
-  const before = text.slice(0, Number(at[1])).split("\n");
-  return `line ${before.length}, column ${before.at(-1)!.length + 1} is not what belongs there`;
+  if (at) {
+    const before = text.slice(0, Number(at[1])).split("\n");
+    return `line ${before.length}, column ${before.at(-1)!.length + 1} is not what belongs there`;
+  }
+  if (/end of/.test(message)) return "it ends too early; close what is open";
+  const said = message.split(", ")[0]!;
+  return said.charAt(0).toLowerCase() + said.slice(1);
 }
 
 /** A value as it is shown in a field, so that `parse` gives it back. */
