@@ -7,6 +7,7 @@ imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up
 from __future__ import annotations
 
 import datetime
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args
@@ -95,7 +96,13 @@ def _exception_name(item: Any) -> Any:
 
 class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A stand-in for an action or compensation that is not written yet: it returns ``result``,
-    and every driver lets ``latency`` seconds pass before it is called."""
+    and every driver lets ``latency`` seconds pass before it is called.
+
+    Parameters:
+        name: what it will be called once it is written.
+        latency: seconds that pass before it is called.
+        result: what it returns; plain data.
+    """
 
     name: str = ""
     latency: float = 0.0
@@ -111,7 +118,16 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class WaitSpec(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
-    """What a step waits for: an event from outside, a time in seconds, or either."""
+    """What a step waits for: an event from outside, a time in seconds, or either.
+
+    Parameters:
+        event: the event's name; left out: it waits only for the time.
+        correlate: a function that gives what a signal finds this wait by, such as an order's
+            number; left out: the execution's id.
+        timeout: seconds, or a function that gives them when the wait begins.
+        on_timeout: what follows when the time is up: the step fails, or it goes on without a
+            result. Left out: it fails if it waits for an event.
+    """
 
     event: str | None = None
     correlate: str | Simulated | None = None
@@ -128,7 +144,32 @@ class StepSpec(
     kw_only=True,
     rename={"name": "step"},
 ):
-    """One entry under ``steps:``. A name stands for a callable; a mapping simulates one."""
+    """One entry under ``steps:``. A name stands for a callable; a mapping simulates one.
+
+    Parameters:
+        step: the step's name, once in a saga.
+        action: what the step does; left out: the action that has the step's name.
+        wait: the step waits for an event, or for a time, instead of doing something.
+        choice: a function that gives the name of the branch that is run; those of the other
+            branches are skipped.
+        saga: the step runs a whole saga, in an execution of its own.
+        input: a function that gives the inner saga its input; left out: the outer one's.
+        for_each: the step is done once for each item of a list, several at once.
+        branch: the step that chooses, and the name of the branch this step belongs to.
+        compensation: undoes the action; it must accept that the action never ran.
+        after: the steps it waits for; left out: the step above it; an empty list: none.
+        when: a function that says whether the step is run; if it is false the step is skipped.
+        pivot: the point of no return: once this step has succeeded nothing is undone.
+        retry: how often the action is tried; left out: once (after the pivot: until it succeeds).
+        timeout: seconds after which an attempt counts as in doubt.
+        compensation_retry: how often the compensation is tried; left out: three times.
+        compensation_timeout: seconds after which an attempt to compensate counts as failed.
+        reconcile: asked when the step is in doubt, whether its effect happened.
+        idempotent: the action may be repeated with the same key without doing it twice.
+        service: who owns the step; what protects it stands with the saga's services.
+        read: the action only reads: it has no effect and nothing to undo.
+        description: one sentence for people.
+    """
 
     name: str
     action: str | Simulated | None = None
@@ -156,7 +197,13 @@ class StepSpec(
 class ForEachSpec(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
-    """What is done for each of several items, and where these come from."""
+    """What is done for each of several items, and where these come from.
+
+    Parameters:
+        items: a function that gives the list when the step begins; it may be empty.
+        step: what is done for an item, which is its input.
+        limit: how many items are worked on, or undone, at once.
+    """
 
     items: str | Simulated
     step: StepSpec
@@ -171,7 +218,19 @@ class SagaSpec(
     kw_only=True,
     rename={"name": "saga", "input_schema": "input"},
 ):
-    """The whole document."""
+    """The whole document.
+
+    Parameters:
+        saga: the saga's name.
+        version: raise it when you change the steps; an execution stays with the version it began.
+        description: one sentence for people.
+        input: the JSON Schema that every input must fit.
+        deadline: seconds from the beginning after which it turns back, if the pivot has not
+            succeeded by then.
+        services: how the services are called that the steps name.
+        redact: names of fields whose values are never shown: in pictures, tables, logs or traces.
+        steps: the steps, in the order in which they are read.
+    """
 
     name: str
     version: str | None = None
@@ -190,7 +249,21 @@ def json_schema() -> dict[str, Any]:
     schema["title"] = "A sagakit saga"
     # 'version: 1.10' is read as the text that it is written as
     schema["$defs"]["SagaSpec"]["properties"]["version"]["anyOf"].append({"type": "number"})
+    for definition in schema["$defs"].values():
+        _describe_options(definition)
     return schema
+
+
+def _describe_options(definition: dict[str, Any]) -> None:
+    """Give each option the sentence that the docstring's ``Parameters`` have for it."""
+    options = definition["properties"]
+    text = inspect.cleandoc(definition.pop("description", ""))  # some versions of msgspec do it
+    prose, _, listed = text.partition("\n\nParameters:\n")
+    for name, sentence in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE):
+        # ``name`` is written as the word for what it names, the first key: ``service: bank``
+        key = name if name in options else next(iter(options))
+        options[key].setdefault("description", " ".join(sentence.split()))
+    definition["description"] = prose
 
 
 def _known(message: str, kind: type[Any], keys: Sequence[str]) -> str:
