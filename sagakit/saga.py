@@ -1040,7 +1040,7 @@ def _step_spec(number: int, steps: Sequence[Step], how: _Written) -> _spec.StepS
     def name(function: Any, role: str, default_result: Any = None) -> Any:
         if function is None or isinstance(function, bool):
             return function
-        if isinstance(function, Simulated):
+        if isinstance(function, Simulated) and (not how.name or _spec.is_plain(function.result)):
             return how.simulated(function, default_result)
         label = how.name(item, role, function) if how.name else callable_name(function)
         if label is None:

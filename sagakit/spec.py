@@ -309,8 +309,8 @@ def read(text: str, source: str = "the YAML text") -> tuple[Any, SagaSpec | None
     return node, *SagaReader().read(node)
 
 
-def line_of(node: Any, path: Iterable[str | int]) -> str:
-    """The line of a part of a mapping, or of the part around it that the text has.
+def line_of(node: Any, path: Iterable[str | int]) -> int:
+    """The line of a part of a mapping, from 1, or of the part around it that the text has.
 
     Parameters:
         path: the keys and numbers that lead to it, as a ``Problem`` has them.
@@ -318,6 +318,8 @@ def line_of(node: Any, path: Iterable[str | int]) -> str:
     line = node.start_mark.line
     for part in path:
         if isinstance(part, int):
+            if node.id != "sequence" or part >= len(node.value):
+                break
             key = node = node.value[part]
         else:
             pairs = node.value if node.id == "mapping" else ()
@@ -326,13 +328,13 @@ def line_of(node: Any, path: Iterable[str | int]) -> str:
                 break
             key, node = found
         line = key.start_mark.line
-    return f"line {line + 1}"
+    return int(line) + 1
 
 
 def with_lines(problems: Iterable[str], node: Any) -> list[str]:
     """The same problems, those that know where they stand with their line in front."""
     return [
-        Problem(f"{line_of(node, problem.path)}: {problem}", *problem.path)
+        Problem(f"line {line_of(node, problem.path)}: {problem}", *problem.path)
         if isinstance(problem, Problem)
         else problem
         for problem in problems
@@ -599,7 +601,7 @@ class SagaReader(Reader):
     def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
         if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
             return node.value  # 'version: 1.10' means the text, not a number
-        inner = _INNER.get(kind, {}).get(name)
+        inner = INNER.get(kind, {}).get(name)
         if inner is None or not isinstance(node, self.yaml.MappingNode):
             return super()._field(kind, name, node, place)
         fields = self._fields(node, inner, f"{place}: {name}")
@@ -621,7 +623,7 @@ _TAGS = {
     for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge", "value")
 }
 _VERSION_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "timestamp")}
-_INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
+INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
     StepSpec: {
         "retry": Retry,
         "compensation_retry": Retry,
@@ -652,7 +654,7 @@ def dump(spec: SagaSpec) -> str:
         "YAML holds text, numbers, true, false, null, dates, lists and mappings"
         for item in _all_steps(spec)
         for role, function in _roles(item)
-        if isinstance(function, Simulated) and not _is_plain(function.result)
+        if isinstance(function, Simulated) and not is_plain(function.result)
     ]
     if found:
         raise DefinitionError(f"saga '{spec.name}'", found)
@@ -661,9 +663,18 @@ def dump(spec: SagaSpec) -> str:
 
 def written(document: msgspec.Struct) -> str:
     """A document as YAML."""
+    return yaml_text(as_plain(document))
+
+
+def as_plain(document: msgspec.Struct) -> Any:
+    """A document as plain data, keys in the order of the declaration, defaults left out."""
+    return msgspec.to_builtins(document, builtin_types=(datetime.datetime, datetime.date))
+
+
+def yaml_text(plain: Any) -> str:
+    """Plain data as YAML."""
     import yaml
 
-    plain = msgspec.to_builtins(document, builtin_types=(datetime.datetime, datetime.date))
     text: str = yaml.dump(
         plain, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=True, width=100
     )
@@ -703,11 +714,12 @@ def _dumper(yaml: Any) -> Any:
     return Dumper
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
+    """Whether YAML gives the value back as it is."""
     if isinstance(value, list):
-        return type(value) is list and all(map(_is_plain, value))
+        return type(value) is list and all(map(is_plain, value))
     if isinstance(value, dict):
-        return type(value) is dict and all(map(_is_plain, (*value, *value.values())))
+        return type(value) is dict and all(map(is_plain, (*value, *value.values())))
     return value is None or type(value) in _PLAIN
 
 
