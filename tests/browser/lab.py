@@ -43,7 +43,7 @@ CHROMIUM_FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 START_SECONDS = 60
-PATIENCE = 20_000  # milliseconds; a busy machine is no failure
+PATIENCE = 10_000  # milliseconds; a busy machine is no failure
 
 App = Literal["lab", "notebook"]
 Theme = Literal["JupyterLab Light", "JupyterLab Dark"]
@@ -111,7 +111,6 @@ _OPTIONS = (
     "--ip=127.0.0.1",
     "--port=8899",  # or the first free one after it; the server says which
     "--expose-app-in-browser",
-    "--LabApp.news_url=",  # nobody is asked for news, or for versions
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
     "--ServerApp.port_retries=200",
@@ -119,7 +118,7 @@ _OPTIONS = (
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This process's, with every folder of Jupyter's its own."""
+    """This process's, with every folder of Jupyter's its own; nobody is asked for news."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
     own = {
         "JUPYTER_CONFIG_DIR": "config",
@@ -131,6 +130,9 @@ def _environment(folder: Path) -> dict[str, str]:
     }
     for place in own.values():
         (folder / place).mkdir(exist_ok=True)
+    news = folder / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     paths = {name: str(folder / place) for name, place in own.items()}
     return {**kept, **paths, "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONWARNINGS": "ignore"}
 
@@ -388,6 +390,17 @@ class Book:
         )
         assert answer["status"] == "ok", f"{expression}: {answer['ename']}: {answer['evalue']}"
         return ast.literal_eval(answer["data"]["text/plain"])
+
+    def expect(self, expression: str, value: Any) -> None:
+        """Wait until the kernel says this of an expression.
+
+        Raises:
+            AssertionError: it says something else even when PATIENCE is over.
+        """
+        limit = time.monotonic() + PATIENCE / 1000
+        while (found := self.value(expression)) != value:
+            assert time.monotonic() < limit, f"{expression} is {found!r}, not {value!r}"
+            self.page.wait_for_timeout(50)
 
     def execute(self, code: str) -> None:
         """Run code in the kernel, in no cell.
