@@ -317,7 +317,7 @@ export function RemoveButton({ label, onRemove }: { label: string; onRemove: () 
   return (
     <button
       type="button"
-      className="sk-button sk-quiet"
+      className="sk-quiet"
       aria-label={`Remove ${label.toLowerCase()}`}
       onClick={onRemove}
     >
