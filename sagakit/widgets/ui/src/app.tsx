@@ -7,7 +7,7 @@ import { Canvas, type CanvasHandle } from "./canvas";
 import { worst } from "./graph";
 import { Icon } from "./icons";
 import { Palette } from "./palette";
-import { DataTab, Inspector, ProblemsTab, PythonTab, YamlTab } from "./panels";
+import { DataTab, focusField, Inspector, ProblemsTab, PythonTab, YamlTab } from "./panels";
 import type { PaletteEntry, PanelProps } from "./protocol";
 import { Files, Help, Search } from "./sheets";
 import { counted, type Snapshot, type Store } from "./store";
@@ -27,15 +27,23 @@ export function App({ store }: { store: Store }) {
   const canvas = useRef<CanvasHandle>(null);
   const [tab, setTab] = useState<TabName>("canvas");
   const [sheet, setSheet] = useState<Sheet>(null);
+  const [isSideOpen, setSideOpen] = useState(true);
   const [height, setHeight] = useState(HEIGHT.first);
-  const props = usePanelProps(store, snapshot, setTab, root);
+  const show = useCallback(() => {
+    setTab("canvas");
+    setSideOpen(true);
+  }, []);
+  const props = usePanelProps(store, snapshot, show, root);
 
   const openSheet = useCallback((wanted: Sheet) => {
     if (wanted === "search") setTab("canvas");
     setSheet(wanted);
   }, []);
   const close = useCallback(() => setSheet(null), []);
-  const inspect = useCallback(() => focusFirst(root.current?.querySelector(".sk-side")), []);
+  const inspect = useCallback(() => {
+    setSideOpen(true);
+    requestAnimationFrame(() => focusFirst(root.current?.querySelector(".sk-side")));
+  }, []);
   const addEntry = useCallback((entry: PaletteEntry) => canvas.current?.add(entry), []);
   const commands = {
     undo: store.undo,
@@ -57,11 +65,16 @@ export function App({ store }: { store: Store }) {
     >
       <header className="sk-head">
         <Tabs id={id} tabs={tabsOf(snapshot)} open={tab} onOpen={(name) => setTab(name as TabName)} />
-        <Toolbar tools={toolsOf(store, snapshot, tab, sheet, canvas, openSheet)} />
+        <Toolbar
+          tools={[
+            ...toolsOf(store, snapshot, tab, sheet, canvas, openSheet),
+            { name: "side", label: "Options", does: () => setSideOpen(!isSideOpen), pressed: isSideOpen, off: tab !== "canvas" },
+          ]}
+        />
       </header>
       {!snapshot.connected && <Disconnected snapshot={snapshot} store={store} />}
       <div className="sk-body">
-        <div className="sk-panel-canvas" role="tabpanel" id={`${id}-panel-canvas`} aria-labelledby={`${id}-tab-canvas`} hidden={tab !== "canvas"}>
+        <div className={`sk-panel-canvas${isSideOpen ? "" : " sk-no-side"}`} role="tabpanel" id={`${id}-panel-canvas`} aria-labelledby={`${id}-tab-canvas`} hidden={tab !== "canvas"}>
           <Palette entries={snapshot.catalogue.palette} onAdd={addEntry} />
           <Canvas
             store={store}
@@ -72,7 +85,7 @@ export function App({ store }: { store: Store }) {
             onHelp={() => openSheet("help")}
             onMend={() => setTab("yaml")}
           />
-          <aside className="sk-side" aria-label={snapshot.selected.length > 0 ? "Options of the step" : "Options of the saga"}>
+<aside className="sk-side" hidden={!isSideOpen} aria-label={snapshot.selected.length > 0 ? "Options of the step" : "Options of the saga"}>
             <Inspector {...props} />
           </aside>
           {sheet === "search" && (
@@ -105,21 +118,22 @@ export function App({ store }: { store: Store }) {
 function usePanelProps(
   store: Store,
   snapshot: Snapshot,
-  setTab: (tab: TabName) => void,
+  show: () => void,
   root: { current: HTMLElement | null },
 ): PanelProps {
   const { whole, at, draft, state, catalogue, selected, revealed } = snapshot;
   const reveal = useCallback(
     (path: PanelProps["at"]) => {
-      setTab("canvas");
+      show();
       store.reveal(path);
     },
-    [store, setTab],
+    [store, show],
   );
   useEffect(() => {
     if (!revealed) return;
     // the form is drawn by now; its fields are marked by what is left of the path
-    focusPlace(root.current?.querySelector(".sk-side"), revealed.rest.join("."));
+    const side = root.current?.querySelector(".sk-side");
+    if (side && !focusField(side, revealed.rest)) focusFirst(side);
   }, [revealed, root]);
   return useMemo(
     () => ({
@@ -138,18 +152,6 @@ const FOCUSABLE = "input, select, textarea, button, [tabindex='0'], [contentedit
 function focusFirst(box: Element | null | undefined): void {
   const first = box?.querySelector<HTMLElement>(FOCUSABLE);
   first?.focus();
-}
-
-/** Focuses the field of a place, or the nearest one around it. */
-function focusPlace(box: Element | null | undefined, place: string): void {
-  for (let rest = place; rest; rest = rest.slice(0, Math.max(rest.lastIndexOf("."), 0))) {
-    const field = box?.querySelector<HTMLElement>(`[data-path="${CSS.escape(rest)}"]`);
-    if (!field) continue;
-    field.closest("details")?.setAttribute("open", "");
-    field.scrollIntoView({ block: "nearest" });
-    return field.matches(FOCUSABLE) ? field.focus() : focusFirst(field);
-  }
-  focusFirst(box);
 }
 
 // -- keys -----------------------------------------------------------------------------------------

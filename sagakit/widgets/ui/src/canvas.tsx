@@ -447,6 +447,11 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       const [width, height] = size();
       if (width === 0 || latest.current.length === 0) return;
       const bounds = getNodesBounds(latest.current);
+      const line = graph.pivotLine(latest.current);
+      if (line) {
+        bounds.height += bounds.y - line.top; // with the words at its top
+        bounds.y = line.top;
+      }
       const whole = getViewportForBounds(bounds, width, height, 0.1, 1, "48px");
       const isSmall = whole.zoom < least; // too small to read: it begins at its beginning
       const start = { x: 48 - bounds.x * least, y: height / 2 - (bounds.y + bounds.height / 2) * least, zoom: least };
@@ -471,7 +476,7 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       store.select([name]);
       requestAnimationFrame(() => focus(name));
     };
-    return { fit: () => fit(), begin: () => fit(0.55), focus, show };
+    return { fit: () => fit(), begin: () => fit(0.6), focus, show };
   }, [flow, frame]);
 
   // a saga that comes into view is shown from its beginning, once there is room for it

@@ -29,10 +29,10 @@ export type StepData = {
 
 export type StepNode = Node<StepData, "step">;
 
-export const WIDTH = 204;
-export const MAIN = 58; // the height of a step's box
-export const MORE = 22; // of its line of badges
-export const TWIN = 32; // of its compensation's box beneath, with what ties them
+export const WIDTH = 216;
+export const MAIN = 62; // the height of a step's box
+export const MORE = 24; // of its line of badges
+export const TWIN = 30; // of its compensation's box beneath, with what ties them
 
 export const KIND_WORDS: Record<Kind, string> = {
   plain: "has no compensation",
@@ -120,7 +120,8 @@ function badges(step: StepDraft, policies: Map<string, string[]>, edgeTells: boo
 }
 
 export function sizeOf(data: Pick<StepData, "badges" | "undo">): Size {
-  return { width: WIDTH, height: mainHeight(data) + (data.undo === null ? 0 : TWIN) };
+  const main = mainHeight(data);
+  return { width: WIDTH, height: main + (data.undo === null ? 0 : TWIN), middle: main / 2 };
 }
 
 export function mainHeight({ badges }: Pick<StepData, "badges">): number {
@@ -256,10 +257,9 @@ function clear(place: Point, size: Size, taken: Rectangle[]): Point {
 }
 
 export function stepNode(data: StepData, [x, y]: Point): StepNode {
-  const { width, height } = sizeOf(data);
-  const middle = mainHeight(data) / 2;
+  const { width, height, middle } = sizeOf(data);
   // said, not measured: so the arrows of steps that are out of sight can be drawn
-  const handle = { y: middle - 6, width: 12, height: 12 };
+  const handle = { y: middle - 6, width: 2, height: 12 };
   return {
     id: data.name,
     type: "step",
@@ -268,8 +268,8 @@ export function stepNode(data: StepData, [x, y]: Point): StepNode {
     height,
     data,
     handles: [
-      { ...handle, type: "target", position: Position.Left, x: -6 },
-      { ...handle, type: "source", position: Position.Right, x: width - 6 },
+      { ...handle, type: "target", position: Position.Left, x: -1 },
+      { ...handle, type: "source", position: Position.Right, x: width - 1 },
     ],
   };
 }
@@ -330,7 +330,7 @@ export function pivotLine(nodes: StepNode[]): PivotLine | null {
   if (!pivot) return null;
   const edge = pivot.position.x + WIDTH;
   const later = nodes.filter(({ data, position }) => data.kind === "retriable" && position.x > edge);
-  const next = Math.min(edge + 64, ...later.map(({ position }) => position.x));
+  const next = Math.min(edge + 56, ...later.map(({ position }) => position.x));
   return {
     x: (edge + next) / 2,
     top: Math.min(...nodes.map(({ position }) => position.y)) - 44,
