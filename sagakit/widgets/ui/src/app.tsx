@@ -85,7 +85,7 @@ export function App({ store }: { store: Store }) {
             onHelp={() => openSheet("help")}
             onMend={() => setTab("yaml")}
           />
-<aside className="sk-side" hidden={!isSideOpen} aria-label={snapshot.selected.length > 0 ? "Options of the step" : "Options of the saga"}>
+          <aside className="sk-side" hidden={!isSideOpen} aria-label={snapshot.selected.length > 0 ? "Options of the step" : "Options of the saga"}>
             <Inspector {...props} />
           </aside>
           {sheet === "search" && (
