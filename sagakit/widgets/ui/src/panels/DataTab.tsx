@@ -27,7 +27,7 @@ export function DataTab(props: PanelProps) {
   const groups = [...new Set([...model.entities.map((one) => one.service ?? ""), ...services])];
   return (
     <FormProvider value={form}>
-      <section className="sk-panel sk-wide" aria-label="Data">
+      <section className="sk-panel" aria-label="Data">
         <div className="sk-data">
         <div className="sk-entities">
           <InputChoice {...{ model, editModel }} />

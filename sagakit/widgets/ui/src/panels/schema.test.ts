@@ -32,7 +32,7 @@ describe("an option of the real schema", () => {
     expect(kinds("WaitSpec", "on_timeout")).toEqual(["words"]);
     expect(kinds("WaitSpec", "timeout")).toEqual(["number", "text", "struct"]);
     expect(kinds("Retry", "on")).toEqual(["list"]);
-    expect(kinds("SagaSpec", "input")).toEqual(["any"]);
+    expect(kinds("SagaSpec", "input")).toEqual(["map"]);
     expect(kinds("Simulated", "result")).toEqual(["any"]);
   });
   it("that is text or a number is text", () => {

@@ -95,7 +95,7 @@ function mapping(schema: Schema, name: string): Shape {
     return { kind: "struct", name, title, about: lead(schema.description), schema };
   }
   const item = schema.additionalProperties;
-  return item && typeof item === "object" ? { kind: "map", item: item as Schema } : { kind: "any" };
+  return { kind: "map", item: item && typeof item === "object" ? (item as Schema) : {} };
 }
 
 /** A number that may also be written as text is text; of two lists of words one is made. */
@@ -129,7 +129,7 @@ export function option(root: Schema, key: string, schema: Schema, required: bool
     key,
     label: annotation(schema, "title") ?? words(key),
     hint: said ? sentence(lead(said)) : only?.kind === "struct" ? only.about : "",
-    unit: ways.some((one) => one.kind === "number") && /\bseconds\b/.test(said) ? "s" : "",
+    unit: ways.some((one) => one.kind === "number") && /\bseconds\b/i.test(said) ? "s" : "",
     required,
     fallback: "default" in found ? (found.default as Json) : undefined,
     schema,
@@ -292,7 +292,8 @@ function lead(description: Json | undefined): string {
   return String(description ?? "").split("\n\n")[0]!.split(/\s+/).join(" ");
 }
 
-const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+/** Begun as a sentence, where it begins with a word: `https://…` is none. */
+const sentence = (text: string) => text.replace(/^[a-z]+(?=[ ,:;.])/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 
 export function isMapping(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
