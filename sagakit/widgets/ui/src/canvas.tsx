@@ -35,6 +35,8 @@ interface Props {
   onMend(): void; // to the text that cannot be read
 }
 
+const EDGE = 12; // what is nearer to the canvas's edge than this is not quite in sight
+const EMPTY = "empty";
 const NODE_TYPES = { step: StepBox };
 const STILL: Positions = {};
 const isTyping = (target: EventTarget) =>
@@ -192,8 +194,11 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
 
   const removeChosen = () => {
     const { selected, draft: now } = store.get();
-    const joined = edgesChosen.map((id) => JSON.parse(id) as [string, string]);
-    const cut = joined.filter(([from, to]) => now.steps.some((one) => one.step === to && one.after?.includes(from)));
+    const gone = new Set(selected); // arrows of removed steps go with them, and are healed
+    const cut = edgesChosen
+      .map((id) => JSON.parse(id) as [string, string])
+      .filter(([from, to]) => !gone.has(from) && !gone.has(to))
+      .filter(([from, to]) => now.steps.some((one) => one.step === to && one.after?.includes(from)));
     if (cut.length === 0) store.removeSelected();
     else {
       const edgeWords = cut.length === 1 ? `'${cut[0]![1]}' no longer runs after '${cut[0]![0]}'` : `Remove ${cut.length} connections`;
@@ -402,7 +407,10 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
     oldData.current = same(oldData.current, graph.stepData({ whole, at, draft, state }, problems));
     return oldData.current;
   }, [whole, at, draft, state, problems]);
-  const shape = JSON.stringify([keyOf(whole, at, ""), data.map((one, i) => [one.name, draft.steps[i]!.after, graph.sizeOf(one).height])]);
+  const shape = JSON.stringify([
+    keyOf(whole, at, ""),
+    draft.steps.map(({ step, after, when, branch }, i) => [step, after, when, branch, graph.sizeOf(data[i]!).height]),
+  ]);
   const places = useMemo(() => {
     const sizes = new Map(data.map((one) => [one.name, graph.sizeOf(one)]));
     return graph.placesOf({ whole, at, draft, positions }, sizes);
@@ -436,8 +444,10 @@ function useEdges({ draft }: Snapshot, chosen: string[]): Edge[] {
 }
 
 /** What is in sight: fitting, and moving to a step. */
-function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], { at }: Snapshot) {
+function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], { at, positions }: Snapshot) {
   const flow = useReactFlow();
+  const placed = useRef(false);
+  placed.current = Object.keys(positions).length > 0;
   const latest = useRef(nodes);
   latest.current = nodes;
   const view = useMemo(() => {
@@ -461,7 +471,8 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       const [width, height] = size();
       const { x, y, zoom } = flow.getViewport();
       const [left, top] = [node.position.x * zoom + x, node.position.y * zoom + y];
-      const isIn = left >= 0 && top >= 0 && left + graph.WIDTH * zoom <= width && top + node.height! * zoom <= height;
+      const [right, bottom] = [left + graph.WIDTH * zoom, top + node.height! * zoom];
+      const isIn = left >= EDGE && top >= EDGE && right <= width - EDGE && bottom <= height - EDGE;
       if (isIn || width === 0) return;
       const centre = [node.position.x + graph.WIDTH / 2, node.position.y + node.height! / 2] as const;
       void flow.setCenter(...centre, { zoom: Math.max(zoom, 0.5), duration: duration() });
@@ -481,14 +492,15 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
 
   // a saga that comes into view is shown from its beginning, once there is room for it
   const shown = useRef<string | null>(null);
-  const place = JSON.stringify(at);
+  const place = nodes.length === 0 ? EMPTY : JSON.stringify(at);
   useEffect(() => {
     const box = frame.current;
     if (!box) return;
     const begin = () => {
       if (shown.current === place || box.clientWidth === 0) return;
+      const isDropped = shown.current === EMPTY && latest.current.length === 1 && placed.current;
       shown.current = place;
-      view.begin();
+      if (!isDropped) view.begin(); // where the first step was dropped, it stays
     };
     const observer = new ResizeObserver(begin);
     observer.observe(box);

@@ -222,7 +222,7 @@ export function placesOf(
 ): Map<string, Point> {
   const { whole, at, draft, positions } = snapshot;
   const prefix = keyOf(whole, at, "");
-  const places = layout(draft.steps, ({ step }) => sizes.get(step)!);
+  const places = layout(draft.steps, ({ step }) => sizes.get(step)!, labelWidth);
   const fixed = draft.steps.filter(({ step }) => positions[prefix + step]).map(({ step }) => step);
   for (const name of fixed) places.set(name, positions[prefix + name]!);
   if (fixed.length === 0) return places;
@@ -289,15 +289,13 @@ export function edgesOf(draft: Draft): Edge[] {
 
 function edge(before: string, step: StepDraft): Edge {
   const branch = step.branch as [string, string] | undefined;
-  const alone = step.after.length === 1;
-  const key = branch && (branch[0] === before || alone) ? branch[1] : null;
-  const label = key ?? (alone ? condition(step) : null);
+  const label = edgeLabel(before, step);
   const isConditional = condition(step) !== null || branch !== undefined;
   return {
     id: edgeId(before, step.step),
     source: before,
     target: step.step,
-    label: label === null ? undefined : short(label),
+    label: label ?? undefined,
     className: isConditional ? "sk-edge sk-conditional" : "sk-edge",
     markerEnd: { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--sk-edge)" },
     focusable: false,
@@ -305,6 +303,20 @@ function edge(before: string, step: StepDraft): Edge {
     labelBgPadding: [6, 3],
     labelBgBorderRadius: 8,
   };
+}
+
+/** What stands on an arrow: the branch's key, or the condition, when it is the step's only arrow. */
+function edgeLabel(before: string, step: StepDraft): string | null {
+  const branch = step.branch as [string, string] | undefined;
+  const isOnly = step.after.length === 1;
+  const label = branch && (branch[0] === before || isOnly) ? branch[1] : isOnly ? condition(step) : null;
+  return label === null ? null : short(label);
+}
+
+/** About how wide it is drawn, with the room around it. */
+function labelWidth(before: string, step: StepDraft): number {
+  const label = edgeLabel(before, step);
+  return label === null ? 0 : label.length * 7 + 28;
 }
 
 function short(text: string): string {

@@ -11,8 +11,12 @@ export interface Size {
 
 const APART = { nodesep: 26, ranksep: 52 };
 
-/** The top left corner of every step. */
-export function layout(steps: StepDraft[], size: (step: StepDraft) => Size): Map<string, Point> {
+/** The top left corner of every step; `label` says how wide the words on an arrow are. */
+export function layout(
+  steps: StepDraft[],
+  size: (step: StepDraft) => Size,
+  label: (before: string, step: StepDraft) => number = () => 0,
+): Map<string, Point> {
   const graph = new Graph();
   graph.setGraph({ rankdir: "LR", ...APART });
   graph.setDefaultEdgeLabel(() => ({}));
@@ -20,7 +24,9 @@ export function layout(steps: StepDraft[], size: (step: StepDraft) => Size): Map
   for (const [name, one] of boxes) graph.setNode(name, { ...one });
   for (const step of steps) {
     for (const before of step.after ?? []) {
-      if (boxes.has(before)) graph.setEdge(before, step.step);
+      if (!boxes.has(before)) continue;
+      const words = { width: label(before, step), height: 20, labelpos: "c" };
+      graph.setEdge(before, step.step, words.width > 0 ? words : {});
     }
   }
   dagre(graph);
