@@ -4,6 +4,7 @@ import type { DataModel, Entity, Field, PanelProps, Path, Problem, Relation } fr
 import { ChoiceRow, Problems, TextRow, TickRow } from "./controls";
 import { CopyButton } from "./CopyButton";
 import { FormProvider, useForm, useProblemsAt, type Form } from "./form";
+import { KeptFocus } from "./KeptFocus";
 import {
   addEntity,
   addField,
@@ -24,18 +25,17 @@ export function DataTab(props: PanelProps) {
     [problems],
   );
   const services = servicesOf(model, props);
-  const groups = [...new Set([...model.entities.map((one) => one.service ?? ""), ...services])];
   return (
     <FormProvider value={form}>
       <section className="sk-panel" aria-label="Data">
+        <KeptFocus>
         <div className="sk-data">
         <div className="sk-entities">
           <InputChoice {...{ model, editModel }} />
           <Problems id="" problems={problemsAt(problems, [], ["entities", "input"])} />
-          {groups.map((service) => (
+          {[...services, ""].map((service) => (
             <ServiceEntities key={service} {...props} service={service} services={services} />
           ))}
-          {!groups.includes("") && <AddEntity model={model} service="" editModel={editModel} />}
         </div>
         <div className="sk-data-results">
           <ErPicture picture={state.data.picture} model={model} />
@@ -56,6 +56,7 @@ export function DataTab(props: PanelProps) {
           )}
         </div>
         </div>
+        </KeptFocus>
       </section>
     </FormProvider>
   );
@@ -94,8 +95,8 @@ function ServiceEntities(props: PanelProps & { service: string; services: string
   const { state, service, services, catalogue, editModel } = props;
   const { model } = state.data;
   return (
-    <section className="sk-service" aria-label={service ? `Service ${service}` : "No service"}>
-      <h3>{service || "No service"}</h3>
+    <section className="sk-service" aria-label={service ? `Service ${service}` : "Without a service"}>
+      {services.length > 0 && <h3>{service || "Without a service"}</h3>}
       {model.entities.map((entity, at) =>
         (entity.service ?? "") === service ? (
           <EntityForm
@@ -137,6 +138,7 @@ function EntityForm({ model, entity, at, services, types, editModel }: EntityPro
   return (
     <details
       className="sk-section sk-entity"
+      data-path={path.join(".")}
       open={open || wrong}
       onToggle={(event) => setOpen(event.currentTarget.open)}
     >
@@ -218,6 +220,7 @@ function FieldsTable({ entity, path, types, onChange }: PartProps & { types: str
   return (
     <Table
       title="Fields"
+      path={[...path, "fields"]}
       columns={["Name", "Type", "Key", "Optional", "Description"]}
       add="Field"
       onAdd={() => onChange(addField(entity, types), "field added")}
@@ -257,7 +260,7 @@ function FieldLine(props: {
   const choices = [...new Set([...types, field.type])].map((type) => ({ value: type, label: type }));
   return (
     <>
-    <tr>
+    <tr data-path={path.join(".")}>
       <td>
         <TextRow
           {...of("Name")}
@@ -309,6 +312,7 @@ function RelationsTable({ entity, path, others, onChange }: PartProps & { others
   return (
     <Table
       title="Relations"
+      path={[...path, "relations"]}
       columns={["Name", "Leads to", "How many"]}
       add="Relation"
       onAdd={() => onChange(addRelation(entity, to), "relation added")}
@@ -351,7 +355,7 @@ function RelationLine(props: {
   const choices = [...new Set([...others, relation.to])].map((name) => ({ value: name, label: name }));
   return (
     <>
-    <tr>
+    <tr data-path={path.join(".")}>
       <td>
         <TextRow
           {...of("Name", "name")}
@@ -388,6 +392,7 @@ function RelationLine(props: {
 
 function Table(props: {
   title: string;
+  path: Path;
   columns: string[];
   add: string;
   onAdd: () => void;
@@ -395,7 +400,7 @@ function Table(props: {
 }) {
   const id = useId();
   return (
-    <div className="sk-table" role="group" aria-labelledby={id}>
+    <div className="sk-table" role="group" aria-labelledby={id} data-path={props.path.join(".")}>
       <h4 id={id}>{props.title}</h4>
       {props.children.length > 0 && (
         <table aria-labelledby={id}>

@@ -8,6 +8,7 @@ import { Problems, TextRow } from "./controls";
 import { Group } from "./fields";
 import { FormProvider, useForm, type FieldProps, type Form } from "./form";
 import { DOES, ORDER } from "./groups";
+import { KeptFocus } from "./KeptFocus";
 import { problemsAt } from "./problems";
 import { RunsAfter } from "./RunsAfter";
 import { SagaOptions } from "./SagaOptions";
@@ -16,6 +17,14 @@ import { innerStep, StepForm, type Values } from "./StepForm";
 import { same } from "./values";
 
 export function Inspector(props: PanelProps) {
+  return (
+    <KeptFocus>
+      <Selected {...props} />
+    </KeptFocus>
+  );
+}
+
+function Selected(props: PanelProps) {
   const { at, draft, selected } = props;
   // what a "for each" does is shown as a saga of one step, which has no options of its own
   const isItem = at.at(-1) === "for_each";
