@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -268,17 +267,17 @@ class _Exploration:
         tally.explored += 1
         tally.shared += run.shared
         tally.statuses[run.status] += 1
-        outcome = hashlib.blake2b(run.text + run.end, digest_size=16).digest()
-        tally.classes.add(outcome)
-        for name, problem in self._violated(run, outcome):
+        tally.classes.add(run.outcome)
+        for name, problem in self._violated(run):
             tally.violated(name, _Found(at, run.scenario, problem))
-        way = (run.text, run.end, *run.worlds)
-        if self.nests:
+        if self.nests or not going_on or not self.prune:
             return ()  # nobody looks at the world before the calls of sagas inside
-        return way if going_on and self.prune and all(way) else ()
+        way = (run.outcome, run.end, *run.worlds)
+        return way if all(way) else ()
 
-    def _violated(self, run: Course, outcome: bytes) -> Iterator[tuple[str, str]]:
+    def _violated(self, run: Course) -> Iterator[tuple[str, str]]:
         """What does not hold of a run: the built-in invariants are asked once for each outcome."""
+        outcome = run.outcome
         broken = self.judged.get(outcome) if run.end else None
         if broken is None or self.judge.asks_more:
             execution = run.execution
