@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +27,8 @@ ID = "explored"  # of every execution: what depends on it is the same in all of 
 SAME = "goes on as another one does"
 NOTHING = "its last fault changed nothing"
 PAYS = 0.5  # seconds of work left, from which on a second core is worth its start
+
+SELDOM = 50_000  # new objects between two visits of the garbage collector
 
 
 def explore(
@@ -91,7 +95,7 @@ def explore(
     runs: Beginnings | FromTheStart = from_the_start
     if share and base == Scenario() and Beginnings.can(saga, first):
         runs = Beginnings(saga, from_the_start.kept, ID, first)
-    with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
+    with _seldom_collected(), shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
             tally = _Exploration(runs, faults, crashes, invariants, prune).run(tick)
         except NotPlainError:
@@ -115,6 +119,22 @@ def explore(
         tally.matrix,
         tuple(violations),
     )
+
+
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """The cyclic garbage collector comes by less often. Nothing that an exploration makes needs
+    it, and it would look at all that is kept to go on from, again and again; what actions leave
+    behind still goes."""
+    often, *older = gc.get_threshold()
+    if not 0 < often < SELDOM:  # switched off; or another exploration is under way, which ends it
+        yield
+        return
+    gc.set_threshold(SELDOM, *older)
+    try:
+        yield
+    finally:
+        gc.set_threshold(often, *older)
 
 
 class _Found(NamedTuple):
