@@ -205,10 +205,11 @@ def _forget_late(simulation: Plain) -> None:
 def _simulation(run: Run, point: Checkpoint, kind: type[_Simulation]) -> _Simulation:
     """In which a run goes on that was resumed at a checkpoint."""
     simulation = kind(run, point.now, {})
-    simulation.delay(
-        (due, number, msgspec.structs.replace(attempt, run=run))
-        for due, number, attempt in point.delayed
-    )
+    if point.delayed:
+        simulation.delay(
+            (due, number, msgspec.structs.replace(attempt, run=run))
+            for due, number, attempt in point.delayed
+        )
     return simulation
 
 

@@ -288,8 +288,9 @@ class _Exploration:
         tally.shared += run.shared
         tally.statuses[run.status] += 1
         tally.classes.add(run.outcome)
-        for name, problem in self._violated(run):
-            tally.violated(name, _Found(at, run.scenario, problem))
+        if self.judge.asks_more or not run.end or self.judged.get(run.outcome) != []:
+            for name, problem in self._violated(run):
+                tally.violated(name, _Found(at, run.scenario, problem))
         if self.nests or not going_on or not self.prune:
             return ()  # nobody looks at the world before the calls of sagas inside
         way = (run.outcome, run.end, *run.worlds)
@@ -302,7 +303,8 @@ class _Exploration:
         if broken is None or self.judge.asks_more:
             execution = run.execution
         if broken is None:
-            broken = self.judged[outcome] = self.judge.rules_broken(self.runs.world, execution)
+            broken = self.judge.rules_broken(self.runs.world, execution, run.end)
+            self.judged[outcome] = broken
         for name in broken:
             yield name, ""
         if self.judge.asks_more:
