@@ -26,8 +26,9 @@ from sagakit.scenario import Crash, Fault, Scenario
 ID = "explored"  # of every execution: what depends on it is the same in all of them
 SAME = "goes on as another one does"
 NOTHING = "its last fault changed nothing"
-PAYS = 0.5  # seconds of work left, from which on a second core is worth its start
+PAYS = 0.1  # seconds of work left, from which on a second core is worth its start
 
+BLOCKS = 8  # of neighbours, which share most, that cores take by turns
 SELDOM = 50_000  # new objects between two visits of the garbage collector
 
 
@@ -240,13 +241,17 @@ class _Exploration:
         Parameters:
             seconds: that a run has taken so far.
         """
-        work = seconds * len(front) * max(len(self.tally.matrix), 1) / 2
+        # About half of the faults lie ahead of a run, and as most runs of the last level come to
+        # where another one was, they take a third of the time.
+        work = seconds / 3 * len(front) * max(len(self.tally.matrix), 1) / 2
         parts = cores() if self.runs.shares and work > PAYS and len(front) > 1 else 1
 
         def one(part: int) -> _Tally:
             self.tally = tally = _Tally()
-            for at in range(part, len(front), parts):
-                met, before = front[at], tally.explored
+            for at, met in enumerate(front):
+                if at * BLOCKS // len(front) % parts != part:
+                    continue
+                before = tally.explored
                 for more in self._more(met.run):
                     run = self.runs.go_on(met.run, more.place, more.scenario, last=True)
                     self._ended(run, at, going_on=False)
