@@ -21,8 +21,8 @@ from sagakit import telemetry
 from sagakit.coordinator import State
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.run import Run
-from sagakit.drivers.simulated import MortalRun, Simulation, through_crashes
-from sagakit.lab.courses import Course, Told, digest, text_of, told_of, token_digest
+from sagakit.drivers.simulated import MortalRun, through_crashes
+from sagakit.lab.courses import Course, Told, digest, text_of, token_digest, told_of
 from sagakit.lab.endings import Ending, Endings, Joined, Lookout, Met, Plain, foreseen
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario

@@ -19,7 +19,6 @@ from sagakit.lab.invariants import was_injected
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 
-
 Told = Any  # a hash of the events so far, which can be copied, and go on with more of them
 
 

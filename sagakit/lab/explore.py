@@ -28,7 +28,6 @@ SAME = "goes on as another one does"
 NOTHING = "its last fault changed nothing"
 PAYS = 0.1  # seconds of work left, from which on a second core is worth its start
 
-BLOCKS = 8  # of neighbours, which share most, that cores take by turns
 SELDOM = 50_000  # new objects between two visits of the garbage collector
 
 
@@ -248,10 +247,8 @@ class _Exploration:
 
         def one(part: int) -> _Tally:
             self.tally = tally = _Tally()
-            for at, met in enumerate(front):
-                if at * BLOCKS // len(front) % parts != part:
-                    continue
-                before = tally.explored
+            for at in range(part, len(front), parts):
+                met, before = front[at], tally.explored
                 for more in self._more(met.run):
                     run = self.runs.go_on(met.run, more.place, more.scenario, last=True)
                     self._ended(run, at, going_on=False)
