@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -269,8 +268,8 @@ class Saga:
             DefinitionError: every problem, with its line where the text is at fault.
             OSError: the file cannot be read.
         """
-        path = _as_path(text_or_path)
-        text = str(text_or_path) if path is None else _read_text(path)
+        path = _spec.as_path(text_or_path)
+        text = str(text_or_path) if path is None else _spec.read_text(path)
         node, document, found = _spec.read(text, "the YAML text" if path is None else str(path))
         if document is None:
             raise DefinitionError("the YAML text" if path is None else str(path), found)
@@ -756,21 +755,6 @@ def _wait_notes(wait: Wait) -> list[str]:
 
 
 # -- between Saga and its YAML form ---------------------------------------------------------
-
-
-def _as_path(text_or_path: str | os.PathLike[str]) -> Path | None:
-    if isinstance(text_or_path, str):
-        one_line = "\n" not in text_or_path.strip()
-        if not (one_line and text_or_path.strip().endswith((".yaml", ".yml"))):
-            return None
-    return Path(text_or_path)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
 
 
 def _on_timeout(event: str | None) -> OnTimeout:
