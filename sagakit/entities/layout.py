@@ -40,6 +40,22 @@ def laid_out(before: str, code: Code, indent: str, after: str = "") -> list[str]
     return [f"{indent}{before}{code.head}", *lines, f"{indent}{code.tail}{after}"]
 
 
+def assigned(name: str, kind: str, code: Call, indent: str) -> list[str]:
+    """Lines for a call whose value is a column or relationship: ``name: Mapped[kind] = code``."""
+    before, inner = f"{name}: Mapped[{kind}] = ", indent + "    "
+    begins = len(f"{indent}{before}{code.head}") <= WIDTH and code.parts
+    if begins or len(f"{indent}{before}{code}") <= WIDTH:
+        return laid_out(before, code, indent)
+    if len(f"{indent}{before}(") <= WIDTH:
+        return [f"{indent}{before}(", *laid_out("", code, inner), f"{indent})"]
+    return [f"{indent}{name}: Mapped[", f"{inner}{kind}", *laid_out("] = ", code, indent)]
+
+
+def declared(name: str, kind: str, indent: str) -> list[str]:
+    """Lines for a column without a value: ``name: Mapped[kind]``."""
+    return laid_out(f"{name}: ", Call("Mapped[", (kind,), "]"), indent)
+
+
 def comment(text: str, indent: str) -> list[str]:
     """The text as lines of comment; none for no text."""
     return textwrap.wrap(

@@ -36,7 +36,7 @@ class _Writer:
         for link in self.links:
             if link.child is entity and not link.many and link is not held_by:
                 for name, key in zip(link.columns, link.parent.keys, strict=True):
-                    properties[name] = _field(key)
+                    properties[name] = _field(key, optional=link.optional)
                     required += [] if link.optional else [name]
             for relation, other in _many_ends(link, entity):
                 properties[relation] = {"type": "array", "items": self._item(link, other)}
@@ -79,8 +79,8 @@ def _keys(entity: Entity) -> dict[str, Any]:
     }
 
 
-def _field(field: Field) -> dict[str, Any]:
+def _field(field: Field, *, optional: bool = False) -> dict[str, Any]:
     schema = dict(FIELD_TYPES[field.type].schema)
-    if field.optional and "type" in schema:
+    if (optional or field.optional) and "type" in schema:
         schema["type"] = [schema["type"], "null"]
     return {"description": field.description, **schema} if field.description else schema

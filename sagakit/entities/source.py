@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sagakit.entities.kinds import FIELD_TYPES
-from sagakit.entities.layout import WIDTH, Call, Code, comment, docstring, laid_out
+from sagakit.entities.layout import (
+    WIDTH,
+    Call,
+    Code,
+    assigned,
+    comment,
+    declared,
+    docstring,
+    laid_out,
+)
 from sagakit.entities.links import Link, base_name, links, pairs_name, snake
 from sagakit.entities.model import DataModel, Entity, Field
 
@@ -131,11 +140,10 @@ class _Source:
         python = FIELD_TYPES[of.type].python
         self._use("Mapped", python.partition(".")[0])
         python = f"{python} | None" if optional and python != "Any" else python
-        head = f"{name}: Mapped[{python}]"
         if not arguments:
-            return [f"{_IN_CLASS}{head}"]
+            return declared(name, python, _IN_CLASS)
         self._use("mapped_column")
-        return laid_out(f"{head} = ", Call("mapped_column(", tuple(arguments)), _IN_CLASS)
+        return assigned(name, python, Call("mapped_column(", tuple(arguments)), _IN_CLASS)
 
     def _parent_keys(self, link: Link) -> list[str]:
         """The columns that hold the key of the row that this one belongs to."""
@@ -204,7 +212,7 @@ class _Source:
         else:
             arguments += self._told_apart(link, at_child)
         call = Call("relationship(", tuple(arguments))
-        return laid_out(f"{here.name}: Mapped[{kind}] = ", call, _IN_CLASS)
+        return assigned(here.name, kind, call, _IN_CLASS)
 
     def _told_apart(self, link: Link, at_child: bool) -> Iterator[str]:
         """Which columns join the two, where SQLAlchemy cannot know."""
