@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sagakit.views.er_columns import ROW
 from sagakit.views.er_data import ErBox, ErEnd, ErLine, ErRow
-from sagakit.views.er_layout import ROW, SIZE, Frame, Place, Route, er_layout
+from sagakit.views.er_layout import SIZE, Frame, Place, Route, er_layout
 from sagakit.views.picture import Picture
 from sagakit.views.style import (
     BLACK,
@@ -124,8 +125,8 @@ def _row(row: ErRow, place: Place, y: float) -> Iterator[str]:
     if row.key:
         yield _key(place.x + 8, y)
     room = place.w - 43
-    name = fit(row.name, SIZE, room * 0.6)
     words = f"{row.words}?" if row.optional else row.words
+    name = fit(row.name, SIZE, room - min(text_width(words, SIZE), room * 0.4))
     words = fit(words, SIZE, room - text_width(name, SIZE))
     extra = _BOLD if row.key else _ITALIC if row.relation else ""
     yield label(place.x + 26, y + 4, name, size=SIZE, extra=extra)
@@ -198,10 +199,9 @@ def _legend(
         (True, True, "any number"),
     ):
         if any((end.many, end.optional) == (many, optional) for end in ends):
-            sample = Route(((x, y), (x + 30, y)))
             end = ErEnd(box=0, many=many, optional=optional)
             parts.append(f'<path d="M{num(x)} {num(y)}h30" stroke="{EDGE}" stroke-width="1.4"/>')
-            parts.append(_foot(end, *sample.points[0], 1))
+            parts.append(_foot(end, x, y, 1))
             x = _words(parts, x + 36, y, words)
     if any(line.loose for line in lines):
         parts.append(
