@@ -50,7 +50,7 @@ def to_plain(model: DataModel) -> dict[str, Any]:
 def to_yaml(model: DataModel) -> str:
     """The YAML form, which leaves out what is the default."""
     entities = [_head(entity) | _plain(entity) for entity in model.entities]
-    return spec.written(_input(model) | {"entities": entities})
+    return spec.yaml_text(_input(model) | {"entities": entities})
 
 
 def _input(model: DataModel) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def from_yaml(text_or_path: str | os.PathLike[str]) -> DataModel:
     plain, problems = spec.plain(node)
     found: list[Problem] = []
     model = None if problems else _read(plain, DataModel, "", (), found)
-    problems += [f"{spec.line_of(node, problem.path)}: {problem}" for problem in found]
+    problems += spec.with_lines(found, node)
     if model is None or problems:
         raise DefinitionError(source, problems)
     return model

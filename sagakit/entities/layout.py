@@ -1,59 +1,34 @@
-"""Lays Python code out as ``ruff format`` does where nothing is configured."""
+"""What the models are written of: columns, comments and docstrings, as formatters lay them out."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import msgspec
-
-WIDTH = 88  # columns
+from sagakit.pretty import WIDTH, Atom, Items, flat, lines
 
 
-class Call(msgspec.Struct, frozen=True):
-    """Brackets with parts between them: a call, a list, a tuple of one."""
-
-    head: str
-    parts: tuple[Code, ...]
-    tail: str = ")"
-
-    def __str__(self) -> str:
-        comma = "," if self.head == "(" and len(self.parts) == 1 else ""
-        return f"{self.head}{', '.join(map(str, self.parts))}{comma}{self.tail}"
+def bracketed(begin: str, parts: Iterable[str | Items], end: str = ")") -> Items:
+    """``begin``, the parts, of which text is never broken, and ``end``."""
+    return Items(begin, [("", Atom(p) if isinstance(p, str) else p) for p in parts], end)
 
 
-Code = str | Call
-
-
-def laid_out(before: str, code: Code, indent: str, after: str = "") -> list[str]:
-    """Lines for code that stands after ``before`` on a line so indented, and before ``after``."""
-    flat = f"{indent}{before}{code}{after}"
-    if isinstance(code, str) or len(flat) <= WIDTH:
-        return [flat]
-    inner = indent + "    "
-    body = f"{inner}{', '.join(map(str, code.parts))}"
-    is_tuple = code.head == "("
-    if len(body) <= WIDTH and not is_tuple:
-        lines = [body]
-    else:
-        lines = [line for part in code.parts for line in laid_out("", part, inner, ",")]
-    return [f"{indent}{before}{code.head}", *lines, f"{indent}{code.tail}{after}"]
-
-
-def assigned(name: str, kind: str, code: Call, indent: str) -> list[str]:
-    """Lines for a call whose value is a column or relationship: ``name: Mapped[kind] = code``."""
+def assigned(name: str, kind: str, value: Items, indent: str) -> list[str]:
+    """Lines for ``name: Mapped[kind] = value``."""
     before, inner = f"{name}: Mapped[{kind}] = ", indent + "    "
-    begins = len(f"{indent}{before}{code.head}") <= WIDTH and code.parts
-    if begins or len(f"{indent}{before}{code}") <= WIDTH:
-        return laid_out(before, code, indent)
+    begins = len(f"{indent}{before}{value.begin}") <= WIDTH and value.items
+    if begins or len(f"{indent}{before}{flat(value)}") <= WIDTH:
+        return [*lines(before, value, "", indent)]
     if len(f"{indent}{before}(") <= WIDTH:
-        return [f"{indent}{before}(", *laid_out("", code, inner), f"{indent})"]
-    return [f"{indent}{name}: Mapped[", f"{inner}{kind}", *laid_out("] = ", code, indent)]
+        return [f"{indent}{before}(", *lines("", value, "", inner), f"{indent})"]
+    return [f"{indent}{name}: Mapped[", f"{inner}{kind}", *lines("] = ", value, "", indent)]
 
 
 def declared(name: str, kind: str, indent: str) -> list[str]:
-    """Lines for a column without a value: ``name: Mapped[kind]``."""
-    return laid_out(f"{name}: ", Call("Mapped[", (kind,), "]"), indent)
+    """Lines for ``name: Mapped[kind]``."""
+    line = f"{indent}{name}: Mapped[{kind}]"
+    broken = [f"{indent}{name}: Mapped[", f"{indent}    {kind}", f"{indent}]"]
+    return [line] if len(line) <= WIDTH else broken
 
 
 def comment(text: str, indent: str) -> list[str]:

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sagakit import pretty
 from sagakit.entities.kinds import FIELD_TYPES
-from sagakit.entities.layout import (
-    WIDTH,
-    Call,
-    Code,
-    assigned,
-    comment,
-    declared,
-    docstring,
-    laid_out,
-)
+from sagakit.entities.layout import assigned, bracketed, comment, declared, docstring
 from sagakit.entities.links import Link, base_name, links, pairs_name, snake
 from sagakit.entities.model import DataModel, Entity, Field
+from sagakit.pretty import WIDTH, Items
 
 _IMPORTS = {
     "import datetime as dt": "dt",
@@ -37,6 +30,7 @@ _FROM = {
 }
 IMPORTED = frozenset(_IMPORTS.values()).union(*_FROM.values())  # names that are taken
 _IN_CLASS = "    "
+_Part = str | Items
 
 
 def models_source(model: DataModel) -> str:
@@ -123,7 +117,7 @@ class _Source:
         return "\n".join(lines + (["", *ends] if ends else []))
 
     def _column(self, field: Field) -> list[str]:
-        arguments: list[Code] = [*self._type(field)]
+        arguments: list[_Part] = [*self._type(field)]
         arguments += ["primary_key=True"] if field.key else []
         if FIELD_TYPES[field.type].python == "Any":  # it does not say whether it may be empty
             arguments.append(f"nullable={field.optional}")
@@ -135,7 +129,7 @@ class _Source:
         self._use(column.partition("(")[0])
         return [column] if column else []
 
-    def _mapped(self, name: str, of: Field, optional: bool, arguments: list[Code]) -> list[str]:
+    def _mapped(self, name: str, of: Field, optional: bool, arguments: list[_Part]) -> list[str]:
         """A column of the type of a field."""
         python = FIELD_TYPES[of.type].python
         self._use("Mapped", python.partition(".")[0])
@@ -143,11 +137,11 @@ class _Source:
         if not arguments:
             return declared(name, python, _IN_CLASS)
         self._use("mapped_column")
-        return assigned(name, python, Call("mapped_column(", tuple(arguments)), _IN_CLASS)
+        return assigned(name, python, bracketed("mapped_column(", arguments), _IN_CLASS)
 
     def _parent_keys(self, link: Link) -> list[str]:
         """The columns that hold the key of the row that this one belongs to."""
-        lines = []
+        lines: list[str] = []
         if not link.local:
             where = (
                 f"service '{link.parent.service}'" if link.parent.service else "another database"
@@ -155,38 +149,38 @@ class _Source:
             lines += comment(f"The key of {link.parent.name}, of {where}.", _IN_CLASS)
         alone = len(link.columns) == 1
         for name, key in zip(link.columns, link.parent.keys, strict=True):
-            arguments: list[Code] = [*self._type(key)]
+            arguments: list[_Part] = [*self._type(key)]
             arguments += [self._foreign(link, key)] if link.local and alone else []
             arguments += ["primary_key=True"] if link.child.name in self.pairs else []
             arguments += ["unique=True"] if link.single and alone else []
             lines += self._mapped(name, key, link.optional, arguments)
         return lines
 
-    def _foreign(self, link: Link, key: Field) -> Call:
+    def _foreign(self, link: Link, key: Field) -> Items:
         self._use("ForeignKey")
         to = f'"{snake(link.parent.name)}.{key.name}"'
-        return Call("ForeignKey(", (to, *_late(link, key.name)))
+        return bracketed("ForeignKey(", (to, *_late(link, key.name)))
 
     def _arguments(self, entity: Entity) -> list[str]:
         """Keys of several columns, which only the table as a whole can have."""
-        parts: list[Code] = []
+        parts: list[_Part] = []
         for link in self.links:
             if link.child is entity and link.local and not link.many and len(link.columns) > 1:
                 parts += self._constraints(link)
         if not parts:
             return []
-        return laid_out("__table_args__ = ", Call("(", tuple(parts)), _IN_CLASS)
+        return [*pretty.lines("__table_args__ = ", bracketed("(", parts), "", _IN_CLASS)]
 
-    def _constraints(self, link: Link) -> Iterator[Call]:
+    def _constraints(self, link: Link) -> Iterator[Items]:
         self._use("ForeignKeyConstraint")
         table = snake(link.parent.name)
         here = tuple(f'"{name}"' for name in link.columns)
         there = tuple(f'"{table}.{key.name}"' for key in link.parent.keys)
-        lists = Call("[", here, "]"), Call("[", there, "]")
-        yield Call("ForeignKeyConstraint(", (*lists, *_late(link, link.columns[0])))
+        lists = bracketed("[", here, "]"), bracketed("[", there, "]")
+        yield bracketed("ForeignKeyConstraint(", (*lists, *_late(link, link.columns[0])))
         if link.single:
             self._use("UniqueConstraint")
-            yield Call("UniqueConstraint(", here)
+            yield bracketed("UniqueConstraint(", here)
 
     # -- relationships -------------------------------------------------------------------------
 
@@ -211,7 +205,7 @@ class _Source:
             arguments.append(f'secondary="{snake(pairs_name(link))}"')
         else:
             arguments += self._told_apart(link, at_child)
-        call = Call("relationship(", tuple(arguments))
+        call = bracketed("relationship(", arguments)
         return assigned(here.name, kind, call, _IN_CLASS)
 
     def _told_apart(self, link: Link, at_child: bool) -> Iterator[str]:
