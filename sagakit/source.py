@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import datetime
+import functools
 import keyword
 import math
 import re
@@ -292,7 +293,7 @@ class _Writer:
         """
         kind = type(value)
         made: dict[str, Node] = {}
-        for field in msgspec.structs.fields(kind):
+        for field in _fields(kind):
             part = getattr(value, field.name)
             if field.name in given or not _is_default(part, field):
                 exact = field.name == "result"
@@ -341,6 +342,7 @@ class _Writer:
         return Items("{", parts, "}")
 
 
+_fields = functools.cache(msgspec.structs.fields)
 _STRUCTS: tuple[type[Any], ...] = (Retry, *POLICIES.values())
 
 
@@ -447,7 +449,7 @@ class _Options:
         self.ours = writer.names.ours
         self.item = item
         self.given: dict[str, Any] = {}
-        for field in msgspec.structs.fields(Step)[2:]:
+        for field in _fields(Step)[2:]:
             value = getattr(item, field.name)
             usual = default if field.name == "after" else field.default
             if field.name != "branch" and not (type(value) is type(usual) and value == usual):
