@@ -15,6 +15,7 @@ import msgspec
 
 from sagakit import redaction as _redaction
 from sagakit import spec as _spec
+from sagakit.connectors import forms
 from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError, Problem, within
 from sagakit.journal import codec
@@ -290,7 +291,7 @@ class Saga:
         """The plain data behind the YAML form."""
         functions = [f for s in self.steps for f in _callables(s)]
         _spec_names(self.name, functions)
-        mixed = not all(isinstance(function, Simulated) for function in functions)
+        mixed = not all(isinstance(f, Simulated) or forms.is_data(f) for f in functions)
         return _saga_spec(self, mixed)
 
     # -- identity ---------------------------------------------------------------------------
@@ -817,7 +818,8 @@ def _from_spec(
         """The step that stands there."""
 
         def resolve(value: Any, role: str, *around: str, result: Any = None) -> Any:
-            if value is None or isinstance(value, bool | Simulated):
+            value = forms.made(value)
+            if value is None or isinstance(value, bool | Simulated) or forms.is_data(value):
                 return value
             if given is None:
                 return Simulated(value, result=result)
@@ -962,6 +964,8 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
         if isinstance(function, Simulated):
             plain = function == Simulated(function.name, result=default_result)
             return function.name if plain and function.name and not mixed else function
+        if forms.is_data(function):
+            return forms.form(function)
         label = callable_name(function)
         if label is None:
             cure = "has a callable without a name, and the YAML form holds names; use def"
