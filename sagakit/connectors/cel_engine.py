@@ -78,7 +78,7 @@ class Program:
             activation = Activation(functions=_Functions(budget), vars=known)
             value = _Bounded(self.tree, activation, budget).visit(self.tree)
             return _to_plain(value, budget)
-        except _TooMuchError as error:
+        except _NoValueError as error:
             raise ValueError(str(error)) from None
         except CELEvalError as error:
             raise ValueError(_words(error)) from None
@@ -265,7 +265,7 @@ def _known(name: str, known: Iterable[str], what: str, brackets: str) -> None:
     if name in known:
         return
     close = difflib.get_close_matches(name, list(known), n=1)
-    cure = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+    cure = f"did you mean '{close[0]}{brackets}'?" if close else f"known are {', '.join(known)}"
     raise ValueError(f"has an unknown {what} '{name}{brackets}'; {cure}")
 
 
@@ -280,8 +280,13 @@ def _name(node: Any) -> str | None:
 # -- evaluating -----------------------------------------------------------------------------
 
 
-class _TooMuchError(Exception):
-    """A limit is reached. cel-python, which turns others into values, lets it through."""
+class _NoValueError(Exception):
+    """There is no value, in our words. cel-python, which turns others into values, lets it
+    through."""
+
+
+class _TooMuchError(_NoValueError):
+    """A limit is reached."""
 
 
 class _Budget:
@@ -699,7 +704,7 @@ def _to_plain(value: Any, budget: _Budget) -> Any:
     if isinstance(value, celtypes.BoolType):
         return bool(value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("gives a number that is not finite")
+        raise _NoValueError("gives a number that is not finite")
     if value is None or isinstance(value, str | int | float | bytes):
         return _base(value)
     if isinstance(value, celtypes.DurationType):
@@ -713,4 +718,4 @@ def _to_plain(value: Any, budget: _Budget) -> Any:
             _to_plain(key, budget): _to_plain(dict.__getitem__(value, key), budget)
             for key in dict.keys(value)
         }
-    raise ValueError("gives no value")
+    raise _NoValueError("gives no value")
