@@ -136,9 +136,10 @@ def _after_string(text: str, at: int) -> int:
         quote *= 3
     at += len(quote)
     while not text.startswith(quote, at):
-        if at >= len(text) or (text[at] in "\r\n" and len(quote) == 1):
+        escaped = text.startswith("\\", at)
+        if at + escaped >= len(text) or (text[at + escaped] in "\r\n" and len(quote) == 1):
             raise ValueError(f"has a text without its closing {quote}; add it")
-        at += 2 if text[at] == "\\" else 1
+        at += 2 if escaped else 1
     return at + len(quote)
 
 

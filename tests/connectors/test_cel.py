@@ -263,6 +263,8 @@ def test_what_the_parser_would_choke_on_is_refused_before_it() -> None:
     """Its pattern for strings tries every way to read these backslashes: each alone, or in pairs."""
     began = time.perf_counter()
     assert "closing" in cel.faults('"' + "\\n" * 400)[0]
+    assert "closing" in cel.faults('"' + "\\n" * 400 + "\\\n" + '"')[0]
+    assert "closing" in cel.faults("r" + "'" * 3 + "\\n" * 400 + "''")[0]
     assert time.perf_counter() - began < LONGEST
 
 
