@@ -18,6 +18,7 @@ import msgspec
 from sagakit.errors import Problem, SecretError
 from sagakit.redaction import SHORTEST, Redaction
 
+_TELLING = 10  # characters of a piece of an address that may be secret by itself
 KEYRING = "sagakit"  # the service under which the keyring has them
 
 
@@ -90,10 +91,15 @@ class Vault:
             )
         from sagakit.connectors import client_logs
 
-        for spelling in _spellings(found):
-            self._redaction.learn(spelling, whole=True)
-            client_logs.hide(spelling)
+        for part in (found, *_parts_of_url(found)):
+            for spelling in _spellings(part):
+                self._redaction.learn(spelling, whole=True)
+                client_logs.hide(spelling)
         return secret.prefix + found
+
+    def holds(self, text: str) -> bool:
+        """Whether a secret stands in the text."""
+        return self.scrub(text) != text
 
     def scrub(self, text: str) -> str:
         """The text without any secret."""
@@ -105,14 +111,40 @@ class Vault:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """How a secret may come back: as it is, in a URL, in a header of basic authentication."""
+    """How a secret may come back: as it is, in a URL, a page, a header of basic authentication;
+    and in JSON within JSON."""
     import base64
+    import html
+    import json
 
-    yield value
-    yield urllib.parse.quote(value)
-    yield urllib.parse.quote(value, safe="")
-    yield urllib.parse.quote_plus(value)
-    yield base64.b64encode(value.encode()).decode()
+    ways = {
+        value: None,
+        html.escape(value): None,
+        value.replace("/", "\\/"): None,
+        urllib.parse.quote(value): None,
+        urllib.parse.quote(value, safe=""): None,
+        urllib.parse.quote_plus(value): None,
+        base64.b64encode(value.encode()).decode(): None,
+    }
+    for way in ways:
+        for _ in range(4):
+            yield way
+            yield repr(way)[1:-1]
+            way = json.dumps(way)[1:-1]
+
+
+def _parts_of_url(value: str) -> Iterator[str]:
+    """Of a secret that is an address, such as a webhook's or a database's, what is secret in it: a
+    service may say back its path, a driver its password."""
+    if "://" not in value:
+        return
+    parts = urllib.parse.urlsplit(value)
+    whole = [parts.path, f"{parts.path}?{parts.query}", parts.query, parts.password or ""]
+    pieces = [*parts.path.split("/"), *(two for _, two in urllib.parse.parse_qsl(parts.query))]
+    for text in [*whole, *(piece for piece in pieces if len(piece) >= _TELLING)]:
+        for spelling in {text, urllib.parse.unquote(text)}:
+            if len(spelling) >= SHORTEST:
+                yield spelling
 
 
 def _without(value: Any, scrub: Callable[[str], str]) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import sys
 import time
 import urllib.parse
 from collections.abc import Mapping
@@ -80,11 +82,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             raise TerminalError(f"{place}: {vault.scrub(str(error))}") from None
         began = time.monotonic()
         try:
-            response = _client().send(made, stream=True)
-            try:
-                content = _read(response, began + self.timeout)
-            finally:
-                response.close()
+            with _unrecorded() if vault.holds(str(url)) else contextlib.nullcontext():
+                response = _client().send(made, stream=True)
+                try:
+                    content = _read(response, began + self.timeout)
+                finally:
+                    response.close()
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
             raise TerminalError(f"{place}: {vault.scrub(str(error))}") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -177,6 +180,13 @@ def _read(response: httpx.Response, until: float) -> bytes:
             raise _LateError("the reply did not end in time")
         found.append(chunk)
     return b"".join(found)
+
+
+def _unrecorded() -> contextlib.AbstractContextManager[Any]:
+    """A request that no OpenTelemetry instrumentation of httpx makes a span of: it would keep the
+    whole URL. Where none is loaded there is nothing to do."""
+    loaded = sys.modules.get("opentelemetry.instrumentation.utils")
+    return loaded.suppress_http_instrumentation() if loaded else contextlib.nullcontext()
 
 
 def _httpx(place: str) -> Any:

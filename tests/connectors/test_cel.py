@@ -260,7 +260,7 @@ def test_an_expression_that_would_take_for_ever_ends(text: str) -> None:
 
 
 def test_what_the_parser_would_choke_on_is_refused_before_it() -> None:
-    """Its pattern for strings tries every way to read these backslashes: each alone, or in pairs."""
+    """Its pattern for strings tries every way to read these backslashes, alone or in pairs."""
     began = time.perf_counter()
     assert "closing" in cel.faults('"' + "\\n" * 400)[0]
     assert "closing" in cel.faults('"' + "\\n" * 400 + "\\\n" + '"')[0]
