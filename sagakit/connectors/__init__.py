@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from sagakit.connectors.base import Connector
 from sagakit.connectors.cel import Cel
+from sagakit.connectors.graphql import Graphql
 from sagakit.connectors.rest import Http
 from sagakit.connectors.secret import Secret
 
-__all__ = ["Cel", "Connector", "Http", "Secret"]
+__all__ = ["Cel", "Connector", "Graphql", "Http", "Secret"]

@@ -13,9 +13,10 @@ import msgspec
 
 from sagakit.connectors.base import Connector
 from sagakit.connectors.cel import Cel
+from sagakit.connectors.graphql import Graphql
 from sagakit.connectors.rest import Http
 
-CONNECTORS: dict[str, type[Connector]] = {kind.kind: kind for kind in (Http,)}
+CONNECTORS: dict[str, type[Connector]] = {kind.kind: kind for kind in (Http, Graphql)}
 CEL = "cel"
 
 

@@ -1,21 +1,4 @@
-"""HTTP requests as actions, by httpx.
-
-What an answer, or the lack of one, means for the step (RFC 9110 unless said otherwise):
-
-- no connection: the request was not sent, so the step surely had no effect; another attempt may
-  help. A request that was sent and has no whole answer, by a timeout or a broken connection, is in
-  doubt (§9.2.2), unless its method is safe (GET, HEAD, OPTIONS: §9.2.1) and so had no effect.
-- 2xx that is not expected: the request succeeded, and nobody can rely on its result.
-- 3xx: terminal; redirects are not followed, for they would take the secrets along.
-- 408, 425 (RFC 8470), 429 (RFC 6585) and 503 say that the request was not carried out and may be
-  repeated; other 4xx, 501 and 505 that it never will be.
-- other 5xx: the server failed while it worked on the request, or a gateway does not know what the
-  server behind it did: in doubt. (Stripe's documentation says the same of its own: "treat the
-  result of a 500 request as indeterminate".)
-
-An attempt is repeated by the step's ``retry`` with the same idempotency key in the header
-``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header).
-"""
+"""HTTP requests as actions, by httpx. What an answer means for the step is told in ``web``."""
 
 from __future__ import annotations
 
@@ -27,31 +10,22 @@ from sagakit.connectors import cel, templates
 from sagakit.connectors.base import ABSENT, Connector, Result, Text, Timeout
 from sagakit.connectors.secret import Vault
 from sagakit.connectors.web import (
+    RESULT_VARIABLES,
     Headers,
-    Reply,
     Request,
     ascii_key,
     headers_of,
     plain,
+    refusal,
     request_faults,
     shown_url,
 )
-from sagakit.errors import (
-    InDoubtError,
-    NotDoneError,
-    Problem,
-    TerminalError,
-    UselessReplyError,
-)
+from sagakit.errors import Problem
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 Statuses = tuple[int, ...]
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_NOT_DONE = (408, 425, 429, 503)
-_NEVER = (501, 505)
-_SHOWN = 300  # characters of a body in an error
-RESULT_VARIABLES = (*cel.VARIABLES, "response")
 
 
 class Http(Connector, frozen=True):
@@ -184,8 +158,8 @@ class Http(Connector, frozen=True):
         if reply.status in self.absent:
             return ABSENT
         if not self._is_expected(reply.status):
-            raise self._refusal(reply, request, vault)
-        return reply.result(self.result, ctx, request, vault)
+            raise refusal(reply, request, vault, expect=self.expect, retry_on=self.retry_on)
+        return reply.result(reply.read(request, vault), self.result, ctx, request, vault)
 
     def _content(self, fill: templates.Filling) -> tuple[bytes | None, str | None]:
         if self.json is not None:
@@ -197,25 +171,6 @@ class Http(Connector, frozen=True):
 
     def _is_expected(self, status: int) -> bool:
         return status in self.expect if self.expect else 200 <= status < 300
-
-    def _refusal(self, reply: Reply, request: Request, vault: Vault) -> Exception:
-        """What the step has to know of an answer that is not the one expected."""
-        status = reply.status
-        said = f"{vault.place}: {request.shown} answered {reply.words}"
-        text = vault.scrub(reply.text)
-        text = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-        said = f"{said}: {text}" if text else said
-        if status in (*_NOT_DONE, *self.retry_on):
-            return NotDoneError(said)
-        if 200 <= status < 300:
-            cure = f"{said}; its expect has {', '.join(map(str, self.expect))}"
-            return TerminalError(cure) if request.safe else UselessReplyError(cure)
-        if 300 <= status < 400:
-            cure = f"{said}; redirects are not followed, give the address where it is"
-            return TerminalError(cure)
-        if status >= 500 and status not in _NEVER:
-            return NotDoneError(said) if request.safe else InDoubtError(said)
-        return TerminalError(said)
 
 
 def _statuses(given: Any) -> Any:

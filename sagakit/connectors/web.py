@@ -1,4 +1,21 @@
-"""What connectors over HTTP share: one request, sent by httpx, and its reply."""
+"""What connectors over HTTP share: one request, sent by httpx, its reply, and what that means.
+
+What an answer, or the lack of one, means for the step (RFC 9110 unless said otherwise):
+
+- no connection: the request was not sent, so the step surely had no effect; another attempt may
+  help. A request that was sent and has no whole answer, by a timeout or a broken connection, is in
+  doubt (§9.2.2), unless its method is safe (GET, HEAD, OPTIONS: §9.2.1) and so had no effect.
+- 2xx that is not expected: the request succeeded, and nobody can rely on its result.
+- 3xx: terminal; redirects are not followed, for they would take the secrets along.
+- 408, 425 (RFC 8470), 429 (RFC 6585) and 503 say that the request was not carried out and may be
+  repeated; other 4xx, 501 and 505 that it never will be.
+- other 5xx: the server failed while it worked on the request, or a gateway does not know what the
+  server behind it did: in doubt. (Stripe's documentation says the same of its own: "treat the
+  result of a 500 request as indeterminate".)
+
+An attempt is repeated by the step's ``retry`` with the same idempotency key in the header
+``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +25,7 @@ import os
 import sys
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -28,6 +45,11 @@ from sagakit.errors import (
 if TYPE_CHECKING:
     import httpx
 
+RESULT_VARIABLES = (*cel.VARIABLES, "response")
+
+_NOT_DONE = (408, 425, 429, 503)
+_NEVER = (501, 505)
+_SHOWN = 300  # characters of a body in an error
 _LARGEST = 16 * 1024 * 1024  # bytes of a body
 # Headers whose whole purpose is to hold a secret.
 _SECRET_HEADERS = {
@@ -56,6 +78,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes | None = None
     timeout: float  # seconds
     safe: bool  # it has no effect
+
+    def useless(self, vault: Vault, why: str) -> TerminalError:
+        """The error for a reply of success that cannot be used."""
+        kind = TerminalError if self.safe else UselessReplyError
+        return kind(f"{vault.place}: {self.shown} {why}")
 
     def send(self, vault: Vault) -> Reply:
         """Send it and read the whole reply.
@@ -99,8 +126,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
                 raise NotDoneError(f"{place}: no reply: {why}") from None
             raise InDoubtError(f"{place}: sent, and no reply came: {why}") from None
         except _LargeError:
-            larger = f"{place}: the reply is larger than {_LARGEST:,} bytes; ask for less"
-            raise (TerminalError if self.safe else UselessReplyError)(larger) from None
+            larger = f"has a reply larger than {_LARGEST:,} bytes; ask for less"
+            raise self.useless(vault, larger) from None
         return Reply(response.status_code, dict(response.headers), content)
 
 
@@ -139,18 +166,30 @@ class Reply(msgspec.Struct, frozen=True):
             return msgspec.json.decode(self.content)
         return self.text
 
-    def result(self, mapping: str | None, ctx: Any, request: Request, vault: Vault) -> Any:
+    def read(self, request: Request, vault: Vault) -> Any:
+        """Its body as data, of an answer that means success.
+
+        Raises:
+            UselessReplyError: the body is not what it says it is.
+        """
+        try:
+            return self.data
+        except msgspec.DecodeError:
+            text = "succeeded, but its reply is not the JSON that it says it is"
+            raise request.useless(vault, text) from None
+
+    def result(
+        self, data: Any, mapping: str | None, ctx: Any, request: Request, vault: Vault
+    ) -> Any:
         """What the step returns.
+
+        Parameters:
+            data: the body.
+            mapping: an expression over ``response``; None: the body is the result.
 
         Raises:
             UselessReplyError: the reply is not as the mapping needs it.
         """
-        useless = TerminalError if request.safe else UselessReplyError
-        place = f"{vault.place}: {request.shown} succeeded, but"
-        try:
-            data = self.data
-        except msgspec.DecodeError:
-            raise useless(f"{place} its reply is not the JSON that it says it is") from None
         if mapping is None:
             return data
         response = {"status": self.status, "headers": self.headers, "body": data}
@@ -158,7 +197,43 @@ class Reply(msgspec.Struct, frozen=True):
         try:
             return cel.evaluate(mapping, given, vault.place)
         except ExpressionError as error:
-            raise useless(f"{place} its result cannot be made: {error}") from None
+            text = f"succeeded, but its result cannot be made: {error}"
+            raise request.useless(vault, text) from None
+
+
+def refusal(
+    reply: Reply,
+    request: Request,
+    vault: Vault,
+    *,
+    expect: Sequence[int] = (),
+    retry_on: Sequence[int] = (),
+) -> Exception:
+    """What the step has to know of an answer that is not the one expected.
+
+    Parameters:
+        expect: the statuses that were.
+        retry_on: more statuses that mean "not done, try again".
+    """
+    status = reply.status
+    said = f"{vault.place}: {request.shown} answered {reply.words}"
+    text = shortened(vault.scrub(reply.text))
+    said = f"{said}: {text}" if text else said
+    if status in (*_NOT_DONE, *retry_on):
+        return NotDoneError(said)
+    if 200 <= status < 300:
+        cure = f"{said}; its expect has {', '.join(map(str, expect))}"
+        return TerminalError(cure) if request.safe else UselessReplyError(cure)
+    if 300 <= status < 400:
+        return TerminalError(f"{said}; redirects are not followed, give the address where it is")
+    if status >= 500 and status not in _NEVER:
+        return NotDoneError(said) if request.safe else InDoubtError(said)
+    return TerminalError(said)
+
+
+def shortened(text: str) -> str:
+    """A text as it stands in an error."""
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 class _LateError(Exception):

@@ -157,7 +157,6 @@ def test_no_output_of_the_execution_shows_it(ran: tuple[Execution, Path]) -> Non
         text = output(ran[0])
         for picture in text.split("data:image/svg+xml;base64,")[1:]:
             text += base64.b64decode(picture.partition('"')[0]).decode()
-        assert text
         found[name] = leaks(text)
     assert not any(found.values()), found
 
