@@ -14,6 +14,7 @@ import msgspec
 
 from sagakit import redaction as _redaction
 from sagakit import spec as _spec
+from sagakit.connectors import forms
 from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError, Problem, within
 from sagakit.journal import codec
@@ -291,7 +292,7 @@ class Saga:
         """The plain data behind the YAML form."""
         functions = [f for s in self.steps for f in _callables(s)]
         _spec_names(self.name, functions)
-        mixed = not all(isinstance(function, Simulated) for function in functions)
+        mixed = not all(isinstance(f, Simulated) or forms.is_data(f) for f in functions)
         return _saga_spec(self, _Written(mixed=mixed))
 
     # -- for what edits a saga: callables under names of its choice, types of inputs at any depth
@@ -338,7 +339,9 @@ class Saga:
             taken: names that stand for other callables: a simulated one of such a name is written
                 out.
         """
-        mixed = not all(isinstance(f, Simulated) for s in self.steps for f in _callables(s))
+        mixed = not all(
+            isinstance(f, Simulated) or forms.is_data(f) for s in self.steps for f in _callables(s)
+        )
         return _saga_spec(self, _Written(mixed, name, taken, types=True))
 
     # -- identity ---------------------------------------------------------------------------
@@ -873,7 +876,8 @@ def _from_spec(
         """The step that stands there."""
 
         def resolve(value: Any, role: str, *around: str, result: Any = None) -> Any:
-            if value is None or isinstance(value, bool | Simulated):
+            value = forms.made(value)
+            if value is None or isinstance(value, bool | Simulated) or forms.is_data(value):
                 return value
             named = given.named
             if named is None or (given.simulate and value not in named):
@@ -1034,6 +1038,8 @@ def _step_spec(number: int, steps: Sequence[Step], how: _Written) -> _spec.StepS
     def name(function: Any, role: str, default_result: Any = None) -> Any:
         if function is None or isinstance(function, bool):
             return function
+        if forms.is_data(function):
+            return forms.form(function)
         if isinstance(function, Simulated) and (not how.name or _spec.is_plain(function.result)):
             return how.simulated(function, default_result)
         label = how.name(item, role, function) if how.name else callable_name(function)

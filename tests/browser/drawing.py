@@ -83,9 +83,7 @@ class Designer:
         """Drag from the right handle of a step to the left one of another."""
         node = '.react-flow__node[data-id="{}"] .react-flow__handle.{}'
         target = self.canvas.locator(node.format(after, "target"))
-        self._drag(
-            self.canvas.locator(node.format(before, "source")), lambda: self._middle(target)
-        )
+        self._drag(self.canvas.locator(node.format(before, "source")), lambda: self._middle(target))
 
     def move(self, step: str, dx: float, dy: float) -> None:
         """Drag a step by so many pixels."""
