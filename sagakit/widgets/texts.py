@@ -71,7 +71,8 @@ class _Sheet:
         self.end = len(self._lines)
         nodes, aliases = _nodes(node)
         several = re.search(r"^(---|\.\.\.|%)", text, re.MULTILINE)  # documents, directives
-        whole = text.endswith("\n") and not several and not node.flow_style
+        at_the_edge = all(key.start_mark.column == 0 for key, _ in node.value)
+        whole = text.endswith("\n") and not several and not node.flow_style and at_the_edge
         # whether each line belongs to one thing alone
         self.simple = whole and not aliases
         # in a text of several lines what looks like a comment may be none
