@@ -632,3 +632,60 @@ def test_widgets_are_imported_in_no_time_and_bring_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+# -- the data model -------------------------------------------------------------------------
+
+MODEL: dict[str, Any] = {
+    "input": "Order",
+    "entities": [
+        {
+            "name": "Order",
+            "service": "order",
+            "fields": [{"name": "number", "type": "integer", "key": True}],
+            "relations": [],
+        }
+    ],
+}
+
+
+def test_the_entity_that_is_the_input_gives_the_saga_its_schema(page: Any) -> None:
+    designer = SagaDesigner(some())
+    wire = page(designer)
+    state = wire.edit(model=MODEL)
+    assert designer.saga is not None
+    assert designer.saga.input_schema == designer.data.input_schema()
+    assert "number" in designer.yaml
+    assert state["data"]["model"] == MODEL
+    assert state["data"]["picture"].startswith("<svg")
+    assert "class Order" in state["data"]["python"]
+    assert state["data"]["problems"] == []
+    wire.edit(model={**MODEL, "input": None} | {"entities": MODEL["entities"]})
+    assert designer.saga == some()
+
+
+def test_a_model_that_is_wrong_says_where_and_leaves_the_saga(page: Any) -> None:
+    designer = SagaDesigner(some(), data=MODEL)
+    assert designer.saga is not None
+    schema = designer.saga.input_schema
+    wrong = copy.deepcopy(MODEL)
+    wrong["entities"][0]["fields"][0]["type"] = "txt"
+    state = page(designer).edit(model=wrong)
+    (problem,) = state["data"]["problems"]
+    assert problem["path"] == ["entities", 0, "fields", 0, "type"]
+    assert state["data"]["model"] == wrong
+    assert designer.saga.input_schema == schema
+    state = page(designer).edit(model={"entities": "none"})
+    assert state["data"]["problems"][0]["level"] == "error"
+    assert state["data"]["picture"] == ""
+
+
+def test_a_model_leaves_a_schema_that_is_not_its_own(page: Any) -> None:
+    saga = Saga("s", step(create_order), input={"type": "object"})
+    designer = SagaDesigner(saga)
+    page(designer).edit(model={"entities": MODEL["entities"]})
+    assert designer.saga == saga
+
+
+def test_the_field_types_are_those_of_entities() -> None:
+    assert "money" in SagaDesigner().catalogue["field_types"]
