@@ -22,11 +22,13 @@ from sagakit import (
     Saga,
     SagaBuilder,
     Simulated,
+    await_event,
     for_each,
     pivot,
     step,
     sub_saga,
 )
+from sagakit.connectors import Cel, Http
 from sagakit.widgets import SagaDesigner
 
 DATA = Path(__file__).parents[2] / "data" / "sagas"
@@ -427,6 +429,29 @@ def test_an_empty_canvas_asks_for_steps() -> None:
     (problem,) = designer.problems
     assert problem["cure"] == "give at least one"
     assert problem["path"] == ["steps"]
+
+
+def test_connectors_and_expressions_come_back_and_their_problems_lead_to_them(page: Any) -> None:
+    saga = Saga(
+        "s",
+        step(Http("https://bank.example/pay", method="POST"), name="pay", when=Cel("input.n > 1")),
+        await_event("paid", timeout=Cel("input.days * 86400.0")),
+        step(create_order),
+    )
+    designer = SagaDesigner(saga)
+    assert designer.saga == saga
+    draft = copy.deepcopy(designer.state["draft"])
+    page(designer).edit(draft=draft)
+    assert designer.saga == saga
+    draft["steps"][0]["action"]["http"]["methud"] = "PUT"
+    draft["steps"][0]["when"] = {"cel": "input.n >"}
+    draft["steps"][1]["wait"]["on_timeout"] = "sleep"
+    page(designer).edit(draft=draft)
+    assert {tuple(one["path"]) for one in errors(designer)} == {
+        ("steps", 0, "action", "http", "methud"),
+        ("steps", 0, "when", "cel"),
+        ("steps", 1, "wait", "on_timeout"),
+    }
 
 
 # -- actions --------------------------------------------------------------------------------
