@@ -653,7 +653,7 @@ def test_the_page_is_sent_once_and_holds_no_address() -> None:
 def test_widgets_are_imported_in_no_time_and_bring_nothing_heavy() -> None:
     code = (
         "import sys, sagakit.widgets; "
-        "print(*{'pandas', 'matplotlib', 'networkx', 'sqlalchemy', 'yaml'} & set(sys.modules))"
+        "print(*{'pandas', 'matplotlib', 'networkx', 'sqlalchemy', 'yaml', 'sagakit.lab'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
