@@ -7,7 +7,7 @@ import { Canvas, type CanvasHandle } from "./canvas";
 import { worst } from "./graph";
 import { Icon } from "./icons";
 import { Palette } from "./palette";
-import { DataTab, focusField, Inspector, ProblemsTab, PythonTab, SagaOptions, YamlTab } from "./panels";
+import { DataTab, focusField, Inspector, ProblemsTab, PythonTab, YamlTab } from "./panels";
 import type { PaletteEntry, PanelProps } from "./protocol";
 import { Files, Help, Search } from "./sheets";
 import { counted, type Snapshot, type Store } from "./store";
@@ -86,7 +86,7 @@ export function App({ store }: { store: Store }) {
             onMend={() => setTab("yaml")}
           />
           <aside className="sk-side" hidden={!isSideOpen} aria-label={snapshot.selected.length > 0 ? "Options of the step" : "Options of the saga"}>
-            {snapshot.selected.length > 0 ? <Inspector {...props} /> : <SagaOptions {...props} />}
+            <Inspector {...props} />
           </aside>
           {sheet === "search" && (
             <Search draft={snapshot.draft} onShow={(name) => canvas.current?.show(name)} onClose={close} />

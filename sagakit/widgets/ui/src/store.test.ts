@@ -166,6 +166,28 @@ describe("what the kernel says", () => {
     expect(store.get().draft.saga).toBe("renamed");
   });
 
+  test("while it reads a text, typing goes on: one gesture, and no letter is lost", async () => {
+    const [first, last] = ["r", "renamed"].map((saga) => JSON.stringify({ ...ORDER, saga }));
+    store.editText(first!);
+    await flush();
+    store.editText(last!);
+    await flush();
+    expect(sent.at(-1)).toEqual({ seq: 2, text: last });
+    store.receive(stateOf({ ...ORDER, saga: "r" }, { seq: 1, text: first! }));
+    expect(store.get().state.text).toBe(last);
+    store.receive(stateOf({ ...ORDER, saga: "renamed" }, { seq: 2, text: last! }));
+    expect(store.get().draft.saga).toBe("renamed");
+    store.undo();
+    expect(store.get().draft.saga).toBe("order");
+    expect(store.get().undo).toBeNull();
+  });
+
+  test("while it reads a file, a text is refused aloud", () => {
+    store.load("order.yaml");
+    store.editText("saga: typed");
+    expect(store.get().notice).toMatchObject({ level: "error" });
+  });
+
   test("of a save or load is said", () => {
     store.receive(stateOf(ORDER, { said: { text: "saved", level: "info" } }));
     expect(store.get().notice!.text).toBe("saved");

@@ -154,10 +154,19 @@ export class Store {
 
   editText = (text: string): void => {
     if (text === this.snapshot.state.text) return;
-    if (this.isReading()) return this.refuseWaiting();
+    if (this.isReading()) return this.typeOn(text);
     this.record("Edit the YAML", { text });
     this.reading = this.seq;
   };
+
+  /** The user types on while the kernel still reads: the same gesture, with a later text. */
+  private typeOn(text: string): void {
+    const last = this.past.at(-1);
+    if (last?.seq !== this.reading) return this.refuseWaiting(); // it reads a file
+    last.after = { ...last.after, text };
+    last.seq = this.reading = this.tell({ text });
+    this.change({ state: { ...this.snapshot.state, text } });
+  }
 
   editModel = (label: string, model: DataModel): void => {
     this.attempt(() => this.record(label, { model }));

@@ -17,20 +17,26 @@ interface Props {
 export function BranchField({ draft, step, option, path, onChange }: Props) {
   const { problems } = useForm();
   const [choice = "", branch = ""] = Array.isArray(step.branch) ? (step.branch as string[]) : [];
-  const choosers = draft.steps.filter((one) => one.choice && one.step !== step.step);
+  // a branch comes after its choice, so none that comes after this step
+  const choosers = draft.steps.filter(
+    (one) => one.choice && one.step !== step.step && !reaches(draft.steps, step.step, one.step),
+  );
   if (choosers.length === 0 && !choice) return null;
   const names = choosers.map((one) => one.step);
   const known = branchesOf(draft, choice, step.step);
 
   function choose(name: string) {
     const first = branchesOf(draft, name, step.step)[0] ?? "first";
-    onChange((one) => {
-      const { branch: _, ...rest } = one;
-      if (!name) return rest as StepDraft;
-      // a branch is run after its choice: where nothing leads there yet, an edge does
-      const leads = reaches(draft.steps, name, one.step) || reaches(draft.steps, one.step, name);
-      return { ...rest, after: leads ? one.after : [...one.after, name], branch: [name, first] } as StepDraft;
-    }, name ? `in a branch of ${name}` : "in no branch");
+    onChange(
+      (one) => {
+        const { branch: _, ...rest } = one;
+        if (!name) return rest as StepDraft;
+        // where no edge leads to the choice yet, one does now
+        const after = reaches(draft.steps, name, one.step) ? one.after : [...one.after, name];
+        return { ...rest, after, branch: [name, first] } as StepDraft;
+      },
+      name ? `in a branch of ${name}` : "in no branch",
+    );
   }
 
   return (

@@ -6,7 +6,7 @@ import { LEVELS, placeName, tally } from "./problems";
 export function ProblemsTab({ state, whole, reveal }: PanelProps) {
   const { problems } = state;
   return (
-    <section className="sk-panel sk-wide" aria-label="Problems">
+    <section className="sk-panel" aria-label="Problems">
       <p role="status" className={problems.length ? "sk-muted" : "sk-good"}>
         {problems.length ? `${tally(problems)}.` : <GoodNews />}
       </p>
@@ -21,7 +21,12 @@ export function ProblemsTab({ state, whole, reveal }: PanelProps) {
             </h3>
             <ul className="sk-problems">
               {found.map((one, at) => (
-                <ProblemEntry key={at} problem={one} whole={whole} onOpen={() => reveal(one.path)} />
+                <ProblemEntry
+                  key={at}
+                  problem={one}
+                  whole={whole}
+                  onOpen={() => reveal(one.path)}
+                />
               ))}
             </ul>
           </section>
@@ -34,7 +39,7 @@ export function ProblemsTab({ state, whole, reveal }: PanelProps) {
 function GoodNews() {
   return (
     <>
-      <span className="sk-level-icon sk-good-icon" aria-hidden="true">
+      <span className="sk-level-icon" aria-hidden="true">
         ✓
       </span>{" "}
       Nothing is wrong: the saga can run, and no rule has anything to say about it.

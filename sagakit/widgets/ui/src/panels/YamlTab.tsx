@@ -1,6 +1,7 @@
 /** The saga as text. What is typed is sent at every pause, and never overwritten by an answer. */
 import { useEffect, useId, useRef, useState, type Ref } from "react";
 import type { PanelProps, Problem } from "../protocol";
+import { Prose } from "./controls";
 import { CopyButton, download } from "./CopyButton";
 import { levelOf, LEVELS, tally } from "./problems";
 import { indented } from "./indent";
@@ -17,7 +18,7 @@ export function YamlTab(props: PanelProps) {
   const marked = state.problems.filter((one) => one.line !== undefined);
   const file = `${state.draft?.saga ?? "saga"}.yaml`;
   return (
-    <section className="sk-panel sk-wide sk-fill" aria-label="YAML">
+    <section className="sk-panel sk-fill" aria-label="YAML">
       <div className="sk-bar">
         <CopyButton text={text} what="the YAML text" />
         <button type="button" className="sk-button" onClick={() => download(text, file)}>
@@ -45,7 +46,11 @@ export function YamlTab(props: PanelProps) {
           wrap="off"
         />
       </div>
-      <Found id={`${id}-problems`} problems={state.problems} onOpen={(line) => show(area.current, line)} />
+      <Found
+        id={`${id}-problems`}
+        problems={state.problems}
+        onOpen={(line) => show(area.current, line)}
+      />
     </section>
   );
 }
@@ -98,8 +103,8 @@ function Gutter(props: { ref: Ref<HTMLDivElement>; text: string; problems: Probl
   const { ref, text, problems } = props;
   const count = text.split("\n").length;
   return (
-    <div className="sk-gutter sk-code" ref={ref} aria-hidden="true">
-      <pre>{Array.from({ length: count }, (_, at) => at + 1).join("\n")}</pre>
+    <div className="sk-gutter" ref={ref} aria-hidden="true">
+      <pre className="sk-code">{Array.from({ length: count }, (_, at) => at + 1).join("\n")}</pre>
       {problems.map((one, at) => (
         <span
           key={at}
@@ -136,8 +141,12 @@ function Found(props: { id: string; problems: Problem[]; onOpen: (line: number) 
                   Line {one.line}
                 </button>
               )}{" "}
-              {one.text}
-              {one.cure && <span className="sk-cure">{one.cure}</span>}
+              <Prose text={one.text} />
+              {one.cure && (
+                <span className="sk-cure">
+                  <Prose text={one.cure} />
+                </span>
+              )}
             </span>
           </li>
         ))}

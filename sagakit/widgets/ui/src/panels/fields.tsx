@@ -107,7 +107,7 @@ function TypedField({ option, path, value, mixed, onChange, shape, bare }: Shape
       onCommit={(next) => onChange(next, next === undefined ? `${said} cleared` : said)}
       onClear={clearable ? () => onChange(undefined, `${said} cleared`) : undefined}
       names={shape.kind === "text" ? suggest(option) : []}
-      lines={long ? Math.min(12, Math.max(3, text.split("\n").length + 1)) : 1}
+      lines={long ? Math.min(12, text.split("\n").length + (option.hint ? 2 : 0)) : 1}
       placeholder={mixed ? "different" : placeholderOf(option)}
       numeric={shape.kind === "number"}
       code={shape.kind === "any" || long}
@@ -116,8 +116,8 @@ function TypedField({ option, path, value, mixed, onChange, shape, bare }: Shape
 }
 
 function hintOf(option: Option, shape: Shape): string {
-  const free = shape.kind === "any" ? " Text, a number, or JSON." : "";
-  return `${option.hint}${free}`.trim();
+  if (shape.kind !== "any" || !option.hint) return option.hint;
+  return `${option.hint.replace(/\.$/, "")}. Text, a number, or JSON.`;
 }
 
 const placeholderOf = ({ fallback }: Option) =>
@@ -243,7 +243,9 @@ export function Group(props: {
   );
 }
 
-function StructField(props: ShapeProps & { shape: Shape & { kind: "struct" } }) {
+type StructProps = ShapeProps & { shape: Shape & { kind: "struct" } };
+
+function StructField(props: StructProps) {
   const { option, path, value, mixed, onChange, shape, bare } = props;
   const { root } = useForm();
   const label = option.label;
@@ -252,6 +254,7 @@ function StructField(props: ShapeProps & { shape: Shape & { kind: "struct" } }) 
     return <Absent {...{ label, path, mixed }} hint={option.hint} onAdd={add} />;
   }
   const inner = options(root, shape.schema);
+  if (bare && inner.length === 1) return <OnlyOption {...props} value={value} only={inner[0]!} />;
   return (
     <Group
       label={bare ? `${label}: ${shape.title}` : label}
@@ -277,6 +280,22 @@ function StructField(props: ShapeProps & { shape: Shape & { kind: "struct" } }) 
       />
     </Group>
   );
+}
+
+/** A struct with but one option, such as `{http: {…}}` or `{cel: …}`, is drawn as that one. */
+function OnlyOption(props: StructProps & { value: { [key: string]: Json }; only: Option }) {
+  const { path, value, only, onChange } = props;
+  const [way] = only.shapes;
+  const isStruct = only.shapes.length === 1 && way?.kind === "struct";
+  const field = {
+    option: only,
+    path: [...path, only.key],
+    value: value[only.key],
+    onChange: (next: Json | undefined, what: string) =>
+      onChange(put(value, [only.key], next), what),
+  };
+  if (!isStruct) return <Field {...field} />;
+  return <StructField {...field} shape={{ ...way, about: props.shape.about || way.about }} bare />;
 }
 
 /** An option with parts that is left out. */
@@ -317,7 +336,7 @@ export function RemoveButton({ label, onRemove }: { label: string; onRemove: () 
   return (
     <button
       type="button"
-      className="sk-button sk-quiet"
+      className="sk-quiet"
       aria-label={`Remove ${label.toLowerCase()}`}
       onClick={onRemove}
     >
@@ -432,7 +451,8 @@ function MapField(props: ShapeProps & { shape: Shape & { kind: "map" } }) {
         read={(name) => (name in value ? { error: `there is one of this name` } : { value: name })}
         onCommit={(name) => {
           const [way] = optionOf(root, "", shape.item, true).shapes;
-          if (name) onChange({ ...value, [String(name)]: initial(root, way!) }, `${label}: ${name}`);
+          if (name)
+            onChange({ ...value, [String(name)]: initial(root, way!) }, `${label}: ${name}`);
         }}
         placeholder="name"
       />

@@ -32,7 +32,7 @@ describe("an option of the real schema", () => {
     expect(kinds("WaitSpec", "on_timeout")).toEqual(["words"]);
     expect(kinds("WaitSpec", "timeout")).toEqual(["number", "text", "struct"]);
     expect(kinds("Retry", "on")).toEqual(["list"]);
-    expect(kinds("SagaSpec", "input")).toEqual(["any"]);
+    expect(kinds("SagaSpec", "input")).toEqual(["map"]);
     expect(kinds("Simulated", "result")).toEqual(["any"]);
   });
   it("that is text or a number is text", () => {
@@ -40,7 +40,9 @@ describe("an option of the real schema", () => {
   });
   it("is described in the kernel's words, with its unit and what holds without it", () => {
     expect(of("StepSpec", "compensation_retry").label).toBe("Compensation retry");
-    expect(of("StepSpec", "timeout").hint).toBe("Seconds after which an attempt counts as in doubt.");
+    expect(of("StepSpec", "timeout").hint).toBe(
+      "Seconds after which an attempt counts as in doubt.",
+    );
     expect(of("StepSpec", "timeout").unit).toBe("s");
     expect(of("Retry", "max_wait").unit).toBe("s");
     expect(of("RetryBudget", "least").unit).toBe("");

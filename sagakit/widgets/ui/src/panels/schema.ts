@@ -38,7 +38,7 @@ export function resolve(root: Schema, schema: Schema): { schema: Schema; name: s
     const { $ref, ...beside } = found;
     const parts = ($ref as string).split("/").slice(1);
     const target = parts.reduce<Json>(
-      (node, part) => ((node as Schema)?.[part.replaceAll("~1", "/").replaceAll("~0", "~")] ?? {}),
+      (node, part) => (node as Schema)?.[part.replaceAll("~1", "/").replaceAll("~0", "~")] ?? {},
       root as Json,
     );
     name = parts.at(-1) ?? "";
@@ -95,7 +95,7 @@ function mapping(schema: Schema, name: string): Shape {
     return { kind: "struct", name, title, about: lead(schema.description), schema };
   }
   const item = schema.additionalProperties;
-  return item && typeof item === "object" ? { kind: "map", item: item as Schema } : { kind: "any" };
+  return { kind: "map", item: item && typeof item === "object" ? (item as Schema) : {} };
 }
 
 /** A number that may also be written as text is text; of two lists of words one is made. */
@@ -129,7 +129,7 @@ export function option(root: Schema, key: string, schema: Schema, required: bool
     key,
     label: annotation(schema, "title") ?? words(key),
     hint: said ? sentence(lead(said)) : only?.kind === "struct" ? only.about : "",
-    unit: ways.some((one) => one.kind === "number") && /\bseconds\b/.test(said) ? "s" : "",
+    unit: ways.some((one) => one.kind === "number") && /\bseconds\b/i.test(said) ? "s" : "",
     required,
     fallback: "default" in found ? (found.default as Json) : undefined,
     schema,
@@ -141,8 +141,7 @@ export function option(root: Schema, key: string, schema: Schema, required: bool
 function annotation(schema: Schema, word: "title" | "description"): string | undefined {
   const ways = (schema.anyOf ?? schema.oneOf ?? []) as Schema[];
   return [schema, ...ways].map((one) => one[word]).find((text) => typeof text === "string") as
-    | string
-    | undefined;
+    string | undefined;
 }
 
 /** Whether a struct's key says only which struct it is: a tag. */
@@ -289,10 +288,15 @@ export function words(name: string): string {
 
 /** The first paragraph of a description, on one line. */
 function lead(description: Json | undefined): string {
-  return String(description ?? "").split("\n\n")[0]!.split(/\s+/).join(" ");
+  return String(description ?? "")
+    .split("\n\n")[0]!
+    .split(/\s+/)
+    .join(" ");
 }
 
-const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+/** Begun as a sentence, where it begins with a word: `https://…` is none. */
+const sentence = (text: string) =>
+  text.replace(/^[a-z]+(?=[ ,:;.])/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 
 export function isMapping(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
