@@ -446,7 +446,7 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
 }
 
 function dragged(node: ShownStep, drag: Positions): ShownStep {
-  const place = drag[node.id];
+  const place = Object.hasOwn(drag, node.id) ? drag[node.id] : undefined;
   return place ? { ...node, position: { x: place[0], y: place[1] } } : node;
 }
 

@@ -20,10 +20,10 @@ export const StepBox = memo(function StepBox({ data, selected }: NodeProps<Shown
   const height = MAIN + (data.badges.length > 0 ? MORE : 0);
   return (
     <div className={`sk-step sk-kind-${data.kind}${selected ? " sk-selected" : ""}`}>
-      <Handle type="target" position={Position.Left} style={{ top: height / 2 }} />
-      <Handle type="source" position={Position.Right} style={{ top: height / 2 }} />
       {data.undo !== null && <Twin undo={data.undo} top={height} />}
       <Main data={data} height={height} selected={selected} />
+      <Handle type="target" position={Position.Left} style={{ top: height / 2 }} />
+      <Handle type="source" position={Position.Right} style={{ top: height / 2 }} />
     </div>
   );
 });
