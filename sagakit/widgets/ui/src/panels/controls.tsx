@@ -18,7 +18,7 @@ export function Problems({
   problems,
   error,
 }: {
-  id: string;
+  id?: string;
   problems: Problem[];
   error?: string;
 }) {
