@@ -187,6 +187,8 @@ function UnionField(props: FieldProps) {
   const drawn = shape !== undefined && shape.kind !== "boolean";
   const own = drawn ? [] : problemsAt(problems, path);
   const told = shape && ["text", "number", "any"].includes(shape.kind); // beneath the text
+  // the select has the option's own name; two fields of one name could not be told apart
+  const chosen = { ...option, label: `${option.label} (${ways[at]?.label.toLowerCase()})` };
   const stray = value !== undefined && at < 0; // fits none of the ways: to be seen, and changed
   const label = option.label.toLowerCase();
   return (
@@ -205,7 +207,7 @@ function UnionField(props: FieldProps) {
           onChange(next, `${label}: ${one.label.toLowerCase()}`);
         }}
       />
-      {drawn && <ShapeField {...props} shape={shape} bare />}
+      {drawn && <ShapeField {...props} option={chosen} shape={shape} bare />}
       {stray && <TypedField {...props} shape={{ kind: "any" }} bare />}
     </div>
   );
@@ -257,7 +259,7 @@ function StructField(props: StructProps) {
   if (bare && inner.length === 1) return <OnlyOption {...props} value={value} only={inner[0]!} />;
   return (
     <Group
-      label={bare ? `${label}: ${shape.title}` : label}
+      label={label}
       hint={bare ? shape.about : option.hint}
       path={path}
       parts={inner.map((one) => one.key)}
