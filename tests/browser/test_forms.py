@@ -38,7 +38,9 @@ def sent(page):
 def step(page, name):
     """The step as the kernel has it now."""
     page.book.wait_idle()
-    return page.book.value(f"next(s for s in designer.state['draft']['steps'] if s['step'] == {name!r})")
+    return page.book.value(
+        f"next(s for s in designer.state['draft']['steps'] if s['step'] == {name!r})"
+    )
 
 
 def place(page, path):
@@ -161,3 +163,15 @@ def test_text_that_is_typed_is_sent_at_a_pause_and_is_never_overwritten(checkout
     checkout.book.wait_idle()
     assert checkout.book.value("designer.yaml").startswith("# ours\nsaga: checkout\n")
     assert checkout.book.value("designer.saga.name") == "checkout"
+
+
+def test_the_kernel_does_not_write_over_what_is_being_typed(checkout):
+    checkout.open("YAML")
+    checkout.yaml.press("Control+Home")
+    checkout.yaml.press_sequentially("# mine")
+    checkout.book.execute("designer.yaml = 'saga: other\\nsteps: [{step: order}]'")
+    expect(checkout.root.get_by_text("1 step", exact=True)).to_be_visible()
+    assert checkout.yaml.input_value().startswith("# minesaga: checkout")
+    checkout.yaml.press("Tab")  # whichever was last, both show it from here on
+    checkout.book.wait_idle()
+    expect(checkout.yaml).to_have_value(checkout.book.value("designer.yaml"))
