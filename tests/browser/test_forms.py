@@ -38,9 +38,8 @@ def sent(page):
 def step(page, name):
     """The step as the kernel has it now."""
     page.book.wait_idle()
-    return page.book.value(
-        f"next(s for s in designer.state['draft']['steps'] if s['step'] == {name!r})"
-    )
+    steps = page.book.value("designer.state['draft']['steps']")
+    return next(one for one in steps if one["step"] == name)
 
 
 def place(page, path):

@@ -20,7 +20,7 @@ import {
   type Option,
   type Shape,
 } from "./schema";
-import { format, parse, put, same, type Read } from "./values";
+import { duration, format, parse, put, same, type Read } from "./values";
 
 /** One option of a struct. */
 export function Field(props: FieldProps) {
@@ -100,6 +100,7 @@ function TypedField({ option, path, value, mixed, onChange, shape, bare }: Shape
       hideLabel={bare}
       hint={hintOf(option, shape)}
       unit={shape.kind === "number" ? option.unit : undefined}
+      unitNote={option.unit && duration(value)}
       path={path}
       problems={problemsAt(problems, path)}
       value={text}
@@ -107,13 +108,17 @@ function TypedField({ option, path, value, mixed, onChange, shape, bare }: Shape
       onCommit={(next) => onChange(next, next === undefined ? `${said} cleared` : said)}
       onClear={clearable ? () => onChange(undefined, `${said} cleared`) : undefined}
       names={shape.kind === "text" ? suggest(option) : []}
-      lines={long ? Math.min(12, text.split("\n").length + (option.hint ? 2 : 0)) : 1}
+      lines={
+        long ? text.split("\n").length + (option.hint ? 2 : 0) : Math.ceil(text.length / WIDTH)
+      }
       placeholder={mixed ? "different" : placeholderOf(option)}
       numeric={shape.kind === "number"}
       code={shape.kind === "any" || long}
     />
   );
 }
+
+const WIDTH = 38; // letters in a line of the inspector: a longer text is shown in several
 
 function hintOf(option: Option, shape: Shape): string {
   if (shape.kind !== "any" || !option.hint) return option.hint;
