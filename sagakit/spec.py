@@ -10,8 +10,10 @@ import contextlib
 import datetime
 import functools
 import inspect
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
@@ -290,6 +292,29 @@ def nearest(name: str, known: Iterable[str]) -> str:
 # -- reading --------------------------------------------------------------------------------
 
 
+def as_path(text_or_path: str | os.PathLike[str]) -> Path | None:
+    """The path, where it is one (or one line that ends in .yaml or .yml); None for a text."""
+    if isinstance(text_or_path, str):
+        one_line = "\n" not in text_or_path.strip()
+        if not (one_line and text_or_path.strip().endswith((".yaml", ".yml"))):
+            return None
+    return Path(text_or_path)
+
+
+def read_text(path: Path) -> str:
+    """The file's text; DefinitionError where it is not UTF-8, OSError where it cannot be read."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
+
+
+def plain(node: Any) -> tuple[Any, list[str]]:
+    """The plain data that a YAML node holds, and the problems, each with its line: tags, aliases
+    without end, repeated keys."""
+    return Reader().all_of(node)
+
+
 def read(text: str, source: str = "the YAML text") -> tuple[Any, SagaSpec | None, list[str]]:
     """Read the YAML form as far as it can be read.
 
@@ -414,6 +439,25 @@ class Reader:
         self._count = 0
         self._loader: Any = yaml.SafeLoader("")
         self._whole: Any = None
+
+    def all_of(self, node: Any) -> tuple[Any, list[str]]:
+        """All of it as it is written, whatever its keys are."""
+        self._guard(node, ())
+        if not self.problems:
+            self._repeated(node)
+        return (None if self.problems else self._plain(node)), self.problems
+
+    def _repeated(self, node: Any) -> None:
+        if isinstance(node, self.yaml.ScalarNode):
+            return
+        seen = set()
+        for child in node.value:
+            key, value = child if isinstance(child, tuple) else (None, child)
+            if key is not None and isinstance(key.value, str):
+                if key.value in seen:
+                    self._say(key, f"has '{key.value}' twice; keep one")
+                seen.add(key.value)
+            self._repeated(value)
 
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
         """Refuse aliases that unfold without end or measure, and every tag beyond plain data."""

@@ -181,6 +181,8 @@ class SagaDesigner(anywidget.AnyWidget):
         edit = change["new"]
         with self.hold_sync():
             self.state = {**self._answer(edit), "seq": edit.get("seq", 0)}
+        # forgotten without a word to the page: the same gesture may come again after a reload
+        self._trait_values["edit"] = {}
 
     def _answer(self, edit: dict[str, Any]) -> _State:
         """The state after one gesture."""
@@ -221,8 +223,8 @@ class SagaDesigner(anywidget.AnyWidget):
         except (OSError, ValueError) as error:
             return _said(f"{path} was not saved: {_why(error)}", "error")
         self.catalogue = self._catalogue()
-        wrong = sum(problem["level"] == "error" for problem in now["problems"])
-        but = f"; it cannot run yet: {wrong} error{'' if wrong == 1 else 's'}" if wrong else ""
+        wrong = sum(map(_is_error, now["problems"]))
+        but = f"; it cannot run yet: {_count(wrong, 'error')}" if wrong else ""
         return _said(f"Saved {path}{but}")
 
     def _show(self, now: _State) -> None:
@@ -362,12 +364,11 @@ class SagaDesigner(anywidget.AnyWidget):
         return _bundled("sagakit.css")
 
     def __repr__(self) -> str:
-        draft = self.state["draft"] or {"saga": "?", "steps": []}
-        count, wrong = len(draft["steps"]), 0
-        wrong = sum(problem["level"] == "error" for problem in self.state["problems"])
-        errors = f", {wrong} error{'' if wrong == 1 else 's'}" if wrong else ""
-        steps = f"{count} step{'' if count == 1 else 's'}"
-        return f"<SagaDesigner '{draft['saga']}': {steps}{errors}>"
+        draft, count = self.state["draft"], sum(map(_is_error, self.state["problems"]))
+        words = [] if draft is None else [_count(len(draft["steps"]), "step")]
+        words += [_count(count, "error")] if count else []
+        name = "" if draft is None else f" '{draft['saga']}'"
+        return f"<SagaDesigner{name}: {', '.join(words)}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
@@ -429,6 +430,14 @@ def _kinds(saga: Saga, way: tuple[str, ...] = ()) -> dict[str, str]:
     return found
 
 
+def _is_error(problem: Problem) -> bool:
+    return bool(problem["level"] == "error")
+
+
+def _count(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
 def _said(text: str, level: str = "info") -> _Said:
     return {"text": text, "level": level}
 
@@ -436,7 +445,7 @@ def _said(text: str, level: str = "info") -> _Said:
 def _why(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"it is not UTF-8 text (byte {error.start})"
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    return (getattr(error, "strerror", None) or "").lower() or str(error)
 
 
 def _yaml_path(path: str | os.PathLike[str]) -> Path:
