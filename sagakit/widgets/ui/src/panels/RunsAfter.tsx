@@ -1,6 +1,5 @@
 /** What a step runs after, as a list to tick: the way to make edges without a mouse. */
-import { useId, useState } from "react";
-import { objection } from "../edits";
+import { useId, useMemo, useState } from "react";
 import type { Draft, Path } from "../protocol";
 import { Problems } from "./controls";
 import { useForm, usePlace } from "./form";
@@ -24,6 +23,7 @@ export function RunsAfter({ draft, names, path, hint, onToggle }: Props) {
   const steps = draft.steps.filter((one) => names.includes(one.step));
   const others = draft.steps.map((one) => one.step).filter((name) => !names.includes(name));
   const count = (before: string) => steps.filter((one) => one.after?.includes(before)).length;
+  const later = useMemo(() => laterThan(draft, names), [draft, names.join("/")]);
   const first = !others.some((name) => count(name) > 0);
   const shown = others.filter(
     (name) => count(name) > 0 || name.toLowerCase().includes(search.trim().toLowerCase()),
@@ -56,8 +56,9 @@ export function RunsAfter({ draft, names, path, hint, onToggle }: Props) {
           {shown.map((name) => (
             <Before
               key={name}
-              {...{ draft, names, name }}
-              count={count(name)}
+              name={name}
+              state={count(name) === 0 ? "off" : count(name) === names.length ? "on" : "some"}
+              isLater={later.has(name)}
               onToggle={(on) => onToggle(name, on)}
             />
           ))}
@@ -73,35 +74,49 @@ const hintWord = (names: string[]) => (names.length > 1 ? "here" : "below");
 
 /** One step that the others may run after, or not: then it says why. */
 function Before(props: {
-  draft: Draft;
-  names: string[];
   name: string;
-  count: number;
+  state: "on" | "off" | "some";
+  isLater: boolean;
   onToggle: (on: boolean) => void;
 }) {
-  const { draft, names, name, count } = props;
-  const whole = count === names.length;
-  const open = names.filter((one) => !draft.steps.find((s) => s.step === one)?.after?.includes(name));
-  const no = count > 0 ? null : open.map((one) => objection(draft, name, one)).find(Boolean);
+  const { name, state, isLater } = props;
   const id = useId();
   return (
-    <label className="sk-tick" title={no ?? undefined}>
+    <label className="sk-tick">
       <input
         type="checkbox"
-        checked={whole}
-        aria-disabled={no ? true : undefined} // still reached by Tab, to hear why
-        aria-describedby={no ? id : undefined}
+        checked={state === "on"}
+        aria-disabled={isLater || undefined} // still reached by Tab, to hear why
+        aria-describedby={isLater ? id : undefined}
         ref={(box) => {
-          if (box) box.indeterminate = count > 0 && !whole;
+          if (box) box.indeterminate = state === "some";
         }}
-        onChange={(event) => !no && props.onToggle(event.target.checked)}
+        onChange={(event) => !isLater && props.onToggle(event.target.checked)}
       />
       <span>{name}</span>
-      {no && (
+      {isLater && (
         <small id={id} className="sk-muted">
           comes later
         </small>
       )}
     </label>
   );
+}
+
+/** All steps that run after one of these, at once or by way of others. */
+export function laterThan(draft: Draft, names: string[]): Set<string> {
+  const next = new Map<string, string[]>();
+  for (const { step, after } of draft.steps) {
+    for (const before of after ?? []) next.set(before, [...(next.get(before) ?? []), step]);
+  }
+  const found = new Set<string>();
+  const open = [...names];
+  while (open.length > 0) {
+    for (const name of next.get(open.pop()!) ?? []) {
+      if (found.has(name)) continue;
+      found.add(name);
+      open.push(name);
+    }
+  }
+  return found;
 }

@@ -11,14 +11,20 @@ export function focusField(root: Element, path: Path): boolean {
   for (let length = path.length; length > 0; length--) {
     const place = CSS.escape(path.slice(0, length).join("."));
     const field = root.querySelector(`[data-path="${place}"]`);
-    const control = field?.querySelector<HTMLElement>("input, select, textarea, button");
-    if (!field || !control) continue;
+    if (!field) continue;
     for (let box = field.closest("details"); box; box = box.parentElement!.closest("details")) {
       box.open = true;
     }
-    control.focus();
-    control.scrollIntoView({ block: "nearest" });
-    return true;
+    if (focusFirst(field)) return true;
   }
   return false;
+}
+
+/** Focuses the first field in a box; where there is none, its first button. */
+export function focusFirst(box: Element): boolean {
+  const find = (what: string) => box.querySelector<HTMLElement>(what);
+  const control = find("input, select, textarea") ?? find("button");
+  control?.focus();
+  control?.scrollIntoView({ block: "nearest" });
+  return control !== null;
 }

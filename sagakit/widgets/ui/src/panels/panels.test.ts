@@ -4,6 +4,7 @@ import { indentAt, outdent } from "./indent";
 import { addField, addRelation, changeEntity, removeEntity, tidy } from "./model";
 import { placeName, problemsAt, tally } from "./problems";
 import { tokens } from "./PythonCode";
+import { laterThan } from "./RunsAfter";
 import { withServices } from "./services";
 
 const problem = (path: Problem["path"], level: Problem["level"] = "error"): Problem => ({
@@ -44,6 +45,27 @@ describe("problems", () => {
     expect(placeName(["services", 0, "hedge"], whole)).toBe("service bank › hedge");
     expect(placeName(["steps", 7], whole)).toBe("step 8");
     expect(placeName([], whole)).toBe("the saga");
+  });
+});
+
+describe("what a step may run after", () => {
+  const draft: Draft = {
+    saga: "s",
+    steps: [
+      { step: "a", after: [] },
+      { step: "b", after: ["a"] },
+      { step: "c", after: ["b", "d"] },
+      { step: "d", after: [] },
+    ],
+  };
+  it("is none that comes after it, however far", () => {
+    expect([...laterThan(draft, ["a"])]).toEqual(["b", "c"]);
+    expect([...laterThan(draft, ["d", "b"])]).toEqual(["c"]);
+    expect([...laterThan(draft, ["c"])]).toEqual([]);
+  });
+  it("is found also where the YAML text has a circle", () => {
+    const circle = { ...draft, steps: [...draft.steps, { step: "a", after: ["c"] }] };
+    expect(laterThan(circle, ["a"])).toEqual(new Set(["a", "b", "c"]));
   });
 });
 
