@@ -63,7 +63,7 @@ export function App({ store }: { store: Store }) {
       onKeyDownCapture={keepKeys}
       onKeyDown={(event) => onCommand(event, commands)}
     >
-      <header className="sk-head">
+      <div className="sk-head">
         <Tabs id={id} tabs={tabsOf(snapshot)} open={tab} onOpen={(name) => setTab(name as TabName)} />
         <Toolbar
           tools={[
@@ -71,7 +71,7 @@ export function App({ store }: { store: Store }) {
             { name: "side", label: "Options", does: () => setSideOpen(!isSideOpen), pressed: isSideOpen, off: tab !== "canvas" },
           ]}
         />
-      </header>
+      </div>
       {!snapshot.connected && <Disconnected snapshot={snapshot} store={store} />}
       <div className="sk-body">
         <div className={`sk-panel-canvas${isSideOpen ? "" : " sk-no-side"}`} role="tabpanel" id={`${id}-panel-canvas`} aria-labelledby={`${id}-tab-canvas`} hidden={tab !== "canvas"}>
@@ -257,7 +257,7 @@ function Foot({ snapshot, height, onHeight }: FootProps) {
   const isSlow = useLate(!answered && connected, 1500);
   const said = isSlow ? "Waiting for the kernel …" : notice?.text;
   return (
-    <footer className="sk-foot">
+    <div className="sk-foot">
       <span className={`sk-said${notice?.level === "error" && !isSlow ? " sk-refused" : ""}`} key={notice?.count}>
         {notice?.level === "error" && !isSlow && <Icon name="warning" size={14} />}
         {said}
@@ -267,7 +267,7 @@ function Foot({ snapshot, height, onHeight }: FootProps) {
       {/* apart, since what appears is read aloud only in an element that was there before */}
       <span className="sk-hidden" role="status" aria-live="polite">{notice?.level === "info" ? notice.text : ""}</span>
       <span className="sk-hidden" role="alert">{notice?.level === "error" ? notice.text : ""}</span>
-    </footer>
+    </div>
   );
 }
 

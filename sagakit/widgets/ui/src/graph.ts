@@ -29,7 +29,7 @@ export type StepData = {
 
 export type StepNode = Node<StepData, "step">;
 
-export const WIDTH = 216;
+export const WIDTH = 224;
 export const MAIN = 62; // the height of a step's box
 export const MORE = 24; // of its line of badges
 export const TWIN = 30; // of its compensation's box beneath, with what ties them

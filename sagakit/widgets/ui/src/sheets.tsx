@@ -37,12 +37,12 @@ export function Sheet({ label, className = "", onClose, children }: SheetProps) 
       tabIndex={-1}
       onKeyDown={onKeyDown}
     >
-      <header>
+      <div className="sk-sheet-head">
         <h2 id={id}>{label}</h2>
         <button type="button" className="sk-tool" aria-label="Close" title="Close (Esc)" onClick={onClose}>
           <Icon name="close" />
         </button>
-      </header>
+      </div>
       <div className="sk-sheet-body">{children}</div>
     </div>
   );

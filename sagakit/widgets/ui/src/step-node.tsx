@@ -37,22 +37,22 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
       role={data.renaming ? "group" : "button"}
       tabIndex={data.first ? 0 : -1}
       aria-pressed={data.renaming ? undefined : selected}
-      aria-label={data.spoken}
     >
+      {!data.renaming && <span className="sk-hidden">{data.spoken}</span>}
       <Outline kind={data.kind} height={height} />
       <span className="sk-chip">
         <Icon name={data.icon === "step" && data.kind === "pivot" ? "pivot" : data.icon} />
       </span>
-      <span className="sk-words">
+      <span className="sk-words" aria-hidden={!data.renaming}>
         {data.renaming ? <NameField name={data.name} /> : <span className="sk-name" title={data.name}>{data.name}</span>}
         <span className="sk-about" title={data.about}>
           <span className="sk-glyph" title={KIND_WORDS[data.kind]}>{GLYPHS[data.kind]}</span>
           {data.about || KIND_SHORT[data.kind]}
         </span>
       </span>
-      {data.opens && <span className="sk-opens"><Icon name="open" size={14} /></span>}
+      {data.opens && <span className="sk-opens" aria-hidden="true"><Icon name="open" size={14} /></span>}
       {data.badges.length > 0 && (
-        <span className="sk-badges">
+        <span className="sk-badges" aria-hidden="true">
           {data.badges.map(({ icon, text, title }) => (
             <span key={icon} className={`sk-badge sk-badge-${icon}`} title={title}>
               <Icon name={icon} size={12} />
@@ -62,7 +62,7 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
         </span>
       )}
       {data.worst !== null && (
-        <span className={`sk-marker sk-level-${data.worst}`} title={`${data.problems} ${data.problems === 1 ? "problem" : "problems"}`}>
+        <span aria-hidden="true" className={`sk-marker sk-level-${data.worst}`} title={`${data.problems} ${data.problems === 1 ? "problem" : "problems"}`}>
           {data.worst === "note" ? "i" : "!"}
           {data.problems > 1 && <span>{data.problems}</span>}
         </span>
