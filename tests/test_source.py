@@ -36,6 +36,7 @@ from sagakit import (
     sub_saga,
     timer,
 )
+from sagakit.connectors import Cel, Http, Secret
 from sagakit.source import python_source, write
 from sagakit.steps import Choose, ForEach, Nested, Wait
 
@@ -237,6 +238,31 @@ def test_a_value_that_python_has_no_text_for_is_asked_for_by_name() -> None:
     saga = Saga("s", step(Simulated("create", result=order)))
     assert write(saga).scope == {"create_result": order}
     assert run(saga) == saga
+
+
+def test_connectors_and_expressions_are_written_out() -> None:
+    call = Http(
+        "https://bank.example/payments",
+        method="POST",
+        headers={"Authorization": Secret("BANK_TOKEN", prefix="Bearer ")},
+        json={"amount": "${input.amount}", "share": 1.0},
+        expect=(200, 201),
+        timeout=5,
+        example={"id": 1},
+    )
+    saga = Saga(
+        "s",
+        step(call, name="pay", when=Cel("input.amount > 100")),
+        await_event("paid", timeout=Cel("input.days * 86400.0")),
+        for_each("all", Cel("input.lines"), step(Simulated("x"))),
+    )
+    text = python_source(saga)
+    assert "from sagakit.connectors import Cel, Http, Secret\n" in text
+    assert "timeout=5,\n" in text
+    assert '"share": 1.0' in text
+    assert 'Secret("BANK_TOKEN", prefix="Bearer ")' in text
+    assert run(saga) == saga
+    assert _reformatted(text, 88) == text
 
 
 # -- it reads as one would write it ---------------------------------------------------------
