@@ -1,19 +1,26 @@
 """The YAML form of a saga, as plain data: it knows names and numbers, never callables.
 
 ``parse`` reads text and reports every problem with its line; ``dump`` writes it back. Nothing is
-imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up among those given.
+imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up among those given,
+or it is data: a connector (``{http: …}``) or an expression (``{cel: …}``), see ``connectors``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import functools
 import inspect
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 
+from sagakit.connectors import forms
+from sagakit.connectors.cel import Cel
 from sagakit.errors import DefinitionError, Problem
 from sagakit.quantities import is_seconds, number
 from sagakit.resilience import POLICIES, Service
@@ -249,6 +256,13 @@ def json_schema() -> dict[str, Any]:
     schema["title"] = "A sagakit saga"
     # 'version: 1.10' is read as the text that it is written as
     schema["$defs"]["SagaSpec"]["properties"]["version"]["anyOf"].append({"type": "number"})
+    parts, refs = forms.schema_parts()
+    schema["$defs"] |= parts
+    for kind, roles in _ROLES.items():
+        properties = schema["$defs"][kind.__name__]["properties"]
+        for role in roles:
+            place = properties[role]["anyOf"]
+            place[:] = [*place, *refs[role]]
     for definition in schema["$defs"].values():
         _describe_options(definition)
     return schema
@@ -288,6 +302,29 @@ def nearest(name: str, known: Iterable[str]) -> str:
 # -- reading --------------------------------------------------------------------------------
 
 
+def as_path(text_or_path: str | os.PathLike[str]) -> Path | None:
+    """The path, where it is one (or one line that ends in .yaml or .yml); None for a text."""
+    if isinstance(text_or_path, str):
+        one_line = "\n" not in text_or_path.strip()
+        if not (one_line and text_or_path.strip().endswith((".yaml", ".yml"))):
+            return None
+    return Path(text_or_path)
+
+
+def read_text(path: Path) -> str:
+    """The file's text; DefinitionError where it is not UTF-8, OSError where it cannot be read."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
+
+
+def plain(node: Any) -> tuple[Any, list[str]]:
+    """The plain data that a YAML node holds, and the problems, each with its line: tags, aliases
+    without end, repeated keys."""
+    return Reader().all_of(node)
+
+
 def read(text: str, source: str = "the YAML text") -> tuple[Any, SagaSpec | None, list[str]]:
     """Read the YAML form as far as it can be read.
 
@@ -307,8 +344,8 @@ def read(text: str, source: str = "the YAML text") -> tuple[Any, SagaSpec | None
     return node, *SagaReader().read(node)
 
 
-def line_of(node: Any, path: Iterable[str | int]) -> str:
-    """The line of a part of a mapping, or of the part around it that the text has.
+def line_of(node: Any, path: Iterable[str | int]) -> int:
+    """The line of a part of a mapping, from 1, or of the part around it that the text has.
 
     Parameters:
         path: the keys and numbers that lead to it, as a ``Problem`` has them.
@@ -316,6 +353,8 @@ def line_of(node: Any, path: Iterable[str | int]) -> str:
     line = node.start_mark.line
     for part in path:
         if isinstance(part, int):
+            if node.id != "sequence" or part >= len(node.value):
+                break
             key = node = node.value[part]
         else:
             pairs = node.value if node.id == "mapping" else ()
@@ -324,7 +363,36 @@ def line_of(node: Any, path: Iterable[str | int]) -> str:
                 break
             key, node = found
         line = key.start_mark.line
-    return f"line {line + 1}"
+    return int(line) + 1
+
+
+def with_lines(problems: Iterable[str], node: Any) -> list[str]:
+    """The same problems, those that know where they stand with their line in front."""
+    return [
+        Problem(f"line {line_of(node, problem.path)}: {problem}", *problem.path)
+        if isinstance(problem, Problem)
+        else problem
+        for problem in problems
+    ]
+
+
+def paths(node: Any) -> dict[int, tuple[str | int, ...]]:
+    """Where each part of a mapping stands, keys as well as values, by the identity of its node."""
+    found: dict[int, tuple[str | int, ...]] = {}
+    front: list[tuple[Any, tuple[str | int, ...]]] = [(node, ())]
+    while front:
+        part, path = front.pop()
+        if id(part) in found:
+            continue  # an alias; it may even stand within itself
+        found[id(part)] = path
+        if part.id == "mapping":
+            for key, value in part.value:
+                below = (*path, key.value if key.id == "scalar" else "?")
+                front.append((value, below))
+                found.setdefault(id(key), below)
+        elif part.id == "sequence":
+            front += [(item, (*path, number)) for number, item in enumerate(part.value)]
+    return found
 
 
 def compose(text: str, source: str, beginning: str) -> Any:
@@ -339,7 +407,7 @@ def compose(text: str, source: str, beginning: str) -> Any:
     import yaml
 
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _composed(text, yaml)
     except yaml.YAMLError as error:
         raise DefinitionError(source, [f"is not YAML: {_one_line(error)}"]) from None
     except RecursionError:
@@ -348,6 +416,14 @@ def compose(text: str, source: str, beginning: str) -> Any:
         found = "is empty" if node is None else "is not a mapping"
         raise DefinitionError(source, [f"{found}; begin with {beginning}"])
     return node
+
+
+def _composed(text: str, yaml: Any) -> Any:
+    """By libyaml where it is there, some eight times as fast; what is wrong PyYAML says better."""
+    if hasattr(yaml, "CSafeLoader"):
+        with contextlib.suppress(yaml.YAMLError):
+            return yaml.compose(text, Loader=yaml.CSafeLoader)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def parse(text: str, source: str = "the YAML text") -> SagaSpec:
@@ -372,9 +448,32 @@ class Reader:
         self.problems: list[str] = []
         self._count = 0
         self._loader: Any = yaml.SafeLoader("")
+        self._whole: Any = None
+        self._parts: list[tuple[Any, Any]] = []  # nodes that were made of the text's own
+
+    def all_of(self, node: Any) -> tuple[Any, list[str]]:
+        """All of it as it is written, whatever its keys are."""
+        self._guard(node, ())
+        if not self.problems:
+            self._repeated(node)
+        return (None if self.problems else self._plain(node)), self.problems
+
+    def _repeated(self, node: Any) -> None:
+        if isinstance(node, self.yaml.ScalarNode):
+            return
+        seen = set()
+        for child in node.value:
+            key, value = child if isinstance(child, tuple) else (None, child)
+            if key is not None and isinstance(key.value, str):
+                if key.value in seen:
+                    self._say(key, f"has '{key.value}' twice; keep one")
+                seen.add(key.value)
+            self._repeated(value)
 
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
         """Refuse aliases that unfold without end or measure, and every tag beyond plain data."""
+        if not above:
+            self._whole = node
         self._count += 1
         if self._count > _MAX_NODES or id(node) in above:
             self._stop(node, "aliases unfold into too much; write it out")
@@ -382,9 +481,7 @@ class Reader:
             self._stop(node, "is nested too deeply; write it flatter")
         elif node.tag not in _TAGS:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problems.append(
-                f"{self._line(node)}: the tag '{tag}' is not allowed; give plain values"
-            )
+            self._say(node, f"the tag '{tag}' is not allowed; give plain values")
         elif not isinstance(node, self.yaml.ScalarNode):
             for child in node.value:
                 for part in child if isinstance(child, tuple) else (child,):
@@ -392,7 +489,7 @@ class Reader:
                         self._guard(part, (*above, id(node)))
 
     def _stop(self, node: Any, problem: str) -> None:
-        self.problems.append(f"{self._line(node)}: {problem}")
+        self._say(node, problem)
         self._count = _MAX_NODES + 1
 
     def _list(self, node: Any, kind: type[_T], key: str, word: str) -> list[_T] | None:
@@ -400,14 +497,12 @@ class Reader:
         if node is None:
             return []
         if not isinstance(node, self.yaml.SequenceNode):
-            self.problems.append(f"{self._line(node)}: '{key}' must be a list of '- {word}: NAME'")
+            self._say(node, f"'{key}' must be a list of '- {word}: NAME'")
             return None
         found: list[_T] = []
         for count, item in enumerate(node.value, 1):
             if not isinstance(item, self.yaml.MappingNode):
-                self.problems.append(
-                    f"{self._line(item)}: {word} {count} must be a mapping such as '- {word}: NAME'"
-                )
+                self._say(item, f"{word} {count} must be a mapping such as '- {word}: NAME'")
                 continue
             place = self._place(item, word, count)
             part = self._part(item, kind, place)
@@ -424,36 +519,49 @@ class Reader:
                 return f"{word} '{value.value}'"
         return f"{word} {count}"
 
-    def _fields(self, node: Any, kind: type[msgspec.Struct], place: str) -> dict[str, Any]:
-        """The known keys of a mapping as nodes; unknown and repeated ones become problems."""
-        known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    def _fields(
+        self, node: Any, kind: type[msgspec.Struct], place: str, more: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """The known keys of a mapping as nodes; unknown and repeated ones become problems.
+
+        Parameters:
+            more: keys that could stand there alone instead, for the cure.
+        """
+        known = kind.__struct_encode_fields__
+        hints = (*known, *more)
         found: dict[str, Any] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, self.yaml.ScalarNode) else "?"
             if name not in known:
-                cure = nearest(name, known) or f"; drop it (known are {', '.join(known)})"
-                self.problems.append(
-                    f"{self._line(key)}: {place} has an unknown key '{name}'{cure}"
-                )
+                cure = nearest(name, hints) or f"; drop it (known are {', '.join(hints)})"
+                self._say(key, f"{place} has an unknown key '{name}'{cure}")
             elif name in found:
-                self.problems.append(
-                    f"{self._line(key)}: {place} has the key '{name}' twice; keep one"
-                )
+                self._say(key, f"{place} has the key '{name}' twice; keep one")
             else:
                 found[name] = value
         return found
 
     def _convert(
-        self, node: Any, fields: Mapping[str, Any], kind: type[Any], place: str
+        self,
+        node: Any,
+        fields: Mapping[str, Any],
+        kind: type[Any],
+        place: str,
+        *,
+        named: bool = True,
     ) -> Any | None:
-        """The struct, without the fields that do not fit; None without its name."""
+        """The struct, without the fields that do not fit; None without its name.
+
+        Parameters:
+            named: its first field is its name, which must be there.
+        """
         plain = {name: self._field(kind, name, value, place) for name, value in fields.items()}
         plain = {name: value for name, value in plain.items() if value is not _UNREADABLE}
         required = kind.__struct_encode_fields__[0]
-        if required not in fields:
-            self.problems.append(f"{self._line(node)}: {place} has no name; add '{required}: NAME'")
+        if named and required not in fields:
+            self._say(node, f"{place} has no name; add '{required}: NAME'")
             return None
-        while required in plain:
+        while required in plain or not named:
             try:
                 return msgspec.convert(plain, kind)
             except msgspec.ValidationError as error:
@@ -461,14 +569,16 @@ class Reader:
                 lacks = re.match(r"Object missing required field `(\w+)`", message)
                 if lacks and not path:
                     lacking = f"{place} has no '{lacks[1]}'; add '{lacks[1]}: …'"
-                    self.problems.append(f"{self._line(node)}: {lacking}")
+                    self._say(node, lacking)
                     return None
                 keys = re.findall(r"\w+", path.rpartition("$")[2]) or [required]
                 at = fields[keys[0]]
-                self.problems.append(
-                    f"{self._line(at)}: {place}, '{'.'.join(keys)}': "
+                self._say(
+                    at,
+                    f"{place}, '{'.'.join(keys)}': "
                     f"{message[0].lower()}{message[1:]}{self._quotes(message, at)}"
-                    f"{_known(message, kind, keys)}"
+                    f"{_known(message, kind, keys)}",
+                    *(int(key) if key.isdigit() else key for key in keys[1:]),
                 )
                 del plain[keys[0]]
         return None
@@ -489,27 +599,35 @@ class Reader:
             problem = _one_line(error)
         except ValueError as error:  # a date or a number that there is not
             problem = str(error).partition(";")[0]
-        self.problems.append(f"{self._line(node)}: cannot be read: {problem}")
+        self._say(node, f"cannot be read: {problem}")
         return _UNREADABLE
 
-    @staticmethod
-    def _line(node: Any) -> str:
-        return f"line {node.start_mark.line + 1}"
+    def _say(self, node: Any, text: str, *inside: str | int) -> None:
+        """A problem of what stands there, or of what is ``inside`` it."""
+        whole = next((whole for part, whole in self._parts if part is node), node)
+        path = self._paths.get(id(whole), ())
+        line = f"line {node.start_mark.line + 1}"
+        self.problems.append(Problem(f"{line}: {text}", *path, *inside))
+
+    @functools.cached_property
+    def _paths(self) -> dict[int, tuple[str | int, ...]]:
+        return paths(self._whole)  # only a text with problems needs them
 
 
 class SagaReader(Reader):
     """Turns a YAML node into a SagaSpec."""
 
+    plain = False  # whether all of the node, once read, is plain data of a finite size
+
     def read(self, node: Any) -> tuple[SagaSpec | None, list[str]]:
         self._guard(node, ())
-        saga = None if self.problems else self._saga(node, "the saga")
+        self.plain = not self.problems
+        saga = self._saga(node, "the saga") if self.plain else None
         return saga, self.problems
 
     def _saga(self, node: Any, place: str) -> SagaSpec | None:
         if not isinstance(node, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(node)}: {place} must be a mapping, 'saga: NAME' and 'steps:'"
-            )
+            self._say(node, f"{place} must be a mapping, 'saga: NAME' and 'steps:'")
             return None
         fields = self._fields(node, SagaSpec, place)
         services = self._list(fields.pop("services", None), Service, "services", "service")
@@ -528,7 +646,14 @@ class SagaReader(Reader):
     def _step(self, item: Any, place: str) -> StepSpec | None:
         fields = self._fields(item, StepSpec, place)
         saga, each = fields.pop("saga", None), fields.pop("for_each", None)
+        data = self._take_data(fields, StepSpec, place)
+        waits: dict[str, Any] = {}
+        if isinstance(fields.get("wait"), self.yaml.MappingNode):
+            fields["wait"], waits = self._split_wait(fields["wait"], place)
         step: StepSpec | None = self._convert(item, fields, StepSpec, place)
+        if step is not None and waits and step.wait is not None:
+            data["wait"] = msgspec.structs.replace(step.wait, **waits)
+        step = step and msgspec.structs.replace(step, **data)
         if saga is not None:
             inner = self._saga(saga, f"{place}: saga")
             step = step and msgspec.structs.replace(step, saga=inner)
@@ -538,32 +663,76 @@ class SagaReader(Reader):
             )
         return step
 
+    def _split_wait(self, node: Any, place: str) -> tuple[Any, dict[str, Any]]:
+        """A wait without its expressions, and these."""
+        fields = {key.value: value for key, value in node.value}
+        data = self._take_data(fields, WaitSpec, f"{place}: wait")
+        rest = [pair for pair in node.value if pair[0].value in fields]
+        made = self.yaml.MappingNode(node.tag, rest, node.start_mark, node.end_mark)
+        self._parts.append((made, node))
+        return made, data
+
+    def _take_data(self, fields: dict[str, Any], kind: type[Any], place: str) -> dict[str, Any]:
+        """The connectors and expressions among these fields, which are taken out of them."""
+        found: dict[str, Any] = {}
+        for role in _ROLES[kind]:
+            node = fields.get(role)
+            if isinstance(node, self.yaml.MappingNode) and _kinds_in(node):
+                del fields[role]
+                found[role] = self._data(node, role, f"{place}: {role}")
+        return {role: value for role, value in found.items() if value is not None}
+
+    def _data(self, node: Any, role: str, place: str) -> Any:
+        """The connector or expression that a mapping is; None where it cannot be read."""
+        (kind, *others), allowed = _kinds_in(node), forms.ROLES[role]
+        rest = [key.value for key, _ in node.value if key.value != kind]
+        if rest or others:
+            text = f"{place} has {kind} and {rest[0]}; keep one of them"
+        elif kind not in allowed:
+            text = f"{place} cannot be '{kind}'; give {' or '.join(allowed)}, or a name"
+        else:
+            return self._data_of(kind, node.value[0][1], f"{place}: {kind}")
+        self._say(node, text)
+        return None
+
+    def _data_of(self, kind: str, node: Any, place: str) -> Any:
+        if kind == forms.CEL:
+            if isinstance(node, self.yaml.ScalarNode):
+                return Cel(node.value)
+            self._say(node, f"{place} must be text, an expression in CEL")
+            return None
+        if not isinstance(node, self.yaml.MappingNode):
+            self._say(node, f"{place} must be a mapping with its options")
+            return None
+        struct = forms.CONNECTORS[kind]
+        made = self._convert(node, self._fields(node, struct, place), struct, place, named=False)
+        return forms.form(made)
+
     def _for_each(self, node: Any, place: str) -> ForEachSpec | None:
         if not isinstance(node, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(node)}: {place} must be a mapping, 'items: NAME' and 'step:'"
-            )
+            self._say(node, f"{place} must be a mapping, 'items: NAME' and 'step:'")
             return None
         fields = self._fields(node, ForEachSpec, place)
+        named = "items" not in fields
+        data = self._take_data(fields, ForEachSpec, place)
         body = fields.pop("step", None)
         if not isinstance(body, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(body or node)}: {place} needs 'step:', a mapping with 'step: NAME'"
-            )
+            self._say(body or node, f"{place} needs 'step:', a mapping with 'step: NAME'")
             return None
         step = self._step(body, self._place(body, "step", 1))
-        head = self._convert(node, fields, _ForEachHead, place)
+        head = self._convert(node, fields, _ForEachHead, place, named=named)
         if head is None or step is None:
             return None
-        return ForEachSpec(items=head.items, limit=head.limit, step=step)
+        return ForEachSpec(items=data.get("items", head.items), limit=head.limit, step=step)
 
     def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
         if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
             return node.value  # 'version: 1.10' means the text, not a number
-        inner = _INNER.get(kind, {}).get(name)
+        inner = INNER.get(kind, {}).get(name)
         if inner is None or not isinstance(node, self.yaml.MappingNode):
             return super()._field(kind, name, node, place)
-        fields = self._fields(node, inner, f"{place}: {name}")
+        kinds = forms.ROLES.get(name, ()) if inner is Simulated else ()
+        fields = self._fields(node, inner, f"{place}: {name}", kinds)
         # keys are words here, even 'on', which YAML alone takes for true
         plain = {key: self._plain(value) for key, value in fields.items()}
         return {key: value for key, value in plain.items() if value is not _UNREADABLE}
@@ -572,8 +741,14 @@ class SagaReader(Reader):
 class _ForEachHead(msgspec.Struct, kw_only=True):
     """``ForEachSpec`` but for its step, which is read apart."""
 
-    items: str | Simulated
+    items: str | Simulated = ""
     limit: int = 10
+
+
+def _kinds_in(node: Any) -> list[str]:
+    """The kinds of connector or expression that a mapping names."""
+    known = (*forms.CONNECTORS, forms.CEL)
+    return [key.value for key, _ in node.value if key.value in known]
 
 
 _UNREADABLE = object()
@@ -582,7 +757,13 @@ _TAGS = {
     for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge", "value")
 }
 _VERSION_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "timestamp")}
-_INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
+# The fields in which a connector or an expression can stand, by the struct that has them.
+_ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
+    StepSpec: ("action", "compensation", "reconcile", "when", "choice", "input"),
+    WaitSpec: ("correlate", "timeout"),
+    ForEachSpec: ("items",),
+}
+INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
     StepSpec: {
         "retry": Retry,
         "compensation_retry": Retry,
@@ -613,7 +794,7 @@ def dump(spec: SagaSpec) -> str:
         "YAML holds text, numbers, true, false, null, dates, lists and mappings"
         for item in _all_steps(spec)
         for role, function in _roles(item)
-        if isinstance(function, Simulated) and not _is_plain(function.result)
+        if isinstance(function, Simulated) and not is_plain(function.result)
     ]
     if found:
         raise DefinitionError(f"saga '{spec.name}'", found)
@@ -622,9 +803,18 @@ def dump(spec: SagaSpec) -> str:
 
 def written(document: msgspec.Struct) -> str:
     """A document as YAML."""
+    return yaml_text(as_plain(document))
+
+
+def as_plain(document: msgspec.Struct) -> Any:
+    """A document as plain data, keys in the order of the declaration, defaults left out."""
+    return msgspec.to_builtins(document, builtin_types=(datetime.datetime, datetime.date))
+
+
+def yaml_text(plain: Any) -> str:
+    """Plain data as YAML."""
     import yaml
 
-    plain = msgspec.to_builtins(document, builtin_types=(datetime.datetime, datetime.date))
     text: str = yaml.dump(
         plain, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=True, width=100
     )
@@ -664,11 +854,12 @@ def _dumper(yaml: Any) -> Any:
     return Dumper
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
+    """Whether YAML gives the value back as it is."""
     if isinstance(value, list):
-        return type(value) is list and all(map(_is_plain, value))
+        return type(value) is list and all(map(is_plain, value))
     if isinstance(value, dict):
-        return type(value) is dict and all(map(_is_plain, (*value, *value.values())))
+        return type(value) is dict and all(map(is_plain, (*value, *value.values())))
     return value is None or type(value) in _PLAIN
 
 
