@@ -14,6 +14,7 @@ import msgspec
 
 from sagakit import redaction as _redaction
 from sagakit import spec as _spec
+from sagakit.connectors import forms
 from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError, Problem, within
 from sagakit.journal import codec
@@ -291,7 +292,7 @@ class Saga:
         """The plain data behind the YAML form."""
         functions = [f for s in self.steps for f in _callables(s)]
         _spec_names(self.name, functions)
-        mixed = not all(isinstance(function, Simulated) for function in functions)
+        mixed = any(map(_is_real, functions))
         return _saga_spec(self, _Written(mixed=mixed))
 
     # -- for what edits a saga: callables under names of its choice, types of inputs at any depth
@@ -338,7 +339,7 @@ class Saga:
             taken: names that stand for other callables: a simulated one of such a name is written
                 out.
         """
-        mixed = not all(isinstance(f, Simulated) for s in self.steps for f in _callables(s))
+        mixed = any(_is_real(f) for s in self.steps for f in _callables(s))
         return _saga_spec(self, _Written(mixed, name, taken, types=True))
 
     # -- identity ---------------------------------------------------------------------------
@@ -635,6 +636,11 @@ def _callables(item: Step) -> list[Action]:
     return [function for function in found if callable(function)]
 
 
+def _is_real(function: Action) -> bool:
+    """Whether it is code, which the YAML form only names."""
+    return not (isinstance(function, Simulated) or forms.is_data(function))
+
+
 def _step_shape(item: Step) -> dict[str, Any]:
     return {
         "after": sorted(item.after or ()),
@@ -873,7 +879,8 @@ def _from_spec(
         """The step that stands there."""
 
         def resolve(value: Any, role: str, *around: str, result: Any = None) -> Any:
-            if value is None or isinstance(value, bool | Simulated):
+            value = forms.made(value)
+            if value is None or isinstance(value, bool | Simulated) or forms.is_data(value):
                 return value
             named = given.named
             if named is None or (given.simulate and value not in named):
@@ -1036,6 +1043,8 @@ def _step_spec(number: int, steps: Sequence[Step], how: _Written) -> _spec.StepS
             return function
         if isinstance(function, Simulated) and (not how.name or _spec.is_plain(function.result)):
             return how.simulated(function, default_result)
+        if forms.is_data(function):
+            return forms.form(function)
         label = how.name(item, role, function) if how.name else callable_name(function)
         if label is None:
             cure = "has a callable without a name, and the YAML form holds names; use def"

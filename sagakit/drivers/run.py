@@ -98,6 +98,7 @@ class Run:
     """An execution in progress."""
 
     mortal: ClassVar[bool] = False  # whether it can die where its scenario says so
+    real: ClassVar[bool] = False  # whether it calls connectors; if not, their examples stand in
 
     __slots__ = (
         "alarm",
@@ -126,7 +127,7 @@ class Run:
         nested: bool,
     ) -> None:
         self.saga = saga
-        self.plan = saga.plan
+        self.plan = saga.plan if self.real else saga.plan.rehearsal or saga.plan
         self.state = state
         self.seed = seed
         self.scenario: Scenario | None = None
@@ -739,6 +740,13 @@ def _not_before(error: BaseException) -> float:
     """The time before which another attempt is useless (seconds)."""
     retry_at = error.retry_at if isinstance(error, ServiceRefusedError) else None
     return 0.0 if retry_at is None else retry_at
+
+
+class RealRun(Run):
+    """An execution in real time, which calls its connectors."""
+
+    real = True
+    __slots__ = ()
 
 
 _END = {"completed": ExecutionCompleted, "compensated": ExecutionCompensated}

@@ -16,10 +16,12 @@ import traitlets
 
 from sagakit import source, spec
 from sagakit.drivers.inputs import must_be_saga
+from sagakit.entities import DataModel
 from sagakit.errors import DefinitionError
 from sagakit.saga import Saga
 from sagakit.steps import Action, Step, callable_name
 from sagakit.widgets import drafts, palette
+from sagakit.widgets.models import FIELDS, Model
 from sagakit.widgets.problems import Problem, of_check, of_error, of_names, of_yaml
 from sagakit.widgets.texts import edited
 
@@ -41,7 +43,8 @@ class SagaDesigner(anywidget.AnyWidget):
         saga: what it begins with; None: an empty canvas.
         actions: the callables that names stand for, besides those of the saga. A name that none
             has is simulated; if there are any at all, ``problems`` warns of it.
-        data: the data model, as plain data; an entity that is the input gives the saga its schema.
+        data: the data model, or its plain form; the entity that is its input gives the saga its
+            input schema.
 
     Raises:
         DefinitionError: what was given is no saga, or an action has no name.
@@ -58,7 +61,7 @@ class SagaDesigner(anywidget.AnyWidget):
         saga: Saga | None = None,
         *,
         actions: Iterable[Action] | None = None,
-        data: dict[str, Any] | None = None,
+        data: DataModel | dict[str, Any] | None = None,
     ) -> None:
         self._named: dict[str, Action] = {}
         self._undoes: dict[str, str] = {}
@@ -66,11 +69,13 @@ class SagaDesigner(anywidget.AnyWidget):
         self._saga: Saga | None = None
         self._lines = _Lines("")
         self._python = ""
-        self._model: dict[str, Any] = data or {"entities": []}
+        self._model = Model({"entities": []})
         self._positions: dict[str, Any] = {}
         for action in actions or ():
             self._name(action)
         now = self._from_draft(_EMPTY) if saga is None else self._from_saga(saga)
+        if data is not None:
+            now = {**self._modelled(data, now), "data": self._model.shown}
         super().__init__(state=now, catalogue=self._catalogue())
 
     # -- what it holds ----------------------------------------------------------------------
@@ -106,6 +111,19 @@ class SagaDesigner(anywidget.AnyWidget):
         """What is wrong, each a mapping: its ``level``, ``text`` and ``path``, often also a
         ``cure``, a ``line`` of ``yaml`` and the ``rule`` of ``check``."""
         return list(self.state["problems"])
+
+    @property
+    def data(self) -> DataModel | None:
+        """The data model; None while what the page has is none.
+
+        When it is set, or edited, the entity that is its input gives the saga its input schema.
+        """
+        return self._model.value
+
+    @data.setter
+    def data(self, data: DataModel | dict[str, Any]) -> None:
+        now = self._modelled(data, self.state)
+        self._show({**now, "seq": 0, "data": self._model.shown, "said": None})
 
     # -- actions ----------------------------------------------------------------------------
 
@@ -189,17 +207,27 @@ class SagaDesigner(anywidget.AnyWidget):
         now, said = dict(self.state), None
         if "positions" in edit:
             self._positions = edit["positions"]
-        if "model" in edit:
-            self._model = edit["model"]
         if "draft" in edit:
             now, said = self._drawn(edit["draft"], now)
         elif "text" in edit:
             now = self._from_text(edit["text"])
+        if "model" in edit:
+            now = self._modelled(edit["model"], now)
         if "load" in edit:
             now, said = self._loaded(edit["load"], now)
         if "save" in edit:
             said = self._saved(edit["save"], now)
-        return {**now, "positions": self._positions, "data": self._data(), "said": said}
+        return {**now, "positions": self._positions, "data": self._model.shown, "said": said}
+
+    def _modelled(self, data: Any, now: _State) -> _State:
+        """The state with another data model, whose input's schema is the saga's."""
+        before, self._model = self._model.input_schema, Model(data)
+        draft, schema = now["draft"], self._model.input_schema
+        if draft is None or not self._model.is_right or draft.get("input") == schema:
+            return now
+        if schema is None and draft.get("input") != before:
+            return now  # it is not from the model
+        return self._from_draft(drafts.received({**draft, "input": schema}))
 
     def _drawn(self, draft: Any, now: _State) -> tuple[_State, _Said | None]:
         try:
@@ -336,20 +364,16 @@ class SagaDesigner(anywidget.AnyWidget):
             "problems": found,
             "kinds": kinds,
             "positions": self._positions,
-            "data": self._data(),
+            "data": self._model.shown,
             "said": None,
         }
-
-    def _data(self) -> dict[str, Any]:
-        """The data model in every form."""
-        return {"model": self._model, "picture": "", "python": "", "problems": []}
 
     def _catalogue(self) -> dict[str, Any]:
         return {
             "palette": palette.entries(self._named, self._undoes),
             "actions": sorted(self._named),
             "schema": palette.schema(),
-            "field_types": [],
+            "field_types": FIELDS,
             "files": palette.files(),
         }
 
