@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from lab import Book
 from playwright.sync_api import Locator, expect
@@ -56,6 +57,12 @@ class Designer:
         """The field of the inspector that has this label."""
         return self.inspector.get_by_label(label, exact=True)
 
+    def unfold(self, section: str) -> None:
+        """Open a section of the inspector, if it is not open."""
+        box = self.inspector.locator("details", has_text=section).first
+        if box.get_attribute("open") is None:
+            box.locator("summary").click()
+
     @property
     def yaml(self) -> Locator:
         return self.root.get_by_label("The saga as YAML")
@@ -64,7 +71,16 @@ class Designer:
         """A button of the toolbar; its label begins so."""
         return self.root.get_by_role("toolbar").get_by_role("button", name=label)
 
+    def problems(self, level: str) -> list[dict[str, Any]]:
+        """What the kernel finds wrong, of one level."""
+        found: list[dict[str, Any]] = self.book.value("designer.problems")
+        return [problem for problem in found if problem["level"] == level]
+
     # -- what hands do ----------------------------------------------------------------------
+
+    def to_sight(self) -> None:
+        """Scroll the notebook so that all of the designer is seen."""
+        self.root.evaluate("root => root.scrollIntoView({block: 'center'})")
 
     def open(self, tab: str) -> None:
         """Open a tab by click."""
@@ -99,6 +115,31 @@ class Designer:
         for key in keys:
             self.book.page.keyboard.press(key)
 
+    def focused(self) -> str:
+        """What a screen reader calls the element that has the focus: its label, or its words."""
+        name: str = self.book.page.evaluate(
+            """() => {
+                const at = document.activeElement;
+                const labels = [...(at.labels ?? [])].map(label => label.textContent).join(' ');
+                return at.getAttribute('aria-label') ?? (labels || at.textContent);
+            }"""
+        )
+        return " ".join(name.split())
+
+    def tab_to(self, name: str, back: bool = False) -> None:
+        """Press Tab until what is called so has the focus.
+
+        Raises:
+            AssertionError: it cannot be reached so.
+        """
+        passed = []
+        for _ in range(120):
+            self.press("Shift+Tab" if back else "Tab")
+            passed.append(self.focused())
+            if passed[-1] == name:
+                return
+        raise AssertionError(f"Tab does not lead to '{name}'; it went through {passed}")
+
     def _middle(self, what: Locator) -> tuple[float, float]:
         box = what.bounding_box()
         assert box is not None
@@ -110,7 +151,7 @@ class Designer:
         return box["x"] + dx, box["y"] + dy
 
     def _drag(self, what: Locator, to: Callable[[], tuple[float, float]]) -> None:
-        self.root.scroll_into_view_if_needed()
+        self.to_sight()
         what.scroll_into_view_if_needed()
         (x, y), mouse = to(), self.book.page.mouse  # where it is once nothing scrolls any more
         mouse.move(*self._middle(what))

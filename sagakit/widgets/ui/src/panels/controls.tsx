@@ -8,10 +8,20 @@ import type { Read } from "./values";
 
 /** Text with ``names`` in it. */
 export function Prose({ text }: { text: string }) {
-  return text.split(/`+([^`]+)`+/).map((part, at) => (at % 2 ? <code key={at}>{part}</code> : part));
+  return text
+    .split(/`+([^`]+)`+/)
+    .map((part, at) => (at % 2 ? <code key={at}>{part}</code> : part));
 }
 
-export function Problems({ id, problems, error }: { id: string; problems: Problem[]; error?: string }) {
+export function Problems({
+  id,
+  problems,
+  error,
+}: {
+  id?: string;
+  problems: Problem[];
+  error?: string;
+}) {
   if (!error && problems.length === 0) return null;
   return (
     <ul className="sk-field-problems" id={id}>
@@ -53,6 +63,7 @@ interface RowProps {
   label: string;
   hint?: string;
   unit?: string;
+  unitNote?: string; // the value in a larger unit
   path?: Path;
   problems?: Problem[];
   error?: string;
@@ -65,7 +76,19 @@ interface RowProps {
 
 /** A label, a control, and what there is to say about it. */
 export function Row(props: RowProps) {
-  const { label, hint, unit, path, problems = [], error, inline, hideLabel, told, onClear } = props;
+  const {
+    label,
+    hint,
+    unit,
+    unitNote,
+    path,
+    problems = [],
+    error,
+    inline,
+    hideLabel,
+    told,
+    onClear,
+  } = props;
   const id = useId();
   const place = usePlace();
   const wrong = Boolean(error) || problems.some((one) => one.level === "error");
@@ -95,6 +118,7 @@ export function Row(props: RowProps) {
         {unit && (
           <span className="sk-unit" aria-hidden="true">
             {unit}
+            {unitNote && ` = ${unitNote}`}
           </span>
         )}
         {onClear && <ClearButton label={label} onClear={onClear} />}
@@ -112,7 +136,13 @@ export function Row(props: RowProps) {
 export function ClearButton({ label, onClear }: { label: string; onClear: () => void }) {
   const name = `Clear ${label.toLowerCase()}`;
   return (
-    <button type="button" className="sk-icon-button" aria-label={name} title={name} onClick={onClear}>
+    <button
+      type="button"
+      className="sk-icon-button"
+      aria-label={name}
+      title={name}
+      onClick={onClear}
+    >
       <span aria-hidden="true">×</span>
     </button>
   );
@@ -123,16 +153,26 @@ interface TextProps extends Omit<RowProps, "children" | "error"> {
   read: (text: string) => Read;
   onCommit: (value: Json | undefined) => void;
   names?: string[]; // what the text can be, for instance
-  lines?: number; // more than one: Enter begins a new line
+  lines?: number;
   placeholder?: string;
   numeric?: boolean;
-  code?: boolean;
+  code?: boolean; // in which Enter begins a new line
 }
 
 /** A field that is typed into. */
 export function TextRow(props: TextProps) {
-  const { value, read, onCommit, names = [], lines = 1, placeholder, numeric, code, ...row } = props;
-  const { error, control } = useTyped(value, read, onCommit);
+  const {
+    value,
+    read,
+    onCommit,
+    names = [],
+    lines = 1,
+    placeholder,
+    numeric,
+    code,
+    ...row
+  } = props;
+  const { error, control } = useTyped(value, read, onCommit, code);
   const list = useId();
   const className = code ? "sk-code" : undefined;
   return (
@@ -143,7 +183,7 @@ export function TextRow(props: TextProps) {
             {...ties}
             {...control}
             {...{ placeholder, className }}
-            rows={lines}
+            rows={Math.min(lines, 12)}
             spellCheck={false}
           />
         ) : (
