@@ -10,8 +10,19 @@ from __future__ import annotations
 from sagakit.connectors.base import Connector
 from sagakit.connectors.cel import Cel
 from sagakit.connectors.graphql import Graphql
+from sagakit.connectors.publish import Message, Publish, relay
 from sagakit.connectors.rest import Http
 from sagakit.connectors.secret import Secret
 from sagakit.connectors.sql import Sql
 
-__all__ = ["Cel", "Connector", "Graphql", "Http", "Secret", "Sql"]
+__all__ = [
+    "Cel",
+    "Connector",
+    "Graphql",
+    "Http",
+    "Message",
+    "Publish",
+    "Secret",
+    "Sql",
+    "relay",
+]
