@@ -16,9 +16,12 @@ from sagakit.connectors.cel import Cel
 from sagakit.connectors.graphql import Graphql
 from sagakit.connectors.publish import Publish
 from sagakit.connectors.rest import Http
+from sagakit.connectors.soap import Soap
 from sagakit.connectors.sql import Sql
 
-CONNECTORS: dict[str, type[Connector]] = {kind.kind: kind for kind in (Http, Graphql, Sql, Publish)}
+CONNECTORS: dict[str, type[Connector]] = {
+    kind.kind: kind for kind in (Http, Graphql, Soap, Sql, Publish)
+}
 CEL = "cel"
 
 
