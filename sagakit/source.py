@@ -248,7 +248,7 @@ class _Writer:
     def declare(self, saga: Saga) -> str:
         """Declare a saga, once; the variable's name."""
         node = self._saga(saga)
-        key = saga.name, pretty.assignment("_", node)
+        key = saga.name, pretty.flat(node)
         if key not in self._declared:
             name = self._declared[key] = self.names.declared(saga.name)
             self._parts.append(pretty.assignment(name, node))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -339,12 +338,9 @@ def test_an_inner_saga_that_is_used_twice_is_declared_once() -> None:
 
 
 def _reformatted(text: str, width: int) -> str:
-    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
-    if ruff is None:
-        pytest.skip("ruff is not installed")
-    command = [ruff, "format", "--isolated", f"--line-length={width}", "-"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
-    return done.stdout
+    pytest.importorskip("ruff")
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", f"--line-length={width}", "-"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("width", [88, 100])
