@@ -88,7 +88,7 @@ def test_a_cell_of_yaml_becomes_a_saga_that_is_drawn_and_checked(shell: Any, run
     assert drawn["text/html"].startswith('<img src="data:image/svg+xml;base64,')
     # the magic itself is the first line of the cell
     assert "line 7: warning SAGA301: saga 'trip', step 'pay':" in found["text/plain"]
-    assert '<td style="text-align:left">line 7</td>' in found["text/html"]
+    assert '<td style="text-align:left">line\xa07</td>' in found["text/html"]
 
 
 def test_names_of_the_notebook_count_and_not_those_the_functions_were_given(
