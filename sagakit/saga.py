@@ -8,7 +8,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,6 +36,8 @@ from sagakit.steps import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import graphviz
     import jsonschema
     import networkx
@@ -763,6 +764,8 @@ def _as_path(text_or_path: str | os.PathLike[str]) -> Path | None:
         one_line = "\n" not in text_or_path.strip()
         if not (one_line and text_or_path.strip().endswith((".yaml", ".yml"))):
             return None
+    from pathlib import Path
+
     return Path(text_or_path)
 
 
