@@ -257,20 +257,19 @@ class Run:
 
     def execution(self) -> Execution:
         """What has happened, once nothing more will."""
-        return Execution(self.saga, self.events, self.state, self._children(Run.execution))
+        children = None if self.kin is None else self.kin.executions(Run.execution)
+        return Execution(self.saga, self.events, self.state, children)
 
     def snapshot(self) -> Execution:
         """What has happened so far."""
-        return Execution(self.saga, self.events, self.state.copy(), self._children(Run.snapshot))
+        children = None if self.kin is None else self.kin.executions(Run.snapshot)
+        return Execution(self.saga, self.events, self.state.copy(), children)
 
     @property
     def kinship(self) -> Kin:
         """Its kin, for what only concerns executions that have some."""
         assert self.kin is not None, "it is no part of another execution, and has no parts"
         return self.kin
-
-    def _children(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution] | None:
-        return None if self.kin is None else self.kin.executions(as_execution)
 
     def input_of(self, step: str) -> Any:
         """The execution's input, or the item that this step is done for."""

@@ -381,14 +381,14 @@ class Simulation:
         return due if self.gates is None else self.gates.next_due(due)
 
     def _make(self, attempt: Attempt) -> None:
-        call = attempt.call
-        if call.is_async or attempt.delay:
-            if call.is_async or attempt.ticket is not None or self.to_loop is not None:
-                self.hand_over(attempt)
-            else:
-                self._put_off(attempt)
-            return
-        self._call(attempt)
+        if attempt.call.is_async:
+            self.hand_over(attempt)
+        elif not attempt.delay:
+            self._call(attempt)
+        elif attempt.ticket is not None or self.to_loop is not None:
+            self.hand_over(attempt)
+        else:
+            self._put_off(attempt)
 
     def hand_over(self, attempt: Attempt) -> None:
         """Make a call that needs a loop: on it, or as soon as there is one."""
