@@ -37,8 +37,6 @@ from sagakit.steps import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import graphviz
     import jsonschema
     import networkx
