@@ -14,7 +14,7 @@ import msgspec
 
 from sagakit import redaction as _redaction
 from sagakit import spec as _spec
-from sagakit.connectors import forms
+from sagakit.connectors.base import is_data
 from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError, Problem, within
 from sagakit.journal import codec
@@ -638,7 +638,7 @@ def _callables(item: Step) -> list[Action]:
 
 def _is_real(function: Action) -> bool:
     """Whether it is code, which the YAML form only names."""
-    return not (isinstance(function, Simulated) or forms.is_data(function))
+    return not (isinstance(function, Simulated) or is_data(function))
 
 
 def _step_shape(item: Step) -> dict[str, Any]:
@@ -862,6 +862,7 @@ def _from_spec(
         found: the problems, to which those of this document are added.
         inside: of which step of which saga it is a part, for the problems.
     """
+    from sagakit.connectors import forms
 
     def refuse(text: str, *path: str | int) -> None:
         found.append(Problem(f"{inside}{text}", *at, *path))
@@ -880,7 +881,7 @@ def _from_spec(
 
         def resolve(value: Any, role: str, *around: str, result: Any = None) -> Any:
             value = forms.made(value)
-            if value is None or isinstance(value, bool | Simulated) or forms.is_data(value):
+            if value is None or isinstance(value, bool | Simulated) or is_data(value):
                 return value
             named = given.named
             if named is None or (given.simulate and value not in named):
@@ -1043,8 +1044,10 @@ def _step_spec(number: int, steps: Sequence[Step], how: _Written) -> _spec.StepS
             return function
         if isinstance(function, Simulated) and (not how.name or _spec.is_plain(function.result)):
             return how.simulated(function, default_result)
-        if forms.is_data(function):
-            return forms.form(function)
+        if is_data(function):
+            from sagakit.connectors.forms import form
+
+            return form(function)
         label = how.name(item, role, function) if how.name else callable_name(function)
         if label is None:
             cure = "has a callable without a name, and the YAML form holds names; use def"

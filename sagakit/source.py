@@ -22,7 +22,8 @@ from typing import Any, NamedTuple, get_args
 import msgspec
 
 from sagakit import connectors, pretty
-from sagakit.connectors import Secret, forms
+from sagakit.connectors import Secret
+from sagakit.connectors.base import is_data
 from sagakit.pretty import Atom, Items, Node, call
 from sagakit.resilience import POLICIES, Service
 from sagakit.saga import Saga
@@ -285,7 +286,7 @@ class _Writer:
         """A callable of a step: by its name, or written out if it is data."""
         if isinstance(value, Simulated):
             return self.struct(value, *(["name"] if value.name else []), otherwise=step)
-        if forms.is_data(value):
+        if is_data(value):
             return self.struct(value, value.__struct_fields__[0], otherwise=step)
         return Atom(self.names.of(value, step if role == "action" else f"{step}_{role}"))
 

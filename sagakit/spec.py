@@ -14,16 +14,17 @@ import inspect
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import msgspec
 
-from sagakit.connectors import forms
 from sagakit.connectors.cel import Cel
 from sagakit.errors import DefinitionError, Problem
 from sagakit.quantities import is_seconds, number
 from sagakit.resilience import POLICIES, Service
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MAX_NODES = 1_000_000  # a file that unfolds (through aliases) into more is refused
 _MAX_DEPTH = 100
@@ -251,6 +252,8 @@ class SagaSpec(
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the YAML form, as written to ``data/saga.schema.json``."""
+    from sagakit.connectors import forms
+
     schema = msgspec.json.schema(SagaSpec)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "A sagakit saga"
@@ -308,6 +311,8 @@ def as_path(text_or_path: str | os.PathLike[str]) -> Path | None:
         one_line = "\n" not in text_or_path.strip()
         if not (one_line and text_or_path.strip().endswith((".yaml", ".yml"))):
             return None
+    from pathlib import Path
+
     return Path(text_or_path)
 
 
@@ -684,6 +689,8 @@ class SagaReader(Reader):
 
     def _data(self, node: Any, role: str, place: str) -> Any:
         """The connector or expression that a mapping is; None where it cannot be read."""
+        from sagakit.connectors import forms
+
         (kind, *others), allowed = _kinds_in(node), forms.ROLES[role]
         rest = [key.value for key, _ in node.value if key.value != kind]
         if rest or others:
@@ -696,6 +703,8 @@ class SagaReader(Reader):
         return None
 
     def _data_of(self, kind: str, node: Any, place: str) -> Any:
+        from sagakit.connectors import forms
+
         if kind == forms.CEL:
             if isinstance(node, self.yaml.ScalarNode):
                 return Cel(node.value)
@@ -726,6 +735,8 @@ class SagaReader(Reader):
         return ForEachSpec(items=data.get("items", head.items), limit=head.limit, step=step)
 
     def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
+        from sagakit.connectors import forms
+
         if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
             return node.value  # 'version: 1.10' means the text, not a number
         inner = INNER.get(kind, {}).get(name)
@@ -747,6 +758,8 @@ class _ForEachHead(msgspec.Struct, kw_only=True):
 
 def _kinds_in(node: Any) -> list[str]:
     """The kinds of connector or expression that a mapping names."""
+    from sagakit.connectors import forms
+
     known = (*forms.CONNECTORS, forms.CEL)
     return [key.value for key, _ in node.value if key.value in known]
 

@@ -74,7 +74,7 @@ def test_what_tells_of_an_execution_and_reads_yaml_is_loaded_when_it_is_asked_fo
         "from sagakit import Saga, simulate, step\n"
         "def book(): return 1 / 0\n"
         "assert simulate(Saga('trip', step(book))).status == 'compensated'\n"
-        "later = {'story', 'event_spans', 'timings', 'scenario.form', 'lab', 'views'}\n"
+        "later = {'story', 'event_spans', 'timings', 'scenario.form', 'connectors.forms', 'lab'}\n"
         "assert not sys.modules.keys() & {f'sagakit.{name}' for name in later}"
     )
     subprocess.run([sys.executable, "-c", source], check=True, cwd=ROOT)

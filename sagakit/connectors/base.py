@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from sagakit.connectors import templates
+from sagakit.connectors.cel import Cel
 from sagakit.connectors.secret import Secret, Vault
 from sagakit.errors import Problem
 from sagakit.quantities import is_seconds, number
@@ -126,3 +127,8 @@ def _at(text: Problem) -> str:
     """A problem with the option that it is about, where it does not begin with it."""
     place = ".".join(map(str, text.path))
     return text if not place or text.startswith(str(text.path[0])) else f"{place}: {text}"
+
+
+def is_data(value: Any) -> bool:
+    """Whether it is a connector or an expression, which the YAML form holds whole."""
+    return isinstance(value, Connector | Cel)

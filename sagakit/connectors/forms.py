@@ -73,11 +73,6 @@ def made(value: Any) -> Any:
     return value.made if isinstance(value, Form) else value
 
 
-def is_data(value: Any) -> bool:
-    """Whether it is a connector or an expression, which the YAML form holds whole."""
-    return isinstance(value, Connector | Cel)
-
-
 def schema_parts() -> tuple[dict[str, Any], dict[str, list[dict[str, str]]]]:
     """The JSON Schemas of all forms by their names, and by role what may stand there."""
     kinds = [*FORMS.values(), Cel]

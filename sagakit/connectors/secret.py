@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -116,6 +115,7 @@ def _spellings(value: str) -> Iterator[str]:
     import base64
     import html
     import json
+    import urllib.parse
 
     ways = {
         value: None,
@@ -138,6 +138,8 @@ def _parts_of_url(value: str) -> Iterator[str]:
     service may say back its path, a driver its password."""
     if "://" not in value:
         return
+    import urllib.parse
+
     parts = urllib.parse.urlsplit(value)
     whole = [parts.path, f"{parts.path}?{parts.query}", parts.query, parts.password or ""]
     pieces = [*parts.path.split("/"), *(two for _, two in urllib.parse.parse_qsl(parts.query))]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -146,6 +145,7 @@ class Filling:
     def url(self, value: str | Secret) -> str:
         """A URL. What an expression gives cannot change the rest of it: it is percent-encoded,
         unless the URL begins with it; and it must be a segment, not none and no way upwards."""
+        from urllib.parse import quote
 
         def escape(text: str) -> str:
             if text in ("", ".", ".."):
@@ -153,7 +153,7 @@ class Filling:
                     f"{self.place}: an expression in its url gives '{text}', which would make "
                     "another address of it; let it give an id"
                 )
-            return urllib.parse.quote(text, safe="")
+            return quote(text, safe="")
 
         return self._joined(value, escape)
 
