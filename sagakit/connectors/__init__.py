@@ -12,5 +12,6 @@ from sagakit.connectors.cel import Cel
 from sagakit.connectors.graphql import Graphql
 from sagakit.connectors.rest import Http
 from sagakit.connectors.secret import Secret
+from sagakit.connectors.sql import Sql
 
-__all__ = ["Cel", "Connector", "Graphql", "Http", "Secret"]
+__all__ = ["Cel", "Connector", "Graphql", "Http", "Secret", "Sql"]

@@ -15,8 +15,9 @@ from sagakit.connectors.base import Connector
 from sagakit.connectors.cel import Cel
 from sagakit.connectors.graphql import Graphql
 from sagakit.connectors.rest import Http
+from sagakit.connectors.sql import Sql
 
-CONNECTORS: dict[str, type[Connector]] = {kind.kind: kind for kind in (Http, Graphql)}
+CONNECTORS: dict[str, type[Connector]] = {kind.kind: kind for kind in (Http, Graphql, Sql)}
 CEL = "cel"
 
 
