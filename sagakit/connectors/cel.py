@@ -84,7 +84,7 @@ class Cel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What is called where it stands in this role of a step."""
         return {"when": self.holds, "timeout": self.seconds}.get(role, self)
 
-    def problems(self, role: str = "") -> list[Problem]:  # noqa: ARG002  every role takes one
+    def problems(self, role: str = "", action: Any = None) -> list[Problem]:  # noqa: ARG002
         """What is wrong with it, with the cure."""
         return [Problem(text, "cel") for text in faults(self.cel)]
 

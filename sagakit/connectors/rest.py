@@ -164,6 +164,8 @@ class Http(Connector, frozen=True):
     def _content(self, fill: templates.Filling) -> tuple[bytes | None, str | None]:
         if self.json is not None:
             data = fill.data(self.json)
+            if data is None:  # an expression left it out
+                return None, None
             return msgspec.json.encode(data), "application/json"
         if self.body is not None:
             return fill.text(self.body).encode(), None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sagakit.connectors.base import Connector
 from sagakit.lab.check.durations import backward, forward, longest, pauses, shortest
 from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
@@ -52,8 +53,9 @@ def no_timeout(view: View) -> Iterator[Found]:
     for step in view.working():
         silent = [
             f"its {role}"
-            for role, _ in view.callables(step)
-            if (step.timeout if role == "action" else step.compensation_timeout) is None
+            for role, function in view.callables(step)
+            if not isinstance(function, Connector)  # it has a timeout of its own
+            and (step.timeout if role == "action" else step.compensation_timeout) is None
         ]
         if not silent:
             continue

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from sagakit.connectors.cel import Cel
 from sagakit.lab.check.code import Code
 from sagakit.lab.check.finding import Severity
 from sagakit.plan import Kind, Plan, reach
@@ -83,7 +84,7 @@ class View:
     def working(self) -> list[Step]:
         """The steps that call an action, those that never run left out."""
         never = self.never
-        return [s for s in self.steps if not isinstance(s.action, Special) and s.name not in never]
+        return [s for s in self.steps if not _idle(s) and s.name not in never]
 
     def compensatable(self) -> list[Step]:
         """The working steps that may have to be undone."""
@@ -179,3 +180,9 @@ class View:
             yield "action", step.action
         if step.compensation is not None:
             yield "compensation", step.compensation
+
+
+def _idle(step: Step) -> bool:
+    """Whether a step calls nothing: an expression has no effect, and ends by itself."""
+    expression = isinstance(step.action, Cel) and step.compensation is None
+    return expression or isinstance(step.action, Special)
