@@ -42,7 +42,7 @@ data = {
             "service": "bank",
             "fields": [
                 {"name": "id", "type": "text", "key": True},
-                {"name": "amount", "type": "decimal"},
+                {"name": "amount", "type": "money"},
             ],
             "relations": [{"name": "lines", "to": "Line", "kind": "many"}],
         },
@@ -78,6 +78,7 @@ def test_no_tab_has_a_serious_violation(trip, theme):
     trip.canvas.click(position={"x": 20, "y": 20})
     for section in trip.inspector.locator("details:not([open]) > summary").all():
         section.click()
+    trip.inspector.get_by_role("group", name="Services").first.scroll_into_view_if_needed()
     found["the saga's services"] = look(trip, theme, "services")
     for tool in ("Keys", "Find a step", "Save"):
         trip.tool(tool).click()
