@@ -7,12 +7,17 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from sagakit.connectors.base import Connector
+from sagakit.connectors.cel import Cel
 from sagakit.lab.check.code import Code
 from sagakit.lab.check.finding import Severity
 from sagakit.plan import Kind, Plan, reach
 from sagakit.saga import FanOut, Saga
 from sagakit.spec import Simulated
 from sagakit.steps import Choose, ForEach, Nested, Special, Step, Wait, callable_name
+
+
+_DATA = (Simulated, Connector, Cel)  # what has no code of the user's
 
 
 class Found(NamedTuple):
@@ -130,11 +135,10 @@ class View:
         return self.code(chooser.action.by).constants
 
     def code(self, function: Any) -> Code:
-        """The code of a callable; empty for what is none, or is simulated."""
-        if not callable(function) or isinstance(function, Simulated):
-            return Code(None)
+        """The code of a callable; empty for what is none, is simulated, or is data itself."""
         if id(function) not in self._codes:
-            self._codes[id(function)] = Code(function)
+            plain = callable(function) and not isinstance(function, _DATA)
+            self._codes[id(function)] = Code(function if plain else None)
         return self._codes[id(function)]
 
     def questions(self, step: Step) -> Iterator[tuple[str, Callable[..., Any]]]:
