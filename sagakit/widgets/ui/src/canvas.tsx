@@ -499,7 +499,7 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       const dy = inward(node.position.y * zoom + y, node.height! * zoom, height);
       if (dx !== 0 || dy !== 0) void flow.setViewport({ x: x + dx, y: y + dy, zoom }, { duration: duration() });
     };
-    /** Where a step dropped at a point of the screen stands: in the middle there, and in sight. */
+    /** Where a step dropped at a point of the screen stands: in sight, and on no other step. */
     const placeAt = (clientX: number, clientY: number): [number, number] => {
       const [width, height] = size();
       const { x: right, y: down } = frame.current!.getBoundingClientRect();
@@ -507,7 +507,7 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       const left = clientX - right - (graph.WIDTH / 2) * zoom;
       const top = clientY - down - (graph.MAIN / 2) * zoom;
       const seen = [left + inward(left, graph.WIDTH * zoom, width), top + inward(top, graph.MAIN * zoom, height)];
-      return [Math.round((seen[0]! - x) / zoom), Math.round((seen[1]! - y) / zoom)];
+      return graph.free([Math.round((seen[0]! - x) / zoom), Math.round((seen[1]! - y) / zoom)], latest.current);
     };
     const focus = (name?: string) => {
       const node = latest.current.find(({ id }) => id === name);
