@@ -36,8 +36,11 @@ interface Props {
 }
 
 const EDGE = 12; // what is nearer to the canvas's edge than this is not quite in sight
+const LEGIBLE = 0.5; // the zoom from which on a step's name can be read
 const EMPTY = "empty";
+const OPTIONS = { hideAttribution: true };
 const NODE_TYPES = { step: StepBox };
+const OVERVIEW = { width: 136, height: 84 };
 const STILL: Positions = {};
 const isTyping = (target: EventTarget) =>
   target instanceof Element && target.closest("input, textarea, select, [contenteditable=true]") !== null;
@@ -98,9 +101,7 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
       const [from, to] = JSON.parse(edge) as [string, string];
       store.add(label, (one) => insert(one, part(entry), from, to));
     } else {
-      const { x, y } = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
-      const place: [number, number] = [Math.round(x - graph.WIDTH / 2), Math.round(y - graph.MAIN / 2)];
-      store.add(label, (one) => add(one, part(entry)), [place]);
+      store.add(label, (one) => add(one, part(entry)), [view.placeAt(event.clientX, event.clientY)]);
     }
     view.focus(store.get().selected[0]);
   };
@@ -231,11 +232,19 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
     if (chosen.length > 0) store.move(`Move ${named(selected)}`, Object.fromEntries(places));
   };
 
-  const enter = (name: string | undefined, inspect: boolean) => {
-    if (name === undefined) return;
-    store.select([name]);
-    if (inspect || !store.enter(name)) onInspect();
-  };
+  const enter = useCallback(
+    (name: string | undefined, inspect: boolean) => {
+      if (name === undefined) return;
+      store.select([name]);
+      if (inspect || !store.enter(name)) onInspect();
+    },
+    [store, onInspect],
+  );
+
+  // the same functions at each drawing, since React Flow draws anew for new ones
+  const onDoubleClick = useCallback((_: unknown, { id }: Node) => enter(id, false), [enter]);
+  const onPaneClick = useCallback(() => frame.current?.focus({ preventScroll: true }), []);
+  const onConnect = useCallback(({ source, target }: Connection) => join(source, target), [join]);
 
   const escape = () => {
     setBubble(null);
@@ -340,13 +349,13 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
           onNodesChange={onNodesChange}
           onEdgesChange={onEdgesChange}
           onNodeDragStop={onMoved}
-          onSelectionDragStop={(event, moved) => onMoved(event, null, moved)}
-          onNodeDoubleClick={(_, { id }) => enter(id, false)}
-          onPaneClick={() => frame.current?.focus({ preventScroll: true })}
-          onConnect={({ source, target }) => join(source, target)}
+          onNodeDoubleClick={onDoubleClick}
+          onPaneClick={onPaneClick}
+          onConnect={onConnect}
           onConnectEnd={onConnectEnd}
           isValidConnection={isValid}
           connectionRadius={28}
+          autoPanOnConnect={false} // a step near the edge would flee from who connects it
           minZoom={0.1}
           maxZoom={2}
           preventScrolling={false}
@@ -357,12 +366,12 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
           nodesFocusable={false}
           edgesFocusable={false}
           disableKeyboardA11y
-          proOptions={{ hideAttribution: true }}
+          proOptions={OPTIONS}
         >
           <Background gap={20} size={1.2} />
           <PivotLine nodes={nodes} />
           {draft.steps.length > 0 && (
-            <MiniMap nodeClassName={miniClass} pannable ariaLabel="Overview" style={{ width: 136, height: 84 }} />
+            <MiniMap nodeClassName={miniClass} pannable ariaLabel="Overview" style={OVERVIEW} />
           )}
           <Controls showInteractive={false} showFitView={false} aria-label="Zoom" />
         </ReactFlow>
@@ -377,6 +386,11 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
       )}
     </div>
   );
+}
+
+/** How far a stretch must be moved to lie within a length, a little off its ends. */
+function inward(start: number, length: number, room: number): number {
+  return Math.max(EDGE - start, Math.min(0, room - EDGE - length - start));
 }
 
 function placeOf(change: NodeChange): [string, [number, number]] {
@@ -407,21 +421,21 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
     oldData.current = same(oldData.current, graph.stepData({ whole, at, draft, state }, problems));
     return oldData.current;
   }, [whole, at, draft, state, problems]);
-  const shape = JSON.stringify([
-    keyOf(whole, at, ""),
-    draft.steps.map(({ step, after, when, branch }, i) => [step, after, when, branch, graph.sizeOf(data[i]!).height]),
-  ]);
+  const shape = useMemo(() => {
+    const steps = draft.steps.map(({ step, after, when, branch }, i) => [step, after, when, branch, graph.sizeOf(data[i]!).height]);
+    return JSON.stringify([keyOf(whole, at, ""), steps]);
+  }, [whole, at, draft, data]);
   const places = useMemo(() => {
     const sizes = new Map(data.map((one) => [one.name, graph.sizeOf(one)]));
     return graph.placesOf({ whole, at, draft, positions }, sizes);
     // `shape` is all of the saga that a layout depends on
   }, [shape, positions]);
   const old = useRef(new Map<string, ShownStep>());
-  return useMemo(() => {
+  const still = useMemo(() => {
     const chosen = new Set(selected);
     const first = selected[0] ?? data[0]?.name;
     const nodes = data.map((one) => {
-      const node = graph.stepNode(one, drag[one.name] ?? places.get(one.name)!) as ShownStep;
+      const node = graph.stepNode(one, places.get(one.name)!) as ShownStep;
       const before = old.current.get(one.name);
       const more = { first: one.name === first, renaming: one.name === renaming };
       const isSame = before && before.data.first === more.first && before.data.renaming === more.renaming && before.shown === one;
@@ -432,7 +446,13 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
     });
     old.current = new Map(nodes.map((node) => [node.id, node]));
     return nodes;
-  }, [data, places, drag, selected, renaming]);
+  }, [data, places, selected, renaming]);
+  return useMemo(() => (drag === STILL ? still : still.map((node) => dragged(node, drag))), [still, drag]);
+}
+
+function dragged(node: ShownStep, drag: Positions): ShownStep {
+  const place = Object.hasOwn(drag, node.id) ? drag[node.id] : undefined;
+  return place ? { ...node, position: { x: place[0], y: place[1] } } : node;
 }
 
 function useEdges({ draft }: Snapshot, chosen: string[]): Edge[] {
@@ -470,12 +490,24 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
     const bring = (node: ShownStep) => {
       const [width, height] = size();
       const { x, y, zoom } = flow.getViewport();
-      const [left, top] = [node.position.x * zoom + x, node.position.y * zoom + y];
-      const [right, bottom] = [left + graph.WIDTH * zoom, top + node.height! * zoom];
-      const isIn = left >= EDGE && top >= EDGE && right <= width - EDGE && bottom <= height - EDGE;
-      if (isIn || width === 0) return;
-      const centre = [node.position.x + graph.WIDTH / 2, node.position.y + node.height! / 2] as const;
-      void flow.setCenter(...centre, { zoom: Math.max(zoom, 0.5), duration: duration() });
+      if (width === 0) return;
+      if (zoom < LEGIBLE) {
+        const centre = [node.position.x + graph.WIDTH / 2, node.position.y + node.height! / 2] as const;
+        return void flow.setCenter(...centre, { zoom: LEGIBLE, duration: duration() });
+      }
+      const dx = inward(node.position.x * zoom + x, graph.WIDTH * zoom, width);
+      const dy = inward(node.position.y * zoom + y, node.height! * zoom, height);
+      if (dx !== 0 || dy !== 0) void flow.setViewport({ x: x + dx, y: y + dy, zoom }, { duration: duration() });
+    };
+    /** Where a step dropped at a point of the screen stands: in the middle there, and in sight. */
+    const placeAt = (clientX: number, clientY: number): [number, number] => {
+      const [width, height] = size();
+      const { x: right, y: down } = frame.current!.getBoundingClientRect();
+      const { x, y, zoom } = flow.getViewport();
+      const left = clientX - right - (graph.WIDTH / 2) * zoom;
+      const top = clientY - down - (graph.MAIN / 2) * zoom;
+      const seen = [left + inward(left, graph.WIDTH * zoom, width), top + inward(top, graph.MAIN * zoom, height)];
+      return [Math.round((seen[0]! - x) / zoom), Math.round((seen[1]! - y) / zoom)];
     };
     const focus = (name?: string) => {
       const node = latest.current.find(({ id }) => id === name);
@@ -487,7 +519,7 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       store.select([name]);
       requestAnimationFrame(() => focus(name));
     };
-    return { fit: () => fit(), begin: () => fit(0.6), focus, show };
+    return { fit: () => fit(), begin: () => fit(0.6), focus, show, placeAt };
   }, [flow, frame]);
 
   // a saga that comes into view is shown from its beginning, once there is room for it
