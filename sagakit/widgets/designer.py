@@ -282,12 +282,15 @@ class SagaDesigner(anywidget.AnyWidget):
 
     def _from_draft(self, draft: drafts.Draft) -> _State:
         plain = drafts.plain(draft)
+        document: spec.SagaSpec | None
         try:
             document = msgspec.convert(plain, spec.SagaSpec)
         except msgspec.ValidationError:
+            # it is wrong, or it has what only the reader of the YAML form knows: a connector
             text = self._rewritten(draft, plain)
-            _, partial, found = spec.read(text)
-            return self._state(draft, text, partial, found)
+            _, document, found = spec.read(text)
+            if document is None or found:
+                return self._state(draft, text, document, found)
         text = self._rewritten(draft, spec.as_plain(document))
         return self._state(draft, text, document, [])
 

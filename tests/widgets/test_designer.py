@@ -445,6 +445,10 @@ def test_connectors_and_expressions_come_back_and_their_problems_lead_to_them(pa
     draft = copy.deepcopy(designer.state["draft"])
     page(designer).edit(draft=draft)
     assert designer.saga == saga
+    draft["steps"][1]["description"] = ""
+    draft["steps"][2]["pivot"] = False
+    page(designer).edit(draft=draft, positions={})
+    assert designer.yaml == SagaDesigner(saga).yaml  # what is as by default is not written
     draft["steps"][0]["action"]["http"]["methud"] = "PUT"
     draft["steps"][0]["when"] = {"cel": "input.n >"}
     draft["steps"][1]["wait"]["on_timeout"] = "sleep"
