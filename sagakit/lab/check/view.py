@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sagakit.connectors.base import Connector
@@ -15,7 +15,6 @@ from sagakit.plan import Kind, Plan, reach
 from sagakit.saga import FanOut, Saga
 from sagakit.spec import Simulated
 from sagakit.steps import Choose, ForEach, Nested, Special, Step, Wait, callable_name
-
 
 _DATA = (Simulated, Connector, Cel)  # what has no code of the user's
 
@@ -42,6 +41,9 @@ class Found(NamedTuple):
         return self._replace(file=code.file, line=getattr(node, "lineno", None))
 
 
+_NO_CODE = Code(None)
+
+
 class View:
     """One saga; those that do steps of it have views of their own.
 
@@ -58,6 +60,8 @@ class View:
         self.plan: Plan = saga.plan
         self.each = isinstance(saga, FanOut)  # it is one step, done for each item
         self._codes: dict[int, Code] = {}
+        self._before: dict[str, frozenset[str]] = {}
+        self._after: dict[str, frozenset[str]] = {}
 
     def family(self) -> Iterator[View]:
         """This view and those of the sagas inside, however deep."""
@@ -83,19 +87,31 @@ class View:
     def working(self) -> list[Step]:
         """The steps that call an action, those that never run left out."""
         never = self.never
-        return [s for s in self.steps if not isinstance(s.action, Special) and s.name not in never]
+        return [s for s in self.steps if not _idle(s) and s.name not in never]
 
     def compensatable(self) -> list[Step]:
         """The working steps that may have to be undone."""
         return [step for step in self.working() if self.kind(step) == "compensatable"]
 
-    def before(self, step: Step) -> set[str]:
+    def before(self, step: Step) -> frozenset[str]:
         """The steps that have ended for sure when this one begins."""
-        return {self.plan.names[n] for n in reach(self.number(step), self.plan.after)}
+        return self._reached(step, self.plan.after, self._before)
 
-    def after(self, step: Step) -> set[str]:
+    def after(self, step: Step) -> frozenset[str]:
         """The steps that begin only when this one has ended."""
-        return {self.plan.names[n] for n in reach(self.number(step), self.plan.dependents)}
+        return self._reached(step, self.plan.dependents, self._after)
+
+    def _reached(
+        self,
+        step: Step,
+        neighbours: Sequence[Sequence[int]],
+        known: dict[str, frozenset[str]],
+    ) -> frozenset[str]:
+        """The steps that can be reached from this one; many rules ask, so it is kept."""
+        if step.name not in known:
+            names, found = self.plan.names, reach(self.number(step), neighbours)
+            known[step.name] = frozenset(names[number] for number in found)
+        return known[step.name]
 
     def beside(self, step: Step) -> list[Step]:
         """The steps that may run while this one does."""
@@ -138,7 +154,7 @@ class View:
         """The code of a callable; empty for what is none, is simulated, or is data itself."""
         if id(function) not in self._codes:
             plain = callable(function) and not isinstance(function, _DATA)
-            self._codes[id(function)] = Code(function if plain else None)
+            self._codes[id(function)] = Code(function) if plain else _NO_CODE
         return self._codes[id(function)]
 
     def questions(self, step: Step) -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -166,3 +182,9 @@ class View:
             yield "action", step.action
         if step.compensation is not None:
             yield "compensation", step.compensation
+
+
+def _idle(step: Step) -> bool:
+    """Whether a step calls nothing: an expression has no effect, and ends by itself."""
+    expression = isinstance(step.action, Cel) and step.compensation is None
+    return expression or isinstance(step.action, Special)
