@@ -353,7 +353,10 @@ def _is_number(kind: Any) -> bool:
 
 
 def _is_default(value: Any, field: Any) -> bool:
-    return type(value) is type(field.default) and value == field.default
+    default = field.default
+    if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
+        default = field.default_factory()
+    return type(value) is type(default) and bool(value == default)
 
 
 def _float(value: float) -> str:

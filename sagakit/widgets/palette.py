@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sagakit import spec
-from sagakit.connectors.forms import CONNECTORS
+from sagakit.connectors.catalogue import CATALOGUE
 from sagakit.errors import DefinitionError
 from sagakit.packaged import data_folder
 from sagakit.widgets import drafts
@@ -101,14 +101,8 @@ _STEPS = [
 def _connectors() -> list[Entry]:
     """The actions that need no code."""
     return [
-        _entry(
-            "Connectors",
-            connector.title,
-            connector.summary,
-            "connector",
-            {"step": kind, "action": {kind: connector.shown}},
-        )
-        for kind, connector in CONNECTORS.items()
+        _entry("Connectors", entry.title, entry.description, "connector", entry.step)
+        for entry in CATALOGUE
     ]
 
 
