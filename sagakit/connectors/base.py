@@ -86,6 +86,16 @@ class Connector(
         vault = Vault(f"step '{ctx.step}'")
         return vault.clean(call(ctx, templates.Filling(ctx, vault), vault))
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether a repeat with the same key is told from another request."""
+        return False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a call ends by itself, answered or not."""
+        return False
+
     def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
         """Make the call.
 

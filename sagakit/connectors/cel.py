@@ -19,7 +19,7 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
@@ -58,6 +58,9 @@ class Cel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "input.amount > 100",
         ),
     ]
+
+    repeatable: ClassVar[bool] = True  # it has no effect,
+    bounded: ClassVar[bool] = True  # and ends: see `limits`
 
     def __call__(self, ctx: Any) -> Any:
         return evaluate(self.cel, variables(ctx), f"step '{ctx.step}'")

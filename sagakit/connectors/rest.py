@@ -26,6 +26,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 Statuses = tuple[int, ...]
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_IDEMPOTENT = (*_SAFE, "PUT", "DELETE")  # RFC 9110 §9.2.2
 
 
 class Http(Connector, frozen=True):
@@ -136,6 +137,14 @@ class Http(Connector, frozen=True):
         if self.result is not None:
             found += [Problem(text, "result") for text in cel.faults(self.result, RESULT_VARIABLES)]
         return found
+
+    @property
+    def repeatable(self) -> bool:
+        return bool(self.idempotency_header) or self.method in _IDEMPOTENT
+
+    @property
+    def bounded(self) -> bool:
+        return True
 
     def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
         key = None if self.method in _SAFE else self.idempotency_header

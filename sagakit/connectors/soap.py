@@ -103,6 +103,14 @@ class Soap(Connector, frozen=True):
             found += [Problem(text, "result") for text in texts]
         return found
 
+    @property
+    def repeatable(self) -> bool:
+        return bool(self.idempotency_header) or self.read
+
+    @property
+    def bounded(self) -> bool:
+        return True
+
     def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
         from sagakit.connectors.soap_engine import call
 

@@ -142,6 +142,10 @@ class Sql(Connector, frozen=True):
             found.append(Problem(text, self.kind, "url"))
         return found
 
+    @property
+    def repeatable(self) -> bool:
+        return True
+
     def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
         from sagakit.connectors.sql_engine import Inbox, Work
 

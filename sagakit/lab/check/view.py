@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from sagakit.connectors.base import Connector
 from sagakit.connectors.cel import Cel
 from sagakit.lab.check.code import Code
 from sagakit.lab.check.finding import Severity
@@ -14,6 +15,8 @@ from sagakit.plan import Kind, Plan, reach
 from sagakit.saga import FanOut, Saga
 from sagakit.spec import Simulated
 from sagakit.steps import Choose, ForEach, Nested, Special, Step, Wait, callable_name
+
+_DATA = (Simulated, Connector, Cel)  # what has no code of the user's
 
 
 class Found(NamedTuple):
@@ -148,8 +151,8 @@ class View:
         return self.code(chooser.action.by).constants
 
     def code(self, function: Any) -> Code:
-        """The code of a callable; empty for what is none, or is simulated."""
-        if not callable(function) or isinstance(function, Simulated):
+        """The code of a callable; empty for what is none, is simulated, or is data itself."""
+        if not callable(function) or isinstance(function, _DATA):
             return _NO_CODE
         if id(function) not in self._codes:
             self._codes[id(function)] = Code(function)
