@@ -32,6 +32,7 @@ from sagakit.errors import (
     CodecError,
     InDoubtError,
     MigrationError,
+    NotDoneError,
     ServiceRefusedError,
     SignalError,
     TerminalError,
@@ -656,7 +657,7 @@ class Run:
                     terminal=terminal,
                     at=now,
                     chance=chance,
-                    not_before=_not_before(error),
+                    not_before=_not_before(error, now),
                     refused=_was_spared(error),
                 )
             )
@@ -680,7 +681,7 @@ class Run:
                 in_doubt=in_doubt,
                 at=now,
                 chance=self.chance(name, retry.jitter),
-                not_before=_not_before(error),
+                not_before=_not_before(error, now),
             )
         )
 
@@ -729,8 +730,10 @@ def _was_spared(error: BaseException) -> bool:
     return isinstance(error, ServiceRefusedError) and error.part != Part.RETRY_BUDGET
 
 
-def _not_before(error: BaseException) -> float:
+def _not_before(error: BaseException, now: float) -> float:
     """The time before which another attempt is useless (seconds)."""
+    if isinstance(error, NotDoneError):
+        return now + error.wait if error.wait else 0.0
     retry_at = error.retry_at if isinstance(error, ServiceRefusedError) else None
     return 0.0 if retry_at is None else retry_at
 
