@@ -19,7 +19,11 @@ const problem = (path: (string | number)[]) => ({ level: "error" as const, text:
 const state = {
   draft,
   kinds,
-  problems: [problem(["steps", 1, "retry"]), problem(["steps", 5, "saga", "steps", 0]), problem([])],
+  problems: [
+    problem(["steps", 1, "retry"]),
+    problem(["steps", 5, "saga", "steps", 0]),
+    problem([]),
+  ],
 } as unknown as State;
 const view = { whole: draft, at: [], draft, state, positions: {} };
 const data = graph.stepData(view, graph.problemsByStep(state));
@@ -27,13 +31,23 @@ const of = (name: string) => data.find((one) => one.name === name)!;
 
 test("a step shows its kind as the kernel derives it, and itself until then", () => {
   expect(data.map(({ kind }) => kind)).toEqual([
-    "compensatable", "plain", "pivot", "retriable", "plain", "plain",
+    "compensatable",
+    "plain",
+    "pivot",
+    "retriable",
+    "plain",
+    "plain",
   ]);
 });
 
 test("a step shows what it is, its service's policies, retries and timeout", () => {
   expect(data.map(({ icon }) => icon)).toEqual([
-    "step", "step", "choice", "step", "connector", "saga",
+    "step",
+    "step",
+    "choice",
+    "step",
+    "connector",
+    "saga",
   ]);
   expect(of("pay").badges.map(({ icon, text }) => [icon, text])).toEqual([
     ["retry", "3×"],
@@ -113,8 +127,24 @@ test("what a text has in a wrong form is drawn as far as it goes", () => {
   const odd = {
     saga: "odd",
     steps: [
-      { step: "a", after: ["a", "gone"], retry: 3, wait: "x", saga: 5, service: 7, when: [1], action: {} },
-      { step: "constructor", after: ["a"], branch: ["way"], for_each: [], compensation: [2], timeout: "x" },
+      {
+        step: "a",
+        after: ["a", "gone"],
+        retry: 3,
+        wait: "x",
+        saga: 5,
+        service: 7,
+        when: [1],
+        action: {},
+      },
+      {
+        step: "constructor",
+        after: ["a"],
+        branch: ["way"],
+        for_each: [],
+        compensation: [2],
+        timeout: "x",
+      },
       { step: "__proto__", after: [], branch: "x" },
     ],
   } as unknown as Draft;

@@ -85,14 +85,19 @@ function purpose(step: StepDraft): string {
   if (wait?.event) return `waits for ${wait.event}`;
   if (wait) return `waits ${typeof wait.timeout === "number" ? seconds(wait.timeout) : "a time"}`;
   if (step.choice) return `by ${callable(step.choice, "a choice")}`;
-  if (inner) return inner.steps?.length === 1 ? "1 step inside" : `${inner.steps?.length ?? 0} steps inside`;
+  if (inner)
+    return inner.steps?.length === 1 ? "1 step inside" : `${inner.steps?.length ?? 0} steps inside`;
   if (each) return `each of ${callable(each.items, "several")}`;
   const action = callable(step.action, "");
   return action === step.step ? "" : action;
 }
 
 export function seconds(value: number): string {
-  const units: [number, string][] = [[86_400, "d"], [3600, "h"], [60, "min"]];
+  const units: [number, string][] = [
+    [86_400, "d"],
+    [3600, "h"],
+    [60, "min"],
+  ];
   const [size, unit] = units.find(([one]) => value >= one && value % one === 0) ?? [1, "s"];
   return `${value / size} ${unit}`;
 }
@@ -100,7 +105,10 @@ export function seconds(value: number): string {
 /** The choice and the key of a branch; a text may have anything else there. */
 function branchOf(step: StepDraft): [choice: string, key: string] | null {
   const branch = step.branch;
-  const isBranch = Array.isArray(branch) && branch.length === 2 && branch.every((part) => typeof part === "string");
+  const isBranch =
+    Array.isArray(branch) &&
+    branch.length === 2 &&
+    branch.every((part) => typeof part === "string");
   return isBranch ? (branch as [string, string]) : null;
 }
 
@@ -117,10 +125,27 @@ function badges(step: StepDraft, policies: Map<string, string[]>, edgeTells: boo
   const guards = policies.get(step.service as string) ?? [];
   const found: (Badge | false | null | undefined)[] = [
     when !== null && !edgeTells && { icon: "when", text: when, title: `Runs ${when}` },
-    branch && !edgeTells && { icon: "branch", text: branch[1], title: `Runs when '${branch[0]}' says ${branch[1]}` },
-    retry && { icon: "retry", text: retry.attempts ? `${retry.attempts}×` : "on", title: retry.attempts ? `At most ${retry.attempts} attempts` : "Is retried" },
-    typeof step.timeout === "number" && { icon: "timeout", text: seconds(step.timeout), title: `Times out after ${seconds(step.timeout)}` },
-    guards.length > 0 && { icon: "guards", text: "", title: `Service '${String(step.service)}' has ${guards.join(", ")}` },
+    branch &&
+      !edgeTells && {
+        icon: "branch",
+        text: branch[1],
+        title: `Runs when '${branch[0]}' says ${branch[1]}`,
+      },
+    retry && {
+      icon: "retry",
+      text: retry.attempts ? `${retry.attempts}×` : "on",
+      title: retry.attempts ? `At most ${retry.attempts} attempts` : "Is retried",
+    },
+    typeof step.timeout === "number" && {
+      icon: "timeout",
+      text: seconds(step.timeout),
+      title: `Times out after ${seconds(step.timeout)}`,
+    },
+    guards.length > 0 && {
+      icon: "guards",
+      text: "",
+      title: `Service '${String(step.service)}' has ${guards.join(", ")}`,
+    },
     step.read === true && { icon: "read", text: "", title: "Only reads" },
   ];
   return found.filter((badge): badge is Badge => Boolean(badge));
@@ -157,7 +182,9 @@ export function problemsByStep(state: State): Map<string, Problem[]> {
 
 /** The policies of every service, by its name. */
 function policiesOf(draft: Draft): Map<string, string[]> {
-  const services = Array.isArray(draft.services) ? (draft.services as Record<string, unknown>[]) : [];
+  const services = Array.isArray(draft.services)
+    ? (draft.services as Record<string, unknown>[])
+    : [];
   return new Map(
     services.map(({ service, ...policies }) => {
       const named = Object.keys(policies).filter((key) => policies[key]);
@@ -176,7 +203,8 @@ export function stepData(
   return draft.steps.map((step, index) => {
     const key = prefix + step.step;
     const compensation = step.compensation;
-    const undo = compensation === undefined || compensation === null ? null : callable(compensation, "undo");
+    const undo =
+      compensation === undefined || compensation === null ? null : callable(compensation, "undo");
     const kind = kindOf(step, Object.hasOwn(state.kinds, key) ? state.kinds[key] : undefined, undo);
     const wrong = problems.get(key) ?? [];
     const data = {
@@ -296,9 +324,7 @@ export function edgeId(from: string, to: string): string {
 export function edgesOf(draft: Draft): Edge[] {
   const there = new Set(draft.steps.map(({ step }) => step));
   return draft.steps.flatMap((step) =>
-    (step.after ?? [])
-      .filter((before) => there.has(before))
-      .map((before) => edge(before, step)),
+    (step.after ?? []).filter((before) => there.has(before)).map((before) => edge(before, step)),
   );
 }
 
@@ -323,7 +349,8 @@ function edge(before: string, step: StepDraft): Edge {
 function edgeLabel(before: string, step: StepDraft): string | null {
   const branch = branchOf(step);
   const isOnly = step.after.length === 1;
-  const label = branch && (branch[0] === before || isOnly) ? branch[1] : isOnly ? condition(step) : null;
+  const label =
+    branch && (branch[0] === before || isOnly) ? branch[1] : isOnly ? condition(step) : null;
   return label === null ? null : short(label);
 }
 
@@ -355,7 +382,9 @@ export function pivotLine(nodes: StepNode[]): PivotLine | null {
   const pivot = nodes.find(({ data }) => data.kind === "pivot");
   if (!pivot) return null;
   const edge = pivot.position.x + WIDTH;
-  const later = nodes.filter(({ data, position }) => data.kind === "retriable" && position.x > edge);
+  const later = nodes.filter(
+    ({ data, position }) => data.kind === "retriable" && position.x > edge,
+  );
   const next = Math.min(edge + 56, ...later.map(({ position }) => position.x));
   return {
     x: (edge + next) / 2,
@@ -372,14 +401,19 @@ export type Direction = "left" | "right" | "up" | "down";
 const AHEAD: Record<Direction, Point> = { left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] };
 
 /** The step that an arrow key leads to: the nearest ahead, what is off to the side counting more. */
-export function neighbour(nodes: StepNode[], from: string | undefined, to: Direction): string | null {
+export function neighbour(
+  nodes: StepNode[],
+  from: string | undefined,
+  to: Direction,
+): string | null {
   const start = nodes.find(({ id }) => id === from);
   if (!start) return nodes[0]?.id ?? null;
   const [dx, dy] = AHEAD[to];
   let best: [number, string] | null = null;
   for (const node of nodes) {
     const x = node.position.x - start.position.x;
-    const y = node.position.y + mainHeight(node.data) / 2 - start.position.y - mainHeight(start.data) / 2;
+    const y =
+      node.position.y + mainHeight(node.data) / 2 - start.position.y - mainHeight(start.data) / 2;
     const ahead = x * dx + y * dy;
     const aside = Math.abs(x * dy) + Math.abs(y * dx);
     if (node === start || ahead <= 1) continue;

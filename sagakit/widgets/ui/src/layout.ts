@@ -60,7 +60,8 @@ function box({ width, height, middle }: Size): { width: number; height: number }
 /** The branches between the same steps: their order is free. */
 function alike(steps: StepDraft[]): string[][] {
   const followers = new Map<string, string[]>(steps.map(({ step }) => [step, []]));
-  for (const { step, after } of steps) for (const name of after ?? []) followers.get(name)?.push(step);
+  for (const { step, after } of steps)
+    for (const name of after ?? []) followers.get(name)?.push(step);
   const groups = new Map<string, string[]>();
   for (const { step, after } of steps) {
     const key = JSON.stringify([[...(after ?? [])].sort(), followers.get(step)]);
