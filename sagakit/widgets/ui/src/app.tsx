@@ -38,6 +38,7 @@ export function App({ store }: { store: Store }) {
   const [sheet, setSheet] = useState<Sheet>(null);
   const [isSideOpen, setSideOpen] = useState(true);
   const [height, setHeight] = useState(HEIGHT.first);
+  const [file, setFile] = useState<string | null>(null); // where it was last saved or loaded
   const show = useCallback(() => {
     setTab("canvas");
     setSideOpen(true);
@@ -148,21 +149,15 @@ export function App({ store }: { store: Store }) {
           </div>
         )}
         {sheet === "help" && <Help onClose={close} />}
-        {sheet === "save" && (
+        {(sheet === "save" || sheet === "load") && (
           <Files
-            does="Save"
+            does={sheet === "save" ? "Save" : "Load"}
             files={snapshot.catalogue.files}
-            given={`${snapshot.whole.saga}.yaml`}
-            onDo={store.save}
-            onClose={close}
-          />
-        )}
-        {sheet === "load" && (
-          <Files
-            does="Load"
-            files={snapshot.catalogue.files}
-            given=""
-            onDo={store.load}
+            given={file ?? `data/sagas/${snapshot.whole.saga}.yaml`}
+            onDo={(path) => {
+              setFile(path);
+              store[sheet](path);
+            }}
             onClose={close}
           />
         )}

@@ -79,6 +79,11 @@ test("conditional edges have a label: the branch, or the condition", () => {
   expect(labels).toContainEqual(["create", "pay", undefined]);
 });
 
+test("an expression stands for itself", () => {
+  const when = { cel: "input.amount > 100" };
+  expect(graph.condition({ step: "a", after: [], when })).toBe("if input.amount > 100");
+});
+
 const sizes = new Map(data.map((one) => [one.name, graph.sizeOf(one)]));
 
 test("steps moved by hand stand there, and the others keep clear of them", () => {

@@ -64,6 +64,12 @@ function isConnector(action: unknown): boolean {
   return isMapping(action) && Object.keys(action).some((key) => !simulated.includes(key));
 }
 
+/** How an option that is a question is called on the canvas: an expression stands for itself. */
+function question(value: unknown, nameless: string): string {
+  const parts = isMapping(value) ? Object.values(value) : [];
+  return parts.length === 1 && typeof parts[0] === "string" ? parts[0] : callable(value, nameless);
+}
+
 /** How a callable's option is called on the canvas. */
 function callable(value: unknown, nameless: string): string {
   if (typeof value === "string") return value;
@@ -84,10 +90,10 @@ function purpose(step: StepDraft): string {
   const each = step.for_each as { items?: unknown; step?: StepDraft } | undefined;
   if (wait?.event) return `waits for ${wait.event}`;
   if (wait) return `waits ${typeof wait.timeout === "number" ? seconds(wait.timeout) : "a time"}`;
-  if (step.choice) return `by ${callable(step.choice, "a choice")}`;
+  if (step.choice) return `by ${question(step.choice, "a choice")}`;
   if (inner)
     return inner.steps?.length === 1 ? "1 step inside" : `${inner.steps?.length ?? 0} steps inside`;
-  if (each) return `each of ${callable(each.items, "several")}`;
+  if (each) return `each of ${question(each.items, "several")}`;
   const action = callable(step.action, "");
   return action === step.step ? "" : action;
 }
@@ -115,7 +121,7 @@ function branchOf(step: StepDraft): [choice: string, key: string] | null {
 /** The condition that a step runs on, in a word; null: it runs in any case. */
 export function condition(step: StepDraft): string | null {
   if (step.when === undefined || step.when === null || step.when === true) return null;
-  return step.when === false ? "never" : `if ${callable(step.when, "a condition")}`;
+  return step.when === false ? "never" : `if ${question(step.when, "a condition")}`;
 }
 
 function badges(step: StepDraft, policies: Map<string, string[]>, edgeTells: boolean): Badge[] {
