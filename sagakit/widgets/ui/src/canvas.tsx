@@ -41,6 +41,7 @@ import {
 } from "./edits";
 import * as graph from "./graph";
 import { Icon } from "./icons";
+import type { Layout } from "./layout";
 import { DRAGGED } from "./palette";
 import { keyOf, trail } from "./places";
 import type { PaletteEntry } from "./protocol";
@@ -48,6 +49,7 @@ import { same } from "./same";
 import { NodeActionsContext, StepBox, type NodeActions, type ShownStep } from "./step-node";
 import { counted, type Positions, type Snapshot, type Store } from "./store";
 import { movesLess } from "./theme";
+import { WayEdge } from "./way-edge";
 
 export interface CanvasHandle {
   fit(): void;
@@ -70,6 +72,7 @@ const LEGIBLE = 0.5; // the zoom from which on a step's name can be read
 const EMPTY = "empty";
 const OPTIONS = { hideAttribution: true };
 const NODE_TYPES = { step: StepBox };
+const EDGE_TYPES = { way: WayEdge };
 const OVERVIEW = { width: 136, height: 84 };
 const STILL: Positions = {};
 const isTyping = (target: EventTarget) =>
@@ -98,8 +101,8 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
   const [edgesChosen, setEdgesChosen] = useState<string[]>([]);
   const [renaming, setRenaming] = useState<string | null>(null);
   const [bubble, setBubble] = useState<{ text: string; x: number; y: number } | null>(null);
-  const nodes = useNodes(snapshot, drag, renaming);
-  const edges = useEdges(snapshot, edgesChosen);
+  const [nodes, ways] = useNodes(snapshot, drag, renaming);
+  const edges = useEdges(snapshot, ways, edgesChosen);
   const view = useView(frame, nodes, snapshot);
 
   // -- adding -----------------------------------------------------------------------------
@@ -422,6 +425,7 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
           nodes={nodes}
           edges={edges}
           nodeTypes={NODE_TYPES}
+          edgeTypes={EDGE_TYPES}
           onNodesChange={onNodesChange}
           onEdgesChange={onEdgesChange}
           onNodeDragStop={onMoved}
@@ -489,7 +493,11 @@ function markDrop(frame: HTMLElement | null, target: Element | null): void {
 // -- what is drawn ------------------------------------------------------------------------------
 
 /** The boxes; a box that shows what it showed is the same object, so that it is not drawn anew. */
-function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null): ShownStep[] {
+function useNodes(
+  snapshot: Snapshot,
+  drag: Positions,
+  renaming: string | null,
+): [ShownStep[], Layout["ways"]] {
   const { whole, at, draft, state, positions, selected } = snapshot;
   const problems = useMemo(() => graph.problemsByStep(state), [state]);
   const oldData = useRef<graph.StepData[]>([]);
@@ -507,9 +515,9 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
     ]);
     return JSON.stringify([keyOf(whole, at, ""), steps]);
   }, [whole, at, draft, data]);
-  const places = useMemo(() => {
+  const { places, ways } = useMemo(() => {
     const sizes = new Map(data.map((one) => [one.name, graph.sizeOf(one)]));
-    return graph.placesOf({ whole, at, draft, positions }, sizes);
+    return graph.arranged({ whole, at, draft, positions }, sizes);
     // `shape` is all of the saga that a layout depends on
   }, [shape, positions]);
   const old = useRef(new Map<string, ShownStep>());
@@ -539,10 +547,11 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
     old.current = new Map(nodes.map((node) => [node.id, node]));
     return nodes;
   }, [data, places, selected, renaming]);
-  return useMemo(
+  const shown = useMemo(
     () => (drag === STILL ? still : still.map((node) => dragged(node, drag))),
     [still, drag],
   );
+  return [shown, ways];
 }
 
 function dragged(node: ShownStep, drag: Positions): ShownStep {
@@ -550,8 +559,8 @@ function dragged(node: ShownStep, drag: Positions): ShownStep {
   return place ? { ...node, position: { x: place[0], y: place[1] } } : node;
 }
 
-function useEdges({ draft }: Snapshot, chosen: string[]): Edge[] {
-  const edges = useMemo(() => graph.edgesOf(draft), [draft]);
+function useEdges({ draft }: Snapshot, ways: Layout["ways"], chosen: string[]): Edge[] {
+  const edges = useMemo(() => graph.edgesOf(draft, ways), [draft, ways]);
   return useMemo(
     () =>
       chosen.length === 0

@@ -87,11 +87,29 @@ test("an expression stands for itself", () => {
 const sizes = new Map(data.map((one) => [one.name, graph.sizeOf(one)]));
 
 test("steps moved by hand stand there, and the others keep clear of them", () => {
-  const auto = graph.placesOf(view, sizes);
+  const auto = graph.arranged(view, sizes).places;
   const [x, y] = auto.get("pay")!;
-  const places = graph.placesOf({ ...view, positions: { create: [x, y] } }, sizes);
+  const { places } = graph.arranged({ ...view, positions: { create: [x, y] } }, sizes);
   expect(places.get("create")).toEqual([x, y]);
   expect(places.get("pay")![1]).toBeGreaterThanOrEqual(y + sizes.get("create")!.height);
+});
+
+test("an arrow goes round a step between its ends, while these stand where the layout put them", () => {
+  const steps = [
+    { step: "a", after: [] },
+    { step: "b", after: ["a"] },
+    { step: "c", after: ["a", "b"] },
+  ];
+  const row = { saga: "row", steps };
+  const sized = new Map(steps.map(({ step }) => [step, { width: 200, height: 60, middle: 30 }]));
+  const shown = { whole: row, at: [], draft: row, positions: {} };
+  const { places, ways } = graph.arranged(shown, sized);
+  const middle = places.get("b")![1] + 30;
+  const [way] = [...ways.values()];
+  expect([...ways.keys()]).toEqual([JSON.stringify(["a", "c"])]);
+  expect(way!.some(([, y]) => Math.abs(y - middle) > 30)).toBe(true);
+  const moved = graph.arranged({ ...shown, positions: { a: [0, 300] } }, sized);
+  expect(moved.ways.size).toBe(0);
 });
 
 test("a step dropped onto another one stands beneath it", () => {
@@ -102,7 +120,7 @@ test("a step dropped onto another one stands beneath it", () => {
 });
 
 test("the line of the pivot stands between it and what follows", () => {
-  const places = graph.placesOf(view, sizes);
+  const { places } = graph.arranged(view, sizes);
   const nodes = data.map((one) => graph.stepNode(one, places.get(one.name)!));
   const line = graph.pivotLine(nodes)!;
   expect(line.x).toBeGreaterThan(places.get("way")![0] + graph.WIDTH);
@@ -111,7 +129,7 @@ test("the line of the pivot stands between it and what follows", () => {
 });
 
 test("arrow keys lead to the nearest step ahead", () => {
-  const places = graph.placesOf(view, sizes);
+  const { places } = graph.arranged(view, sizes);
   const nodes = data.map((one) => graph.stepNode(one, places.get(one.name)!));
   expect(graph.neighbour(nodes, "create", "right")).toBe("pay");
   expect(graph.neighbour(nodes, "pay", "left")).toBe("create");
@@ -161,7 +179,8 @@ test("what a text has in a wrong form is drawn as far as it goes", () => {
     ["__proto__", "plain"],
   ]);
   const sized = new Map(shown.map((one) => [one.name, graph.sizeOf(one)]));
-  expect(graph.placesOf({ whole: odd, at: [], draft: odd, positions: {} }, sized).size).toBe(3);
+  const { places } = graph.arranged({ whole: odd, at: [], draft: odd, positions: {} }, sized);
+  expect(places.size).toBe(3);
   expect(graph.edgesOf(odd).map(({ source, target }) => [source, target])).toEqual([
     ["a", "a"],
     ["a", "constructor"],

@@ -1,6 +1,6 @@
 /** The steps of a saga as boxes and arrows: what each shows, and where it stands. No React. */
 import { MarkerType, Position, type Edge, type Node } from "@xyflow/react";
-import { layout, type Point, type Size } from "./layout";
+import { arrow, layout, type Layout, type Point, type Size } from "./layout";
 import { keyOf, located, opened, sagaAt } from "./places";
 import type { Draft, Kind, Problem, State, StepDraft } from "./protocol";
 import type { Snapshot } from "./store";
@@ -256,25 +256,31 @@ function spoken(data: Omit<StepData, "spoken">, step: StepDraft): string {
   return parts.filter(Boolean).join("; ");
 }
 
-/** Where every step stands: by hand, or by the layout, and then clear of those placed by hand. */
-export function placesOf(
+/**
+ * Where every step stands: by hand, or by the layout, and then clear of those placed by hand; and
+ * the ways of arrows between steps that stand where the layout has put them.
+ */
+export function arranged(
   snapshot: Pick<Snapshot, "whole" | "at" | "draft" | "positions">,
   sizes: Map<string, Size>,
-): Map<string, Point> {
+): Layout {
   const { whole, at, draft, positions } = snapshot;
   const prefix = keyOf(whole, at, "");
-  const places = layout(draft.steps, ({ step }) => sizes.get(step)!, labelWidth);
+  const laidOut = layout(draft.steps, ({ step }) => sizes.get(step)!, labelWidth);
+  const places = new Map(laidOut.places);
   const isFixed = ({ step }: StepDraft) => Object.hasOwn(positions, prefix + step);
   const fixed = draft.steps.filter(isFixed).map(({ step }) => step);
   for (const name of fixed) places.set(name, positions[prefix + name]!);
-  if (fixed.length === 0) return places;
+  if (fixed.length === 0) return laidOut;
   const taken = fixed.map((name) => rectangle(places.get(name)!, sizes.get(name)!));
   for (const { step } of draft.steps.filter((one) => !isFixed(one))) {
     const place = clear(places.get(step)!, sizes.get(step)!, taken);
     places.set(step, place);
     taken.push(rectangle(place, sizes.get(step)!));
   }
-  return places;
+  const isMoved = (name: string) => places.get(name) !== laidOut.places.get(name);
+  const ways = [...laidOut.ways].filter(([key]) => !(JSON.parse(key) as string[]).some(isMoved));
+  return { places, ways: new Map(ways) };
 }
 
 type Rectangle = [x: number, y: number, right: number, bottom: number];
@@ -323,22 +329,21 @@ export function stepNode(data: StepData, [x, y]: Point): StepNode {
   };
 }
 
-export function edgeId(from: string, to: string): string {
-  return JSON.stringify([from, to]);
-}
-
-export function edgesOf(draft: Draft): Edge[] {
+export function edgesOf(draft: Draft, ways: Layout["ways"] = new Map()): Edge[] {
   const there = new Set(draft.steps.map(({ step }) => step));
   return draft.steps.flatMap((step) =>
-    (step.after ?? []).filter((before) => there.has(before)).map((before) => edge(before, step)),
+    (step.after ?? [])
+      .filter((before) => there.has(before))
+      .map((before) => edge(before, step, ways.get(arrow(before, step.step)))),
   );
 }
 
-function edge(before: string, step: StepDraft): Edge {
+function edge(before: string, step: StepDraft, way: Point[] | undefined): Edge {
   const label = edgeLabel(before, step);
   const isConditional = condition(step) !== null || branchOf(step) !== null;
   return {
-    id: edgeId(before, step.step),
+    id: arrow(before, step.step),
+    ...(way && way.length > 0 ? { type: "way", data: { way } } : {}),
     source: before,
     target: step.step,
     label: label ?? undefined,
