@@ -88,6 +88,18 @@ describe("a gesture", () => {
     expect(sent[2]!.positions).toBeUndefined();
   });
 
+  test("of a draft and one of a text, both unanswered: the later is told alone", async () => {
+    const text = JSON.stringify({ saga: "text", steps: [] });
+    addStep("a");
+    store.editText(text);
+    await flush();
+    expect(sent).toEqual([{ seq: 2, text }]);
+    store.undo();
+    await flush();
+    expect(sent[1]!.draft!.steps).toHaveLength(4);
+    expect(sent[1]!.text).toBeUndefined();
+  });
+
   test("that changes nothing is none", async () => {
     store.apply("Nothing", (draft) => draft);
     await flush();
