@@ -38,7 +38,7 @@ def expect_gestures(page, count):
 
 def expect_step(page, name, **options):
     """The step has these options as the kernel has it; None: it has not."""
-    draft = "next(s for s in designer.state['draft']['steps'] if s['step'] == {!r})".format(name)
+    draft = f"next(s for s in designer.state['draft']['steps'] if s['step'] == {name!r})"
     page.book.expect(f"[{draft}.get(key) for key in {list(options)!r}]", list(options.values()))
 
 
