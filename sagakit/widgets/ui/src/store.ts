@@ -377,7 +377,7 @@ export class Store {
   private memento(): Memento {
     const { whole, positions, state } = this.snapshot;
     const isOld = this.unanswered.some(
-      ({ draft, text }) => draft !== undefined || text !== undefined,
+      (edit) => "draft" in edit || "text" in edit || "model" in edit,
     );
     return { whole, positions, model: state.data.model, text: isOld ? null : state.text };
   }
