@@ -1,7 +1,17 @@
 /** One step on the canvas: its box, shaped by its kind, and its compensation beneath. */
 import { memo, useContext, useEffect, useRef, createContext, type KeyboardEvent } from "react";
 import { Handle, Position, type NodeProps } from "@xyflow/react";
-import { GLYPHS, KIND_WORDS, MAIN, MORE, TWIN, WIDTH, type Badge, type StepData, type StepNode } from "./graph";
+import {
+  GLYPHS,
+  KIND_WORDS,
+  MAIN,
+  MORE,
+  TWIN,
+  WIDTH,
+  type Badge,
+  type StepData,
+  type StepNode,
+} from "./graph";
 import { Icon } from "./icons";
 
 /** What a step's box asks of the canvas; it never changes, so that no box is drawn anew for it. */
@@ -33,7 +43,15 @@ export const StepBox = memo(function StepBox({ data, selected }: NodeProps<Shown
  * clips, fades or scales costs most there: so signs are characters, only long words are cut, and
  * only the pointed shape is a drawing.
  */
-function Main({ data, height, selected }: { data: ShownStep["data"]; height: number; selected: boolean }) {
+function Main({
+  data,
+  height,
+  selected,
+}: {
+  data: ShownStep["data"];
+  height: number;
+  selected: boolean;
+}) {
   const isPlain = data.icon === "step";
   return (
     <div
@@ -50,14 +68,22 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
         {isPlain ? GLYPHS[data.kind] : <Icon name={data.icon} />}
       </span>
       <span className="sk-words" aria-hidden={!data.renaming}>
-        {data.renaming ? <NameField name={data.name} /> : <Words className="sk-name" text={data.name} most={17} />}
+        {data.renaming ? (
+          <NameField name={data.name} />
+        ) : (
+          <Words className="sk-name" text={data.name} most={17} />
+        )}
         <Words
           className="sk-about"
           text={`${isPlain ? "" : `${GLYPHS[data.kind]} `}${data.about || data.kind}`}
           most={22}
         />
       </span>
-      {data.opens && <span className="sk-opens" aria-hidden="true">›</span>}
+      {data.opens && (
+        <span className="sk-opens" aria-hidden="true">
+          ›
+        </span>
+      )}
       {data.badges.length > 0 && (
         <span className="sk-badges" aria-hidden="true">
           {data.badges.map(({ icon, text, title }) => (
@@ -68,7 +94,11 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
         </span>
       )}
       {data.worst !== null && (
-        <span aria-hidden="true" className={`sk-marker sk-level-${data.worst}`} title={`${data.problems} ${data.problems === 1 ? "problem" : "problems"}`}>
+        <span
+          aria-hidden="true"
+          className={`sk-marker sk-level-${data.worst}`}
+          title={`${data.problems} ${data.problems === 1 ? "problem" : "problems"}`}
+        >
           {data.worst === "note" ? "i" : "!"}
           {data.problems > 1 && <span>{data.problems}</span>}
         </span>
@@ -99,7 +129,12 @@ function Words({ className, text, most }: { className: string; text: string; mos
 /** The compensation of a step: a smaller box that hangs on it, with the arrow back. */
 function Twin({ undo, top }: { undo: string; top: number }) {
   return (
-    <div className="sk-twin" style={{ top: top - 6, height: TWIN + 4 }} title={`Undone by ${undo}`} aria-hidden="true">
+    <div
+      className="sk-twin"
+      style={{ top: top - 6, height: TWIN + 4 }}
+      title={`Undone by ${undo}`}
+      aria-hidden="true"
+    >
       <span>↶</span>
       <Words className="sk-undo" text={undo} most={19} />
     </div>
@@ -111,7 +146,10 @@ function Pointed({ height }: { height: number }) {
   const [w, h] = [WIDTH - 1.5, height - 1.5];
   return (
     <svg className="sk-pointed" width={WIDTH} height={height} aria-hidden="true">
-      <path transform="translate(.75 .75)" d={`M4 0H${w - 16}L${w} ${h / 2}L${w - 16} ${h}H4Q0 ${h} 0 ${h - 4}V4Q0 0 4 0Z`} />
+      <path
+        transform="translate(.75 .75)"
+        d={`M4 0H${w - 16}L${w} ${h / 2}L${w - 16} ${h}H4Q0 ${h} 0 ${h - 4}V4Q0 0 4 0Z`}
+      />
     </svg>
   );
 }
