@@ -376,9 +376,7 @@ export class Store {
 
   private memento(): Memento {
     const { whole, positions, state } = this.snapshot;
-    const isOld = this.unanswered.some(
-      ({ draft, text }) => draft !== undefined || text !== undefined,
-    );
+    const isOld = this.unanswered.some((edit) => edit.draft ?? edit.text ?? edit.model);
     return { whole, positions, model: state.data.model, text: isOld ? null : state.text };
   }
 
