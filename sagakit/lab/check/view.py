@@ -152,9 +152,10 @@ class View:
 
     def code(self, function: Any) -> Code:
         """The code of a callable; empty for what is none, is simulated, or is data itself."""
+        if not callable(function) or isinstance(function, _DATA):
+            return _NO_CODE
         if id(function) not in self._codes:
-            plain = callable(function) and not isinstance(function, _DATA)
-            self._codes[id(function)] = Code(function) if plain else _NO_CODE
+            self._codes[id(function)] = Code(function)
         return self._codes[id(function)]
 
     def questions(self, step: Step) -> Iterator[tuple[str, Callable[..., Any]]]:

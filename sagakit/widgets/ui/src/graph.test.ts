@@ -75,6 +75,13 @@ test("steps moved by hand stand there, and the others keep clear of them", () =>
   expect(places.get("pay")![1]).toBeGreaterThanOrEqual(y + sizes.get("create")!.height);
 });
 
+test("a step dropped onto another one stands beneath it", () => {
+  const nodes = [graph.stepNode(of("pay"), [0, 0])];
+  expect(graph.free([300, 0], nodes)).toEqual([300, 0]);
+  const [x, y] = graph.free([50, 10], nodes);
+  expect([x, y >= nodes[0]!.height!]).toEqual([50, true]);
+});
+
 test("the line of the pivot stands between it and what follows", () => {
   const places = graph.placesOf(view, sizes);
   const nodes = data.map((one) => graph.stepNode(one, places.get(one.name)!));

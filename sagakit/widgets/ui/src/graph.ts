@@ -263,6 +263,14 @@ function clear(place: Point, size: Size, taken: Rectangle[]): Point {
   return now;
 }
 
+/** The place for a new step, or the first one beneath it where no step stands. */
+export function free(place: Point, nodes: StepNode[]): Point {
+  const taken = nodes.map(({ position: { x, y }, width, height }) =>
+    rectangle([x, y], { width: width!, height: height!, middle: 0 }),
+  );
+  return clear(place, { width: WIDTH, height: MAIN, middle: 0 }, taken);
+}
+
 export function stepNode(data: StepData, [x, y]: Point): StepNode {
   const { width, height, middle } = sizeOf(data);
   // said, not measured: so the arrows of steps that are out of sight can be drawn

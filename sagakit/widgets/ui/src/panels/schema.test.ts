@@ -46,6 +46,7 @@ describe("an option of the real schema", () => {
     expect(of("StepSpec", "timeout").unit).toBe("s");
     expect(of("Retry", "max_wait").unit).toBe("s");
     expect(of("RetryBudget", "least").unit).toBe("");
+    expect(of("RateLimit", "calls").unit).toBe(""); // a number of calls, in so many seconds
     expect(of("Retry", "backoff").fallback).toBe(2);
     expect(of("RateLimit", "calls").required).toBe(true);
     expect(of("Service", "hedge").hint).toMatch(/^Ask a second time when the answer is slow/);
@@ -130,6 +131,11 @@ describe("names", () => {
     expect(words("compensation_retry")).toBe("Compensation retry");
     expect(words("CircuitBreaker")).toBe("Circuit breaker");
     expect(words("WaitSpec")).toBe("Wait");
+  });
+  it("begin a hint as a sentence, but for what is no word", () => {
+    const hint = (description: string) => option(root, "a", { description }, false).hint;
+    expect(hint("seconds, at most")).toBe("Seconds, at most");
+    expect(hint("https://… is filled in")).toBe("https://… is filled in");
   });
   it("are taken from the schema where it gives a title, but not from the struct referred to", () => {
     const text = { anyOf: [{ type: "string", title: "Expression" }, { type: "null" }] };

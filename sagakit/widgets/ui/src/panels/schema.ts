@@ -129,7 +129,7 @@ export function option(root: Schema, key: string, schema: Schema, required: bool
     key,
     label: annotation(schema, "title") ?? words(key),
     hint: said ? sentence(lead(said)) : only?.kind === "struct" ? only.about : "",
-    unit: ways.some((one) => one.kind === "number") && /\bseconds\b/i.test(said) ? "s" : "",
+    unit: ways.some((one) => one.kind === "number") && /^seconds\b|\bin seconds\b/i.test(said) ? "s" : "",
     required,
     fallback: "default" in found ? (found.default as Json) : undefined,
     schema,
@@ -296,7 +296,7 @@ function lead(description: Json | undefined): string {
 
 /** Begun as a sentence, where it begins with a word: `https://…` is none. */
 const sentence = (text: string) =>
-  text.replace(/^[a-z]+(?=[ ,:;.])/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
+  text.replace(/^[a-z]+(?=[ ,;.]|: )/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 
 export function isMapping(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
