@@ -16,10 +16,14 @@ from sagakit import (
     chaos,
     check,
     explore,
+    fork,
+    interleave,
+    run,
     simulate,
     step,
 )
-from sagakit.errors import DefinitionError, SagaError, SimulationError
+from sagakit.errors import DefinitionError, SagaError, ScenarioError, SimulationError
+from sagakit.lab import World, semantics
 
 
 def act():
@@ -83,3 +87,29 @@ def test_what_a_stand_in_returns_is_of_its_type_live_and_read_again(result, tmp_
 def test_a_mapping_of_actions_is_refused_with_the_cure():
     with pytest.raises(DefinitionError, match="actions is a mapping; give a list"):
         Saga.from_yaml("saga: s\nsteps: [{step: act}]", actions={"act": act})
+
+
+@pytest.mark.parametrize("given", ["bank-refuses", ["fail"], {"faults": []}])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda given: simulate(SAGA, scenario=given),
+        lambda given: run(SAGA, scenario=given),
+        lambda given: explore(SAGA, scenario=given),
+        lambda given: chaos(SAGA, scenario=given),
+        lambda given: fork(simulate(SAGA), 0, scenario=given),
+        lambda given: semantics(SAGA, scenario=given),
+        lambda given: interleave(SAGA, SAGA, world=World, scenarios=[given, None]),
+        lambda given: Engine().run(SAGA, scenario=given),
+    ],
+)
+def test_what_is_no_scenario_is_refused_with_the_cure(ask, given):
+    with pytest.raises(ScenarioError, match=r"is not a Scenario; make one by .*Scenario\.named"):
+        ask(given)
+
+
+def test_a_single_function_where_a_list_is_due_is_refused_with_the_cure():
+    with pytest.raises(TypeError, match=r"give a list: invariants=\[act\]"):
+        explore(SAGA, invariants=act)
+    with pytest.raises(TypeError, match=r"rules is .*; give a list of them"):
+        semantics(SAGA, rules=act)

@@ -121,6 +121,13 @@ def test_an_unknown_rule_and_a_missing_file_are_errors_in_words() -> None:
         assert said in str(done.exception)
 
 
+def test_what_the_other_files_have_is_told_although_one_cannot_be_read() -> None:
+    for words in (("broken.yaml", "none.yaml"), ("none.yaml", "broken.yaml")):
+        done = call(*words, "--json")
+        assert "SAGA101" in {one["rule"] for one in json.loads(done.stdout)}
+        assert str(done.exception) == "there is no file 'none.yaml'"
+
+
 def test_a_definition_that_is_refused_is_a_finding_for_each_of_its_problems() -> None:
     done = call("refused.yaml", "clean.yaml", "--json")
     assert done.exit_code == 1

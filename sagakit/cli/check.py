@@ -50,8 +50,14 @@ def check(
 
     if as_json and as_sarif:
         raise SagaError("give --json or --sarif, not both")
-    found = [_check(reference, ignore) for reference in sagas]
-    everything = [finding for findings in found for finding in findings]
+    found: dict[str, Findings] = {}
+    unread = []
+    for reference in sagas:
+        try:
+            found[reference] = _check(reference, ignore)
+        except SagaError as error:  # what the other files have is told all the same
+            unread.append(str(error))
+    everything = [finding for findings in found.values() for finding in findings]
     if as_sarif:
         print_json(sarif_log(everything))
     elif as_json:
@@ -61,9 +67,11 @@ def check(
             _show(everything)
         elif everything:
             print_table(_HEADER, list(map(_row, everything)))
-        for reference, findings in zip(sagas, found, strict=True):
+        for reference, findings in found.items():
             click.echo(f"{reference}: {findings.summary}", err=True)
     counts = ("error", "warning") if strict else ("error",)
+    if unread:
+        raise SagaError("\n".join(unread))
     sys.exit(1 if any(finding.severity in counts for finding in everything) else 0)
 
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Any
 
-from sagakit.errors import CodecError, DefinitionError, InputError
+from sagakit.errors import CodecError, DefinitionError, InputError, ScenarioError
 from sagakit.journal import codec
 from sagakit.redaction import Redaction
 from sagakit.saga import Saga
+from sagakit.scenario import Scenario
 
 
 def must_be_saga(given: Any) -> None:
     """Raise DefinitionError for what is no saga."""
     if not isinstance(given, Saga):
         raise DefinitionError(repr(given), ["is not a Saga; of a SagaBuilder give .build()"])
+
+
+def must_be_scenario(given: Any) -> None:
+    """Raise ScenarioError for what is neither a scenario nor None."""
+    if given is not None and not isinstance(given, Scenario):
+        cure = "make one by Scenario().fail(STEP), or read one by Scenario.named(NAME)"
+        raise ScenarioError(f"{given!r} is not a Scenario; {cure}")
 
 
 def accept_input(saga: Saga, input: Any, sensitive: Set[str] = frozenset()) -> Any:

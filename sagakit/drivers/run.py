@@ -1,6 +1,6 @@
 """One execution in progress: what every driver needs between ``decide`` and ``evolve``.
 
-A driver asks ``take_up`` for the work behind a command (which records that it began), makes the
+A driver asks ``take_up_all`` for the work behind commands (which records that it began), makes the
 call in its own way, and reports ``returned``, ``raised`` or ``timed_out``.
 """
 
@@ -32,6 +32,7 @@ from sagakit.errors import (
     CodecError,
     InDoubtError,
     MigrationError,
+    NotDoneError,
     ServiceRefusedError,
     SignalError,
     TerminalError,
@@ -92,6 +93,9 @@ IN_DOUBT_ERRORS = (
     ConnectionAbortedError,
     BrokenPipeError,
 )
+
+# Module constants: an attribute of an enum costs a lookup, and `in` a comparison of texts.
+_FORWARD, _BACKWARD, _STUCK = Phase.FORWARD, Phase.BACKWARD, Phase.STUCK
 
 
 class Run:
@@ -254,20 +258,19 @@ class Run:
 
     def execution(self) -> Execution:
         """What has happened, once nothing more will."""
-        return Execution(self.saga, self.events, self.state, self._children(Run.execution))
+        children = None if self.kin is None else self.kin.executions(Run.execution)
+        return Execution(self.saga, self.events, self.state, children)
 
     def snapshot(self) -> Execution:
         """What has happened so far."""
-        return Execution(self.saga, self.events, self.state.copy(), self._children(Run.snapshot))
+        children = None if self.kin is None else self.kin.executions(Run.snapshot)
+        return Execution(self.saga, self.events, self.state.copy(), children)
 
     @property
     def kinship(self) -> Kin:
         """Its kin, for what only concerns executions that have some."""
         assert self.kin is not None, "it is no part of another execution, and has no parts"
         return self.kin
-
-    def _children(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution] | None:
-        return None if self.kin is None else self.kin.executions(as_execution)
 
     def input_of(self, step: str) -> Any:
         """The execution's input, or the item that this step is done for."""
@@ -289,55 +292,46 @@ class Run:
             commands = decide(state, now)
             if not commands:
                 break
-            phase = state.phase
+            phase, before = state.phase, len(attempts)
             for command in commands:
-                if type(command) is RunAction:  # the usual case
-                    attempt = self._take_up_action(command, now)
-                else:
-                    attempt = self.take_up(command, now)
+                attempt = _TAKE_UP[type(command)](self, command, now)
                 if attempt is not None:
                     attempts.append(attempt)
                 if state.phase is not phase:
                     break  # a condition raised: what was decided before it no longer holds
+            if len(attempts) - before == len(commands):
+                break  # all of them are calls to make: that they began enables nothing
         if self.kin is not None:
             self.kin.tell(now)
         return attempts
 
-    def take_up(self, command: Command, now: float) -> Attempt | None:
-        """Record that a command is being carried out; the call to make, if there is one."""
-        plan = self.plan
-        match command:
-            case RunAction():
-                return self._take_up_action(command, now)
-            case RunCompensation(step=name, attempt=attempt):
-                number = plan.index[name]
-                self.emit(CompensationStarted(name, attempt, now))
-                undo = plan.compensations[number]
-                if undo is None:
-                    self.kinship.undo_child(name, now)
-                    return None
-                timeout = plan.compensation_timeout[number]
-                delay = undo.latency
-                made = Attempt(self, command, undo, delay, "compensation", attempt, timeout)
-                return made if self.scenario is None else self.under_fault(made)
-            case AskReconcile(step=name):
-                number = plan.index[name]
-                self.emit(ReconcileStarted(name, now))
-                ask = plan.reconciles[number]
-                assert ask is not None
-                timeout = plan.timeout[number]
-                return Attempt(self, command, ask, ask.latency, "action", 1, timeout)
-            case EndWait(step=name):
-                self._end_wait(name, now)
-            case EndExecution(status="stuck", steps=steps):
-                self.emit(ExecutionStuck(now, steps))
-            case EndExecution(status=status):
-                self.emit(_END[status](now))
-            case PassDeadline():
-                self.emit(DeadlinePassed(now))
-            case _:
-                raise NotImplementedError(f"no driver knows the command {command!r}")
-        return None
+    def _take_up_compensation(self, command: RunCompensation, now: float) -> Attempt | None:
+        plan, name, attempt = self.plan, command.step, command.attempt
+        number = plan.index[name]
+        self.emit(CompensationStarted(name, attempt, now))
+        undo = plan.compensations[number]
+        if undo is None:
+            self.kinship.undo_child(name, now)
+            return None
+        timeout = plan.compensation_timeout[number]
+        made = Attempt(self, command, undo, undo.latency, "compensation", attempt, timeout)
+        return made if self.scenario is None else self.under_fault(made)
+
+    def _take_up_reconcile(self, command: AskReconcile, now: float) -> Attempt:
+        number = self.plan.index[command.step]
+        self.emit(ReconcileStarted(command.step, now))
+        ask = self.plan.reconciles[number]
+        assert ask is not None
+        return Attempt(self, command, ask, ask.latency, "action", 1, self.plan.timeout[number])
+
+    def _end(self, command: EndExecution, now: float) -> None:
+        if command.status == "stuck":
+            self.emit(ExecutionStuck(now, command.steps))
+        else:
+            self.emit(_END[command.status](now))
+
+    def _pass_deadline(self, command: PassDeadline, now: float) -> None:  # noqa: ARG002
+        self.emit(DeadlinePassed(now))
 
     def _take_up_action(self, command: RunAction, now: float) -> Attempt | None:
         plan, name, attempt = self.plan, command.step, command.attempt
@@ -445,9 +439,9 @@ class Run:
         """Something will happen without an operator; to one that is stuck, or to those that do
         steps of it, what the scenario still has for them."""
         phase = self.state.phase
-        if phase in ACTIVE:
+        if phase is _FORWARD or phase is _BACKWARD:
             return True
-        if phase is not Phase.STUCK:
+        if phase is not _STUCK:
             return False
         children = () if self.kin is None else self.kin.children.values()
         return bool(self.meanwhile) or any(child.run.goes_on for child in children)
@@ -494,8 +488,8 @@ class Run:
             "be, or None"
         )
 
-    def _end_wait(self, name: str, now: float) -> None:
-        state = self.state
+    def _end_wait(self, command: EndWait, now: float) -> None:
+        state, name = self.state, command.step
         number = self.plan.index[name]
         wait = state.waiting[number]
         letter = letters(state).get(number)
@@ -663,7 +657,7 @@ class Run:
                     terminal=terminal,
                     at=now,
                     chance=chance,
-                    not_before=_not_before(error),
+                    not_before=_not_before(error, now),
                     refused=_was_spared(error),
                 )
             )
@@ -687,7 +681,7 @@ class Run:
                 in_doubt=in_doubt,
                 at=now,
                 chance=self.chance(name, retry.jitter),
-                not_before=_not_before(error),
+                not_before=_not_before(error, now),
             )
         )
 
@@ -736,8 +730,10 @@ def _was_spared(error: BaseException) -> bool:
     return isinstance(error, ServiceRefusedError) and error.part != Part.RETRY_BUDGET
 
 
-def _not_before(error: BaseException) -> float:
+def _not_before(error: BaseException, now: float) -> float:
     """The time before which another attempt is useless (seconds)."""
+    if isinstance(error, NotDoneError):
+        return now + error.wait if error.wait else 0.0
     retry_at = error.retry_at if isinstance(error, ServiceRefusedError) else None
     return 0.0 if retry_at is None else retry_at
 
@@ -750,3 +746,13 @@ class RealRun(Run):
 
 
 _END = {"completed": ExecutionCompleted, "compensated": ExecutionCompensated}
+
+# How a command is taken up: what is recorded of it; the call to make, if there is one.
+_TAKE_UP: dict[type[Command], Callable[[Run, Any, float], Attempt | None]] = {
+    RunAction: Run._take_up_action,
+    RunCompensation: Run._take_up_compensation,
+    AskReconcile: Run._take_up_reconcile,
+    EndWait: Run._end_wait,
+    EndExecution: Run._end,
+    PassDeadline: Run._pass_deadline,
+}

@@ -1,8 +1,8 @@
 """The simulated driver: virtual time, seeded identity and chance, the same events on every run.
 
-Real actions run; only time, chance and identity are simulated. Plain functions are called inline,
-with no loop, task or thread. The first coroutine brings in an asyncio loop with a virtual clock
-(``virtual.py``).
+Real actions run, but for connectors; only time, chance and identity are simulated. Plain functions
+are called inline, with no loop, task or thread. The first coroutine brings in an asyncio loop with
+a virtual clock (``virtual.py``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sagakit import telemetry
 from sagakit.coordinator import State, replay
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.gate import Gates, Ticket
-from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.inputs import accept_input, must_be_scenario
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.run import Run
 from sagakit.errors import (
@@ -45,7 +45,8 @@ def simulate(
     seed: int = 0,
     id: str | None = None,
 ) -> Execution:
-    """Run a saga in virtual time: its actions are really called, only the clock is not real.
+    """Run a saga in virtual time: its actions are really called, only the clock is not real. But
+    no connector is: there its ``example`` stands in for a reply.
 
     The same saga, input, scenario and seed give the same events, byte for byte, as long as the
     actions themselves are deterministic. It ends when the execution ends or waits for what
@@ -66,6 +67,7 @@ def simulate(
     """
     if not isinstance(seed, int):
         raise SimulationError(f"seed is {seed!r}; give a whole number")
+    must_be_scenario(scenario)
     kept = accept_input(saga, input)
     if id is None:
         id = _identity(saga, kept, scenario, seed)
@@ -125,11 +127,6 @@ class MortalRun(Run):
         run.armed = True
         return run
 
-    def take_over(self, dead: Self, simulation: Simulation) -> None:  # noqa: ARG002
-        """Know what outlives the coordinator that died, in the simulation in which this one runs:
-        requests on their way, and who watches."""
-        self.late, self.watch = dead.late, dead.watch
-
     def emit(self, event: Event) -> None:
         crash = self.crashes.get(len(self.events)) if self.armed else None
         if crash is None:
@@ -160,8 +157,8 @@ def through_crashes(simulation: Simulation, scenario: Scenario) -> Execution:
             dead, now = simulation.run, simulation.now
             assert isinstance(dead, MortalRun)
             run = type(dead).resume(dead.saga, dead.events, now, dead.seed, scenario)
+            run.late, run.watch = dead.late, dead.watch  # both outlive the coordinator that died
             simulation = simulation.after_crash(run)
-            run.take_over(dead, simulation)
 
 
 def _written(run: Run) -> dict[str, list[Event]]:
@@ -194,6 +191,7 @@ def resume(
         DefinitionChangedError: the execution, or one that does a step of it, is pinned to another
             definition.
     """
+    must_be_scenario(scenario)
     check_pinned(saga, events)
     kept = children or {}
     last: list[Any] = [events[-1], *(found[-1] for found in kept.values())]
@@ -384,14 +382,14 @@ class Simulation:
         return due if self.gates is None else self.gates.next_due(due)
 
     def _make(self, attempt: Attempt) -> None:
-        call = attempt.call
-        if call.is_async or attempt.delay:
-            if call.is_async or attempt.ticket is not None or self.to_loop is not None:
-                self.hand_over(attempt)
-            else:
-                self._put_off(attempt)
-            return
-        self._call(attempt)
+        if attempt.call.is_async:
+            self.hand_over(attempt)
+        elif not attempt.delay:
+            self._call(attempt)
+        elif attempt.ticket is not None or self.to_loop is not None:
+            self.hand_over(attempt)
+        else:
+            self._put_off(attempt)
 
     def hand_over(self, attempt: Attempt) -> None:
         """Make a call that needs a loop: on it, or as soon as there is one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,9 @@ from sagakit.scenario import Crash, Fault, Scenario
 ID = "explored"  # of every execution: what depends on it is the same in all of them
 SAME = "goes on as another one does"
 NOTHING = "its last fault changed nothing"
-PAYS = 0.5  # seconds of work left, from which on a second core is worth its start
+PAYS = 0.1  # seconds of work left, from which on a second core is worth its start
+
+SELDOM = 50_000  # new objects between two visits of the garbage collector
 
 
 def explore(
@@ -92,7 +95,7 @@ def explore(
     runs: Beginnings | FromTheStart = from_the_start
     if share and base == Scenario() and Beginnings.can(saga, first):
         runs = Beginnings(saga, from_the_start.kept, ID, first)
-    with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
+    with _seldom_collected(), shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
             tally = _Exploration(runs, faults, crashes, invariants, prune).run(tick)
         except NotPlainError:
@@ -116,6 +119,22 @@ def explore(
         tally.matrix,
         tuple(violations),
     )
+
+
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """The cyclic garbage collector comes by less often. Nothing that an exploration makes needs
+    it, and it would look at all that is kept to go on from, again and again; what actions leave
+    behind still goes."""
+    often, *older = gc.get_threshold()
+    if not 0 < often < SELDOM:  # switched off; or another exploration is under way, which ends it
+        yield
+        return
+    gc.set_threshold(SELDOM, *older)
+    try:
+        yield
+    finally:
+        gc.set_threshold(often, *older)
 
 
 class _Found(NamedTuple):
@@ -221,12 +240,16 @@ class _Exploration:
         Parameters:
             seconds: that a run has taken so far.
         """
-        work = seconds * len(front) * max(len(self.tally.matrix), 1) / 2
+        # About half of the faults lie ahead of a run, and as most runs of the last level come to
+        # where another one was, they take a third of the time.
+        work = seconds / 3 * len(front) * max(len(self.tally.matrix), 1) / 2
         parts = cores() if self.runs.shares and work > PAYS and len(front) > 1 else 1
+
+        shares = _shared_out(front, parts)
 
         def one(part: int) -> _Tally:
             self.tally = tally = _Tally()
-            for at in range(part, len(front), parts):
+            for at in shares[part]:
                 met, before = front[at], tally.explored
                 for more in self._more(met.run):
                     run = self.runs.go_on(met.run, more.place, more.scenario, last=True)
@@ -268,26 +291,47 @@ class _Exploration:
         tally.explored += 1
         tally.shared += run.shared
         tally.statuses[run.status] += 1
-        outcome = hashlib.blake2b(run.text + run.end, digest_size=16).digest()
-        tally.classes.add(outcome)
-        for name, problem in self._violated(run, outcome):
-            tally.violated(name, _Found(at, run.scenario, problem))
-        way = (run.text, run.end, *run.worlds)
-        if self.nests:
+        tally.classes.add(run.outcome)
+        if self.judge.asks_more or not run.end or self.judged.get(run.outcome) != []:
+            for name, problem in self._violated(run):
+                tally.violated(name, _Found(at, run.scenario, problem))
+        if self.nests or not going_on or not self.prune:
             return ()  # nobody looks at the world before the calls of sagas inside
-        return way if going_on and self.prune and all(way) else ()
+        way = (run.outcome, run.end, *run.worlds)
+        return way if all(way) else ()
 
-    def _violated(self, run: Course, outcome: bytes) -> Iterator[tuple[str, str]]:
+    def _violated(self, run: Course) -> Iterator[tuple[str, str]]:
         """What does not hold of a run: the built-in invariants are asked once for each outcome."""
+        outcome = run.outcome
         broken = self.judged.get(outcome) if run.end else None
         if broken is None or self.judge.asks_more:
             execution = run.execution
         if broken is None:
-            broken = self.judged[outcome] = self.judge.rules_broken(self.runs.world, execution)
+            broken = self.judge.rules_broken(self.runs.world, execution, run.end)
+            self.judged[outcome] = broken
         for name in broken:
             yield name, ""
         if self.judge.asks_more:
             yield from self.judge.more_violated(self.runs.world, execution)
+
+
+def _shared_out(front: list[_Met], parts: int) -> list[list[int]]:
+    """The places of runs in the front, in parts that are about as much work.
+
+    Runs whose last faults struck at about the same place come to the same situations: they stay
+    together, since another process does not know how it goes on from there.
+    """
+    places = list(range(len(front)))
+    if parts == 1:
+        return [places]
+    places.sort(key=lambda at: front[at].run.place)
+    ahead = [len(met.run.execution.events) - met.run.place for met in front]
+    shares: list[list[int]] = [[] for _ in range(parts)]
+    done, whole = 0, sum(ahead)
+    for at in places:
+        shares[done * parts // whole].append(at)
+        done += ahead[at]
+    return shares
 
 
 def _pending(scenario: Scenario) -> tuple[Fault, ...]:

@@ -11,6 +11,7 @@ import msgspec
 from sagakit.comparison import Comparison
 from sagakit.coordinator import State, evolve, replay
 from sagakit.drivers.attempt import Attempt
+from sagakit.drivers.inputs import must_be_scenario
 from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import check_pinned, resume
 from sagakit.errors import SagaError, ScenarioError
@@ -109,6 +110,7 @@ def fork(
     """
     saga = execution.saga if saga is None else saga
     scenario = Scenario() if scenario is None else scenario
+    must_be_scenario(scenario)
     number = _number(execution, at)
     _check(execution, saga, number, scenario)
     past = _past(execution, number)

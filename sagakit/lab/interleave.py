@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.inputs import accept_input, must_be_scenario
 from sagakit.errors import SagaError
 from sagakit.lab import anomalies
 from sagakit.lab.histories import Trace, trace_of
@@ -94,6 +94,7 @@ def _parts(
         met[saga.name] += 1
         id = saga.name if names[saga.name] == 1 else f"{saga.name}-{met[saga.name]}"
         scenario = scenarios[number] if scenarios else None
+        must_be_scenario(scenario)
         if scenario is not None and scenario.crashes:
             raise SagaError(
                 f"saga '{saga.name}': its scenario has a crash of the coordinator, which changes "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sagakit.drivers.attempt import Attempt
-from sagakit.drivers.inputs import accept_input, must_be_saga
+from sagakit.drivers.inputs import accept_input, must_be_saga, must_be_scenario
 from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import Simulation, watched
 from sagakit.errors import SagaError, ScenarioError
@@ -193,6 +193,8 @@ def semantics(
         ScenarioError: a fault names a step that the saga lacks; or the coordinator is to crash.
     """
     scenario = Scenario() if scenario is None else scenario
+    if callable(rules):
+        raise TypeError(f"rules is {rules!r}; give a list of them")
     _check(saga, scenario, rules)
     kept = accept_input(saga, input)
     outcomes = [_outcome(saga, kept, world(), scenario, rule) for rule in rules]
@@ -201,6 +203,7 @@ def semantics(
 
 def _check(saga: Saga, scenario: Scenario, rules: Sequence[Rule]) -> None:
     must_be_saga(saga)
+    must_be_scenario(scenario)
     if saga.plan.nests:
         name = saga.plan.names[next(iter(saga.plan.nests))]
         raise SagaError(

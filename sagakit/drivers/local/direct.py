@@ -9,7 +9,7 @@ import uuid
 from concurrent.futures import Future
 from typing import Any
 
-from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.inputs import accept_input, must_be_scenario
 from sagakit.drivers.local.core import Core
 from sagakit.drivers.run import RealRun
 from sagakit.execution import Execution
@@ -39,6 +39,7 @@ async def arun(
     Raises:
         InputError: the input cannot be kept, or the saga's type or schema refuses it.
     """
+    must_be_scenario(scenario)
     kept = accept_input(saga, input)
     execution_id = id or uuid.uuid4().hex
     seed = uuid.uuid4().int & 0xFFFFFFFF

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast, get_args, overload
 import msgspec
 
 from sagakit import redaction, telemetry
-from sagakit.drivers.inputs import accept_input
+from sagakit.drivers.inputs import accept_input, must_be_scenario
 from sagakit.drivers.kin import Kin
 from sagakit.drivers.local.background import BackgroundLoop
 from sagakit.drivers.local.core import Core, Live, pass_on
@@ -198,6 +198,7 @@ class Engine:
     ) -> _Begin:
         """What ``start`` was asked for, checked; it is to be called on the loop."""
         self._check_open()
+        must_be_scenario(scenario)
         kept = accept_input(saga, input)
         if id is not None and not (isinstance(id, str) and id.isprintable() and id.strip()):
             raise InputError(f"saga '{saga.name}': the id {id!r} must be printable text")
