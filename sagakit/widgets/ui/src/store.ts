@@ -376,13 +376,9 @@ export class Store {
 
   private memento(): Memento {
     const { whole, positions, state } = this.snapshot;
-<<<<<<< HEAD
     const isOld = this.unanswered.some(
       (edit) => "draft" in edit || "text" in edit || "model" in edit,
     );
-=======
-    const isOld = this.unanswered.some((edit) => edit.draft ?? edit.text ?? edit.model);
->>>>>>> e000d3dfe82261cafc57cda14bccaae7accc3bac
     return { whole, positions, model: state.data.model, text: isOld ? null : state.text };
   }
 
