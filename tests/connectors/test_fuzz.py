@@ -53,9 +53,8 @@ def made(make: Callable[[], Saga]) -> tuple[Saga | None, tuple[str, ...]]:
         return None, error.problems
 
 
-fuzzed = settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+SLOW = [HealthCheck.too_slow]
+fuzzed = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW)
 
 
 @fuzzed

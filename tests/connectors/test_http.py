@@ -223,10 +223,10 @@ def test_a_connection_that_breaks_before_the_reply_leaves_it_in_doubt(service: S
 
 def test_a_reply_that_does_not_come_in_time_leaves_it_in_doubt(service: Service) -> None:
     release = threading.Event()
-    service.answer = lambda asked: release.wait(10) and (200, {})
+    service.answer = lambda asked: release.wait(90) and (200, {})
     began = time.monotonic()
     execution = once(Http(service.url, method="POST", timeout=0.2))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     release.set()
     assert outcome(execution) == "in doubt"
 

@@ -211,10 +211,11 @@ def test_what_a_step_comes_after_stands_in_one_order(page: Any) -> None:
         "saga: s\nsteps:\n- step: way\n  choice: by\n- step: b\n  branch: [way, x]\n"
         "- step: a\n  branch: [way, y]\n- step: z\n"
     )
-    assert page(designer).edit(text=text)["draft"]["steps"][3]["after"] == ["a", "b"]
+    wire = page(designer)
+    assert wire.edit(text=text)["draft"]["steps"][3]["after"] == ["a", "b"]
     draft = copy.deepcopy(designer.state["draft"])
     draft["steps"][3]["after"] = ["b", "a", "b"]
-    assert page(designer).edit(draft=draft)["text"] == text
+    assert wire.edit(draft=draft)["text"] == text
     assert designer.state["draft"]["steps"][3]["after"] == ["a", "b"]
 
 

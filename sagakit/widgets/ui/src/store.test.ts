@@ -205,6 +205,32 @@ describe("what the kernel says", () => {
     expect(store.get().notice).toMatchObject({ level: "error" });
   });
 
+  test("while it reads a file, neither a gesture nor undo comes in between", async () => {
+    addStep("a");
+    await answer();
+    store.load("data/sagas/trip.yaml");
+    store.undo();
+    addStep("b");
+    expect(names()).toEqual(["create", "pay", "ship", "a"]);
+    await flush();
+    store.receive(stateOf({ saga: "trip", steps: [] }, { seq: 2 }));
+    expect(store.get().undo).toBe("Load a saga");
+    store.undo();
+    expect(names()).toEqual(["create", "pay", "ship", "a"]);
+  });
+
+  test("a file that cannot be read is taken back by one undo", async () => {
+    addStep("a");
+    await answer();
+    store.load("bad.yaml");
+    await flush();
+    store.receive(stateOf(null, { seq: 2, text: "saga: [" }));
+    store.undo();
+    await flush();
+    expect(names()).toEqual(["create", "pay", "ship", "a"]);
+    expect(sent.at(-1)!.draft?.steps ?? JSON.parse(sent.at(-1)!.text!).steps).toHaveLength(4);
+  });
+
   test("of a save or load is said", () => {
     store.receive(stateOf(ORDER, { said: { text: "saved", level: "info" } }));
     expect(store.get().notice!.text).toBe("saved");
