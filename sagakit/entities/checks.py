@@ -10,14 +10,13 @@ import re
 from collections.abc import Iterator
 
 from sagakit.entities.kinds import FIELD_TYPES
-from sagakit.entities.links import Link, base_name, links, pairs_name, snake
+from sagakit.entities.links import LONGEST, Link, base_name, links, pairs_name, snake
 from sagakit.entities.model import DataModel, Entity, Field, Relation
 from sagakit.entities.source import IMPORTED
 from sagakit.errors import Problem, within
 from sagakit.spec import nearest
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_LONGEST = 63  # characters of a name in PostgreSQL
 
 # What a class of SQLAlchemy's models has already.
 _OURS = frozenset({"metadata", "registry"})
@@ -72,8 +71,8 @@ def _name(name: str, place: str, example: str) -> Iterator[Problem]:
     elif not _NAME.fullmatch(name):
         text = "is no name for Python and SQL; use letters a to z, digits and _, a letter first"
         yield Problem(f"{place}: '{name}' {text}", "name")
-    elif len(name) > _LONGEST:
-        text = f"is longer than {_LONGEST} characters, which databases cut off; shorten it"
+    elif len(name) > LONGEST:
+        text = f"is longer than {LONGEST} characters, which databases cut off; shorten it"
         yield Problem(f"{place}: {text}", "name")
     elif keyword.iskeyword(name):
         text = f"'{name}' is a word of Python's own; take another, such as {name}_"
@@ -145,12 +144,12 @@ def _columns(model: DataModel) -> Iterator[Problem]:
     for link in links(model):
         if link.many:
             name = pairs_name(link)
-            if snake(name) in tables or len(name) > _LONGEST:
+            if snake(name) in tables or len(name) > LONGEST:
                 yield _clash(link, f"a table '{snake(name)}'", at)
             tables.add(snake(name))
             continue
         for column in link.columns:
-            if column.casefold() in names[link.child.name] or len(column) > _LONGEST:
+            if column.casefold() in names[link.child.name] or len(column) > LONGEST:
                 yield _clash(link, f"a column '{column}' in '{link.child.name}'", at)
             names[link.child.name].add(column.casefold())
 

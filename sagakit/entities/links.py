@@ -13,6 +13,8 @@ import msgspec
 
 from sagakit.entities.model import DataModel, Entity, Relation
 
+LONGEST = 63  # characters of a name in PostgreSQL
+
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of two entities that belong together.
@@ -105,18 +107,18 @@ def _link(end: _End, target: Entity, back: Relation | None) -> Link:
 
 
 def _with_needs(found: list[Link]) -> list[Link]:
-    """Marks the links without which some row could never be the first."""
+    """Marks the links of a circle: if every row in it had to name another one, none could be the
+    first. Which of them may be empty is not said, so all may."""
     needs: dict[str, set[str]] = defaultdict(set)
-    result = []
     for link in found:
-        child, parent = link.child.name, link.parent.name
         if not link.many:
-            circle = _reaches(needs, parent, child)
-            link = msgspec.structs.replace(link, optional=circle)
-            if not circle:
-                needs[child].add(parent)
-        result.append(link)
-    return result
+            needs[link.child.name].add(link.parent.name)
+    return [
+        msgspec.structs.replace(
+            link, optional=not link.many and _reaches(needs, link.parent.name, link.child.name)
+        )
+        for link in found
+    ]
 
 
 def _reaches(needs: dict[str, set[str]], start: str, end: str) -> bool:

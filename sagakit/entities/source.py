@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 
 from sagakit import pretty
 from sagakit.entities.kinds import FIELD_TYPES
 from sagakit.entities.layout import assigned, bracketed, comment, declared, docstring
-from sagakit.entities.links import Link, base_name, links, pairs_name, snake
+from sagakit.entities.links import LONGEST, Link, base_name, links, pairs_name, snake
 from sagakit.entities.model import DataModel, Entity, Field
 from sagakit.pretty import WIDTH, Items
 
@@ -225,7 +226,10 @@ def _late(link: Link, column: str) -> list[str]:
     """For a circle of tables, the keys of which can be made once all of them are there."""
     if not link.optional or link.child is link.parent:
         return []
-    return ["use_alter=True", f'name="fk_{snake(link.child.name)}_{column}"']
+    name = f"fk_{snake(link.child.name)}_{column}"
+    if len(name) > LONGEST:
+        name = f"fk_{zlib.crc32(name.encode()):08x}"
+    return ["use_alter=True", f'name="{name}"']
 
 
 def _attributes(entity: Entity, names: Sequence[str]) -> str:

@@ -43,6 +43,8 @@ def er_picture(title: str, boxes: Sequence[ErBox], lines: Sequence[ErLine]) -> P
     layout = er_layout(boxes, lines)
     hues = dict(zip(dict.fromkeys(box.group for box in boxes), _hues(), strict=False))
     body = [label(_MARGIN, 28, title, size=14, extra=_BOLD)]
+    if not boxes:
+        body.append(label(_MARGIN, 50, "no entity yet", fill=MUTED))
     body.append(f'<g transform="translate({num(_MARGIN)} 44)">')
     body += [_frame(frame, hues[frame.name]) for frame in layout.frames]
     body += [

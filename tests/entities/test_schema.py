@@ -108,3 +108,18 @@ def test_a_row_need_not_say_who_it_needs_first_where_that_is_a_circle() -> None:
     boss = Relation("boss", "Person")
     schema = DataModel((Entity("Person", fields=(ID,), relations=(boss,)),)).input_schema("Person")
     assert schema["required"] == ["id"]
+    circle = DataModel(
+        (
+            Entity("Customer", fields=(ID,), relations=(Relation("favourite", "Order"),)),
+            Entity("Order", fields=(ID,), relations=(Relation("shop", "Shop"),)),
+            Entity("Shop", fields=(ID,), relations=(Relation("owner", "Customer"),)),
+            Entity("Invoice", fields=(ID,), relations=(Relation("of", "Order"),)),
+        )
+    )
+    needed = {each.name: circle.input_schema(each.name)["required"] for each in circle.entities}
+    assert needed == {
+        "Customer": ["id"],
+        "Order": ["id"],
+        "Shop": ["id"],
+        "Invoice": ["id", "of_id"],
+    }

@@ -170,6 +170,31 @@ def test_what_refers_to_each_other_in_a_circle_can_be_stored() -> None:
         assert session.get(names["Customer"], "ann").favourite.buyer_id == "ann"
 
 
+def test_where_tables_refer_to_each_other_postgresql_closes_the_circle_in_the_end() -> None:
+    buyer, gift = Relation("buyer", "Customer"), Relation("gift_for", "Customer")
+    model = DataModel(
+        (
+            Entity("Customer", fields=(ID,), relations=(Relation("favourite", "Order"),)),
+            Entity("Order", fields=(ID,), relations=(buyer, gift)),
+        )
+    )
+    said: list[str] = []
+
+    def note(statement: Any, *_: Any, **__: Any) -> None:
+        said.append(" ".join(str(statement.compile(dialect=engine.dialect)).split()))
+
+    engine = sqlalchemy.create_mock_engine("postgresql://", note)
+    run(model)["Base"].metadata.create_all(engine, checkfirst=False)
+    short = [" ".join(text.split()[:3]) for text in said]
+    assert [*short[:2], *sorted(short[2:])] == [
+        "CREATE TABLE customer",
+        'CREATE TABLE "order"',
+        'ALTER TABLE "order"',
+        'ALTER TABLE "order"',
+        "ALTER TABLE customer",
+    ]
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_models_at_random_make_their_tables_without_a_warning(seed: int) -> None:
     model = made(seed)

@@ -85,7 +85,7 @@ def test_a_picture_says_all_of_it_in_text_words_and_a_table(
 def test_a_legend_explains_only_what_the_picture_has(texts: Callable[[str], list[str]]) -> None:
     alone = ErBox(name="A", rows=(ErRow(name="a", words="text"),))
     assert texts(er_picture("a", [alone], []).svg) == ["a", "A", "a", "text"]
-    assert texts(er_picture("nothing", [], []).svg) == ["nothing"]
+    assert texts(er_picture("nothing", [], []).svg) == ["nothing", "no entity yet"]
 
 
 def test_the_same_diagram_is_drawn_alike_each_time() -> None:
