@@ -262,7 +262,8 @@ class Saga:
         Parameters:
             text_or_path: the text, or the path of a file (one line that ends in .yaml or .yml).
             actions: the callables that the names in the text stand for. Left out, every action
-                is simulated. Nothing is ever imported or evaluated.
+                with a name is simulated. Nothing is ever imported or evaluated; connectors and
+                expressions are data, see ``sagakit.connectors``.
             input: the type that the text's ``input``, a JSON Schema, was written from.
 
         Raises:

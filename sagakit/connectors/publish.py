@@ -22,7 +22,7 @@ import msgspec
 
 from sagakit.connectors import templates
 from sagakit.connectors.base import Connector, Text
-from sagakit.connectors.secret import Vault
+from sagakit.connectors.secret import Vault, holds_reference
 from sagakit.connectors.sql import database_faults
 from sagakit.connectors.web import plain
 from sagakit.errors import Problem
@@ -101,6 +101,9 @@ class Publish(Connector, frozen=True):
             found.append(Problem("topic is empty; say what the message is about", "topic"))
         for field in ("topic", "message", "key"):
             found += templates.faults(getattr(self, field), field)
+        if holds_reference(self.message):
+            text = "message holds a secret, which the outbox would keep; send what finds it"
+            found.append(Problem(text, "message"))
         return found
 
     def problems(self, role: str = "", action: Any = None) -> list[Problem]:

@@ -60,6 +60,13 @@ def is_reference(value: Any) -> bool:
     )
 
 
+def holds_reference(value: Any) -> bool:
+    """Whether plain data refers to a secret anywhere."""
+    if isinstance(value, dict):
+        return is_reference(value) or any(map(holds_reference, value.values()))
+    return isinstance(value, list) and any(map(holds_reference, value))
+
+
 class Vault:
     """The secrets that one call has looked up, and takes out of whatever it gives back.
 

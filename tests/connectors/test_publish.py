@@ -150,6 +150,7 @@ def test_it_round_trips_and_a_simulation_publishes_nothing() -> None:
     [
         (lambda: step(Publish(URL, " "), name="a"), "topic is empty"),
         (lambda: step(Publish("sqlite:///a", "t", "${foo}"), name="a"), "unknown variable 'foo'"),
+        (lambda: step(Publish("sqlite:///a", "t", [{"k": URL}]), name="a"), "holds a secret"),
         (lambda: step(Publish("a.db", "t"), name="a"), "give one such as sqlite:///x.db"),
         (lambda: step(Http("https://x"), GONE, name="a"), "publish in a step of its own"),
         (lambda: step(PLACED, name="a", reconcile=PLACED), "a reconcile only asks"),
