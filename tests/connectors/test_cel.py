@@ -253,19 +253,19 @@ BOMBS = {
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_an_expression_that_would_take_for_ever_ends(text: str) -> None:
     assert cel.faults(text) == []
-    began = time.thread_time()
+    began = time.process_time()
     with pytest.raises(ExpressionError):
         value_of(text, list(range(2_000)))
-    assert time.thread_time() - began < LONGEST
+    assert time.process_time() - began < LONGEST
 
 
 def test_what_the_parser_would_choke_on_is_refused_before_it() -> None:
     """Its pattern for strings tries every way to read these backslashes, alone or in pairs."""
-    began = time.thread_time()
+    began = time.process_time()
     assert "closing" in cel.faults('"' + "\\n" * 400)[0]
     assert "closing" in cel.faults('"' + "\\n" * 400 + "\\\n" + '"')[0]
     assert "closing" in cel.faults("r" + "'" * 3 + "\\n" * 400 + "''")[0]
-    assert time.thread_time() - began < LONGEST
+    assert time.process_time() - began < LONGEST
 
 
 def test_data_of_any_size_can_be_looked_at_in_part() -> None:
@@ -351,7 +351,7 @@ JSON = st.recursive(
 )
 @given(TEXTS, st.one_of(st.just(INPUT), JSON))
 def test_no_text_and_no_data_make_it_hang_or_raise_anything_else(text: str, input: Any) -> None:
-    began = time.thread_time()
+    began = time.process_time()
     problems = cel.faults(text)
     assert all(isinstance(problem, str) for problem in problems)
     variables = dict.fromkeys(cel.VARIABLES, lambda: input)
@@ -362,7 +362,7 @@ def test_no_text_and_no_data_make_it_hang_or_raise_anything_else(text: str, inpu
     else:
         assert problems == []
         assert repr(cel.evaluate(text, variables, "step 's'")) == repr(first)
-    assert time.thread_time() - began < LONGEST
+    assert time.process_time() - began < LONGEST
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
