@@ -376,7 +376,9 @@ export class Store {
 
   private memento(): Memento {
     const { whole, positions, state } = this.snapshot;
-    const isOld = this.unanswered.some((edit) => edit.draft ?? edit.text ?? edit.model);
+    const isOld = this.unanswered.some(
+      (edit) => "draft" in edit || "text" in edit || "model" in edit,
+    );
     return { whole, positions, model: state.data.model, text: isOld ? null : state.text };
   }
 
