@@ -6,11 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 ARGS ?=
+UI := sagakit/widgets/ui
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help lab test lint bench mutants diagrams rules clean
+.PHONY: help lab test lint bench mutants diagrams rules widgets clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,9 +48,15 @@ diagrams: $(VENV)/installed-dev ## Draw the state diagrams of the docs anew, fro
 rules: $(VENV)/installed-dev ## Write data/rules.md anew, from the rules of `sagakit check`.
 	$(BIN)/python -m sagakit.lab.check.page
 
+# `npm ci` takes what package-lock.json pins; the bundle in sagakit/widgets/static is committed.
+widgets: ## Check, test and bundle the page of the widgets (needs Node 20 or newer).
+	@command -v npm >/dev/null || { echo "'npm' is not there: install Node 20 or newer" >&2; exit 1; }
+	cd $(UI) && npm ci --ignore-scripts --no-audit --no-fund
+	cd $(UI) && npm run check && npm test && npm run build
+
 clean: ## Remove the venvs and everything generated.
 	rm -rf $(VENV) $(BENCH) .venv-peers .venv-peers.lock build dist mutants .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
-		.hypothesis .benchmarks
+		.hypothesis .benchmarks $(UI)/node_modules
 	find sagakit tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 $(VENV)/created:

@@ -114,6 +114,10 @@ export interface PanelProps {
   editText(text: string): void;
   editModel(label: string, model: DataModel): void;
   select(names: string[]): void;
-  /** Shows what a problem's path leads to: opens the saga, selects the step, focuses the field. */
+  /**
+   * Shows what a problem's path leads to: opens the saga, selects the step, focuses the field. The
+   * forms mark each field for it by `data-path`: the path from the step or the saga on, joined
+   * with dots ("retry.attempts", "services.0.breaker"); the nearest field around it is taken.
+   */
   reveal(path: Path): void;
 }
