@@ -52,7 +52,7 @@ class Graph:
             retried: they are tried again until they succeed, whatever they are in their own saga.
         """
         flow = saga.flow_nodes(inside=dict.fromkeys(saga.children))  # type: ignore[arg-type]
-        shown = range(len(flow))
+        shown = list(range(len(flow)))
         if saga.plan.each and execution is not None:
             shown = few([execution.states[node.name] for node in flow], MOST_COPIES)
         numbers: dict[str, int] = {}

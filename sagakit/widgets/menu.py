@@ -118,6 +118,4 @@ def plain(scenario: Scenario) -> dict[str, Any]:
     """A scenario's faults and crashes in the words of the YAML form, as plain data."""
     spec: ScenarioForm = msgspec.structs.replace(scenario, interventions=()).to_spec()
     form: dict[str, Any] = msgspec.to_builtins(spec)
-    return {"faults": form.get("faults", []), "crashes": form.get("crashes", [])}
-
-
+    return {key: list(form.get(key, ())) for key in ("faults", "crashes")}

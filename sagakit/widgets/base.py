@@ -1,0 +1,67 @@
+"""What every widget here is: traits that kernel and page share, one bundle, a picture beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from sagakit.errors import SagaError
+from sagakit.views.style import legend
+
+STATIC = Path(__file__).parent / "static"
+
+
+class SagaWidget(anywidget.AnyWidget):
+    """A thin view of a value. The page shows ``state``; what somebody does there comes as one
+    ``edit``, which the kernel answers by a ``state`` of the same ``seq``.
+
+    ``_widget`` says which of the bundle's views is drawn; ``legend`` is the one language of
+    pictures, as ``sagakit.views.legend()`` gives it.
+    """
+
+    _esm = STATIC / "sagakit.js"
+    _css = STATIC / "sagakit.css"
+    _widget = traitlets.Unicode().tag(sync=True)
+    legend = traitlets.Dict().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+    edit = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(legend=legend(), **traits)
+        self.observe(self._on_edit, "edit")
+
+    def _on_edit(self, change: dict[str, Any]) -> None:
+        edit = change["new"]
+        if edit:
+            self._answer(edit)
+
+    def _answer(self, edit: dict[str, Any]) -> None:
+        """Do what the page asks for, and answer by a state of the same ``seq``."""
+        raise NotImplementedError
+
+    def _picture(self) -> str:
+        """The HTML for those who only read: it has no script, and an image as a data URI."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        made: Any = super()._repr_mimebundle_(**options)  # a pair, for a widget that has a view
+        bundle, metadata = made
+        return {**bundle, "text/html": self._picture(), "text/plain": repr(self)}, metadata
+
+
+def words(doing: Callable[[], None]) -> dict[str, str] | None:
+    """Do something; what went wrong, in words for the page, and None if nothing did.
+
+    Somebody who clicks sees no traceback: whatever was raised must be told there.
+    """
+    try:
+        doing()
+    except SagaError as error:
+        return {"text": str(error), "level": "error"}
+    except Exception as error:  # noqa: BLE001  the user's world or saga may raise anything
+        return {"text": f"{type(error).__name__}: {error}", "level": "error"}
+    return None

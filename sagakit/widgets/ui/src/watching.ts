@@ -1,0 +1,149 @@
+/**
+ * What the kernel and the page tell each other of the widgets that watch sagas run.
+ *
+ * Every widget has these traits (sagakit/widgets/base.py):
+ * - `_widget` which view is drawn: "designer" | "player" | "explorer" | "matrix" | "monitor";
+ * - `legend`  kernel -> page: how kinds, states, statuses and marks look. Nothing of it is copied
+ *             here: a name that the kernel sends is looked up in it;
+ * - `state`   kernel -> page: all that is shown;
+ * - `edit`    page -> kernel: one gesture. The kernel answers by a `state` of the same `seq`.
+ * The player has `answer` besides, the explorer `bytes`.
+ *
+ * The page knows no rule of sagas: what a frame shows is told by the kernel, event by event.
+ */
+
+import type { Json } from "./protocol";
+
+/** How a thing is drawn; of a kind of step `shape` and `meaning`, of the others the colours. */
+export interface Look {
+  glyph: string;
+  fill?: string; // "#rrggbb"
+  stroke?: string;
+  dash?: string; // an SVG dash array
+  hatch?: string; // "cross" "dots" "grid" "back"; empty: none
+  shape?: string; // "round" "double" "pointed" "square"
+  dot_shape?: string;
+  meaning?: string;
+}
+export interface Legend {
+  kinds: Record<string, Look>;
+  states: Record<string, Look>;
+  segments: Record<string, Look>; // of an explorer's bars, besides the states
+  statuses: Record<string, Look>;
+  marks: Record<string, Look>; // "pivot", "fault", "crash", "resolved", …
+}
+
+/** What came of an edit, in the library's own words; null: nothing need be said. */
+export type Said = { text: string; level: "info" | "error" } | null;
+
+// -- a graph -----------------------------------------------------------------------------------
+
+/** A step to draw; the page lays it out. */
+export interface GraphNode {
+  path: string; // "payment/authorize" stands within "payment"
+  name: string;
+  inside: number; // the node that it stands in; -1: none
+  kind: string; // in legend.kinds
+  service: string;
+  compensation: string; // the name of its twin; empty: it has none
+  notes: string[];
+  holds: string; // "saga payment, 3 steps", "for each of items"; empty: no saga does it
+  more: number; // steps within it that are not drawn
+  retried: boolean; // it is tried until it succeeds: a fault for good may never end
+}
+
+// -- the player --------------------------------------------------------------------------------
+
+/**
+ * A run. Frame `i` is what all changes up to event `i` leave (i from 0). Numbers of nodes and of
+ * paths are the same as far as there are nodes: a path beyond them is of a step not drawn.
+ */
+export interface Film {
+  title: string;
+  note: string; // of the whole saga: "deadline 60 s"
+  nodes: GraphNode[];
+  edges: [number, number][]; // within one saga, or within one step's saga
+  events: {
+    at: number[]; // virtual seconds since the start
+    what: number[]; // in `words`
+    step: number[]; // in `paths`; -1: of the whole execution
+    attempt: number[]; // from 1; 0: it has none
+    detail: string[];
+  };
+  words: string[]; // "step started", …
+  paths: string[];
+  states: string[]; // in legend.states
+  changes: number[]; // flat: event, node, state (in `states`); to begin with all are "pending"
+  statuses: (number | string)[]; // flat: event, status (in legend.statuses) from that event on
+  ledgers: {
+    rows: [string, string][]; // service, what is counted
+    changes: (number | string | null)[]; // flat: event, row, value; null: there is no such row
+  };
+  struck: [number, "fault" | "crash", number][]; // event, and which of `faults` or `crashes`
+  ended: string; // the status in the end
+}
+
+/** A fault in the words of the YAML form (data/scenario.schema.json). */
+export interface FaultForm {
+  fault: string;
+  step: string;
+  side?: "action" | "compensation"; // left out: action
+  attempt?: number; // only this one, from 1
+  first?: number; // the first so many, 2 or more; neither: every attempt, for good
+  seconds?: number; // of "slow"
+}
+export interface CrashForm {
+  crash: number; // the number of the event
+  written?: boolean;
+  to?: string;
+}
+
+/** One way in which a step can be struck: put `fault: kind, step: path, side, seconds` into `faults`. */
+export interface MenuEntry {
+  kind: string;
+  side: "action" | "compensation";
+  label: string;
+  meaning: string;
+  seconds: number; // to begin with; 0: it takes none, leave it out
+}
+export interface Menu {
+  entries: MenuEntry[];
+  fits: number[][]; // by node: which entries
+  /** By node: the crashes that make a difference to this run, and at which event each is. */
+  crashes: { label: string; event: number; crash: CrashForm }[][];
+}
+
+export interface PlayerState {
+  seq: number;
+  film: Film;
+  menu: Menu;
+  input: string; // JSON text; what must not be shown is "[redacted]", and stays if left so
+  seed: number;
+  faults: FaultForm[];
+  crashes: CrashForm[];
+  yaml: string; // the scenario, to copy or to edit
+  code: string; // the Python that runs it again
+  choices: { step: string; compensation: string }[]; // what can be guessed
+  said: Said; // an error: the last run stays
+}
+
+/** What is left out stays as it is. A `guess` (steps' paths, in order) runs nothing. */
+export interface PlayerEdit {
+  seq: number;
+  input?: string;
+  faults?: FaultForm[];
+  crashes?: CrashForm[];
+  scenario?: string; // YAML; instead of all
+  seed?: number;
+  guess?: string[];
+}
+
+/** Trait `answer`; {} until there was a guess about this run. */
+export interface PlayerAnswer {
+  seq: number;
+  right: boolean;
+  expected: string[]; // the steps that are compensated, in the order of this run
+  guess: string[];
+  any_order: string[][]; // these may come in any order among themselves
+  words: string;
+}
