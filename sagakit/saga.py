@@ -6,10 +6,10 @@ import copy
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -274,9 +274,11 @@ class Saga:
         node, document, found = _spec.read(text, "the YAML text" if path is None else str(path))
         if document is None:
             raise DefinitionError("the YAML text" if path is None else str(path), found)
-        given = None if actions is None else _by_name(actions, found)
+        wrong: list[str] = []
+        given = None if actions is None else _by_name(actions, wrong)
         where = "" if path is None else f" in {path}"
-        saga = _from_spec(document, node, (), given, found, input=input)
+        saga = _from_spec(document, (), _Given(given, input), wrong)
+        found += _spec.with_lines(wrong, node)
         if saga is None or found:
             raise DefinitionError(f"saga '{document.name}'{where}", found)
         return saga
@@ -291,7 +293,48 @@ class Saga:
         functions = [f for s in self.steps for f in _callables(s)]
         _spec_names(self.name, functions)
         mixed = not all(isinstance(function, Simulated) for function in functions)
-        return _saga_spec(self, mixed)
+        return _saga_spec(self, _Written(mixed=mixed))
+
+    # -- for what edits a saga: callables under names of its choice, types of inputs at any depth
+
+    @classmethod
+    def from_names(
+        cls,
+        document: _spec.SagaSpec,
+        named: Mapping[str, Action],
+        types: Iterable[Any] = (),
+    ) -> Saga:
+        """The saga of the plain data behind the YAML form.
+
+        Parameters:
+            document: the plain data.
+            named: the callables that the names in it stand for; any other name is simulated.
+            types: a saga, at whatever depth, whose ``input`` is the schema of one of these has that
+                type.
+
+        Raises:
+            DefinitionError: every problem, with the path where it stands.
+        """
+        found: list[str] = []
+        given = _Given(named, types=tuple(types), simulate=True)
+        saga = _from_spec(document, (), given, found)
+        if saga is None or found:
+            raise DefinitionError(f"saga '{document.name}'", found)
+        return saga
+
+    def to_names(
+        self, name: Callable[[Step, str, Action], str], taken: Container[str] = ()
+    ) -> _spec.SagaSpec:
+        """The plain data behind the YAML form, the other way of ``from_names``.
+
+        Parameters:
+            name: gives the name that is written for a step's callable; it is also told what for:
+                ``"compensation"``.
+            taken: names that stand for other callables: a simulated one of such a name is written
+                out.
+        """
+        mixed = not all(isinstance(f, Simulated) for s in self.steps for f in _callables(s))
+        return _saga_spec(self, _Written(mixed, name, taken, types=True))
 
     # -- identity ---------------------------------------------------------------------------
 
@@ -783,35 +826,54 @@ _DOES = ("action", "wait", "choice", "saga", "for_each")
 _ITEMS = [1, 2, 3]  # that a simulated step works on
 
 
+class _Given(NamedTuple):
+    """What the names in a document stand for.
+
+    Parameters:
+        named: the callables by their names; None: all are simulated.
+        input: the type of the document's input.
+        types: those that an input may have, wherever a schema is that of one of them.
+        simulate: a name that is not given is simulated, not a problem.
+    """
+
+    named: Mapping[str, Action] | None
+    input: Any = None
+    types: tuple[Any, ...] = ()
+    simulate: bool = False
+
+    def type_of(self, schema: Mapping[str, Any] | None) -> Any:
+        if schema is None:
+            return None
+        return next((kind for kind in self.types if msgspec.json.schema(kind) == schema), None)
+
+
 def _from_spec(
     document: _spec.SagaSpec,
-    node: Any,
     at: tuple[str | int, ...],
-    given: Mapping[str, Action] | None,
+    given: _Given,
     found: list[str],
     *,
     inside: str = "",
-    input: Any = None,
 ) -> Saga | None:
     """Build the saga of a document; None if it cannot be one.
 
     Parameters:
-        node: the whole text as YAML, and
-        at: where in it the document stands.
-        given: the callables by their names; None: all are simulated.
+        at: where the document stands in the whole one.
         found: the problems, to which those of this document are added.
         inside: of which step of which saga it is a part, for the problems.
-        input: the type of the input.
     """
 
     def refuse(text: str, *path: str | int) -> None:
-        found.append(f"{_spec.line_of(node, (*at, *path))}: {inside}{text}")
+        found.append(Problem(f"{inside}{text}", *at, *path))
 
     schema = document.input_schema
+    input = given.type_of(schema) if given.input is None else given.input
     if input is not None and not isinstance(input, Mapping):
         if not _type_problems(input) and msgspec.json.schema(input) != schema:
             refuse("its input is not the schema of the type given; write it anew", "input")
         schema = None
+
+    within = given._replace(input=None)
 
     def build(item: _spec.StepSpec, *path: str | int) -> Step:
         """The step that stands there."""
@@ -819,14 +881,15 @@ def _from_spec(
         def resolve(value: Any, role: str, *around: str, result: Any = None) -> Any:
             if value is None or isinstance(value, bool | Simulated):
                 return value
-            if given is None:
+            named = given.named
+            if named is None or (given.simulate and value not in named):
                 return Simulated(value, result=result)
-            if value not in given:
-                cure = _spec.nearest(value, given) or "; give it, or write it right"
+            if value not in named:
+                cure = _spec.nearest(value, named) or "; give it, or write it right"
                 text = f"its {role} '{value}' is not among the actions given{cure}"
                 refuse(f"step '{item.name}': {text}", *path, *around, role)
                 return None
-            return given[value]
+            return named[value]
 
         def action() -> Any:
             if item.choice is not None:
@@ -837,7 +900,7 @@ def _from_spec(
             if item.saga is not None:
                 place = f"{inside}step '{item.name}': saga '{item.saga.name}': "
                 way = (*at, *path, "saga")
-                inner = _from_spec(item.saga, node, way, given, found, inside=place)
+                inner = _from_spec(item.saga, way, within, found, inside=place)
                 by = resolve(item.input, "input")
                 return Simulated(item.name) if inner is None else Nested(inner, by)
             if item.for_each is not None:
@@ -930,11 +993,29 @@ def _spec_names(saga: str, functions: Iterable[Action]) -> None:
         raise DefinitionError(f"saga '{saga}'", found)
 
 
-def _saga_spec(saga: Saga, mixed: bool) -> _spec.SagaSpec:
-    """
+class _Written(NamedTuple):
+    """How a saga's callables are written.
+
     Parameters:
-        mixed: some callables are real; then a simulated one is written out, not named.
+        mixed: some are real; then a simulated one is written out, not named.
+        name: gives the name of a step's callable; None: its own.
+        taken: names that a simulated one is not written by.
+        types: the input of an inner saga may be a type, which is written as its schema.
     """
+
+    mixed: bool
+    name: Callable[[Step, str, Action], str | None] | None = None
+    taken: Container[str] = ()
+    types: bool = False
+
+    def simulated(self, function: Simulated, default_result: Any) -> Any:
+        """Its name, where that says it all."""
+        plain = function == Simulated(function.name, result=default_result)
+        named = function.name and function.name not in self.taken
+        return function.name if plain and named and not self.mixed else function
+
+
+def _saga_spec(saga: Saga, how: _Written) -> _spec.SagaSpec:
     return _spec.SagaSpec(
         name=saga.name,
         version=saga.version,
@@ -943,7 +1024,7 @@ def _saga_spec(saga: Saga, mixed: bool) -> _spec.SagaSpec:
         deadline=saga.deadline,
         services=saga.services,
         redact=saga.redact,
-        steps=tuple(_step_spec(number, saga.steps, mixed) for number in range(len(saga.steps))),
+        steps=tuple(_step_spec(number, saga.steps, how) for number in range(len(saga.steps))),
     )
 
 
@@ -953,16 +1034,15 @@ def _written_schema(saga: Saga) -> dict[str, Any] | None:
     return None if saga.input_schema is None else dict(saga.input_schema)
 
 
-def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpec:
+def _step_spec(number: int, steps: Sequence[Step], how: _Written) -> _spec.StepSpec:
     item, above = steps[number], steps[:number]
 
-    def name(function: Any, default_result: Any = None) -> Any:
+    def name(function: Any, role: str, default_result: Any = None) -> Any:
         if function is None or isinstance(function, bool):
             return function
-        if isinstance(function, Simulated):
-            plain = function == Simulated(function.name, result=default_result)
-            return function.name if plain and function.name and not mixed else function
-        label = callable_name(function)
+        if isinstance(function, Simulated) and (not how.name or _spec.is_plain(function.result)):
+            return how.simulated(function, default_result)
+        label = how.name(item, role, function) if how.name else callable_name(function)
         if label is None:
             cure = "has a callable without a name, and the YAML form holds names; use def"
             raise DefinitionError(f"step '{item.name}'", [cure])
@@ -970,31 +1050,32 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
 
     action = wait = chooses = inner = given = each = None
     if isinstance(item.action, Nested):
-        if item.action.saga.input_type is not Any:
+        if item.action.saga.input_type is not Any and not how.types:
             cure = "the input of its saga is a type, which the YAML form cannot hold; give a schema"
             raise DefinitionError(f"step '{item.name}'", [cure])
-        inner, given = _saga_spec(item.action.saga, mixed), name(item.action.input)
+        inner, given = _saga_spec(item.action.saga, how), name(item.action.input, "input")
     elif isinstance(item.action, ForEach):
         body = msgspec.structs.replace(item.action.body, after=())
         each = _spec.ForEachSpec(
-            items=name(item.action.items, _ITEMS),
-            step=_step_spec(0, (body,), mixed),
+            items=name(item.action.items, "items", _ITEMS),
+            step=_step_spec(0, (body,), how),
             limit=item.action.limit,
         )
     elif isinstance(item.action, Choose):
-        chooses = name(item.action.by, next(iter(keys_of(item, steps)), None))
+        first = next(iter(keys_of(item, steps)), None)
+        chooses = name(item.action.by, "choice", first)
     elif isinstance(item.action, Wait):
         seconds = item.action.timeout
         wait = _spec.WaitSpec(
             event=item.action.event,
-            correlate=name(item.action.correlate),
-            timeout=name(seconds, 1.0) if callable(seconds) else seconds,
+            correlate=name(item.action.correlate, "correlate"),
+            timeout=name(seconds, "timeout", 1.0) if callable(seconds) else seconds,
             on_timeout=None
             if item.action.on_timeout == _on_timeout(item.action.event)
             else item.action.on_timeout,
         )
     else:
-        action = name(item.action)
+        action = name(item.action, "action")
     default = tuple(sorted(default_after(above, item)))
     after = item.after or ()
     return _spec.StepSpec(
@@ -1005,15 +1086,15 @@ def _step_spec(number: int, steps: Sequence[Step], mixed: bool) -> _spec.StepSpe
         saga=inner,
         input=given,
         for_each=each,
-        compensation=name(item.compensation),
+        compensation=name(item.compensation, "compensation"),
         after=None if after == default else after[0] if len(after) == 1 else after,
-        when=name(item.when, True),
+        when=name(item.when, "when", True),
         pivot=item.pivot,
         retry=item.retry,
         timeout=item.timeout,
         compensation_retry=item.compensation_retry,
         compensation_timeout=item.compensation_timeout,
-        reconcile=name(item.reconcile, True),
+        reconcile=name(item.reconcile, "reconcile", True),
         idempotent=item.idempotent,
         service=item.service,
         read=item.read,

@@ -6,7 +6,10 @@ imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import functools
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args
@@ -95,7 +98,13 @@ def _exception_name(item: Any) -> Any:
 
 class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A stand-in for an action or compensation that is not written yet: it returns ``result``,
-    and every driver lets ``latency`` seconds pass before it is called."""
+    and every driver lets ``latency`` seconds pass before it is called.
+
+    Parameters:
+        name: what it will be called once it is written.
+        latency: seconds that pass before it is called.
+        result: what it returns; plain data.
+    """
 
     name: str = ""
     latency: float = 0.0
@@ -111,7 +120,16 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class WaitSpec(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
-    """What a step waits for: an event from outside, a time in seconds, or either."""
+    """What a step waits for: an event from outside, a time in seconds, or either.
+
+    Parameters:
+        event: the event's name; left out: it waits only for the time.
+        correlate: a function that gives what a signal finds this wait by, such as an order's
+            number; left out: the execution's id.
+        timeout: seconds, or a function that gives them when the wait begins.
+        on_timeout: what follows when the time is up: the step fails, or it goes on without a
+            result. Left out: it fails if it waits for an event.
+    """
 
     event: str | None = None
     correlate: str | Simulated | None = None
@@ -128,7 +146,32 @@ class StepSpec(
     kw_only=True,
     rename={"name": "step"},
 ):
-    """One entry under ``steps:``. A name stands for a callable; a mapping simulates one."""
+    """One entry under ``steps:``. A name stands for a callable; a mapping simulates one.
+
+    Parameters:
+        step: the step's name, once in a saga.
+        action: what the step does; left out: the action that has the step's name.
+        wait: the step waits for an event, or for a time, instead of doing something.
+        choice: a function that gives the name of the branch that is run; those of the other
+            branches are skipped.
+        saga: the step runs a whole saga, in an execution of its own.
+        input: a function that gives the inner saga its input; left out: the outer one's.
+        for_each: the step is done once for each item of a list, several at once.
+        branch: the step that chooses, and the name of the branch this step belongs to.
+        compensation: undoes the action; it must accept that the action never ran.
+        after: the steps it waits for; left out: the step above it; an empty list: none.
+        when: a function that says whether the step is run; if it is false the step is skipped.
+        pivot: the point of no return: once this step has succeeded nothing is undone.
+        retry: how often the action is tried; left out: once (after the pivot: until it succeeds).
+        timeout: seconds after which an attempt counts as in doubt.
+        compensation_retry: how often the compensation is tried; left out: three times.
+        compensation_timeout: seconds after which an attempt to compensate counts as failed.
+        reconcile: asked when the step is in doubt, whether its effect happened.
+        idempotent: the action may be repeated with the same key without doing it twice.
+        service: who owns the step; what protects it stands with the saga's services.
+        read: the action only reads: it has no effect and nothing to undo.
+        description: one sentence for people.
+    """
 
     name: str
     action: str | Simulated | None = None
@@ -156,7 +199,13 @@ class StepSpec(
 class ForEachSpec(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
-    """What is done for each of several items, and where these come from."""
+    """What is done for each of several items, and where these come from.
+
+    Parameters:
+        items: a function that gives the list when the step begins; it may be empty.
+        step: what is done for an item, which is its input.
+        limit: how many items are worked on, or undone, at once.
+    """
 
     items: str | Simulated
     step: StepSpec
@@ -171,7 +220,19 @@ class SagaSpec(
     kw_only=True,
     rename={"name": "saga", "input_schema": "input"},
 ):
-    """The whole document."""
+    """The whole document.
+
+    Parameters:
+        saga: the saga's name.
+        version: raise it when you change the steps; an execution stays with the version it began.
+        description: one sentence for people.
+        input: the JSON Schema that every input must fit.
+        deadline: seconds from the beginning after which it turns back, if the pivot has not
+            succeeded by then.
+        services: how the services are called that the steps name.
+        redact: names of fields whose values are never shown: in pictures, tables, logs or traces.
+        steps: the steps, in the order in which they are read.
+    """
 
     name: str
     version: str | None = None
@@ -190,7 +251,21 @@ def json_schema() -> dict[str, Any]:
     schema["title"] = "A sagakit saga"
     # 'version: 1.10' is read as the text that it is written as
     schema["$defs"]["SagaSpec"]["properties"]["version"]["anyOf"].append({"type": "number"})
+    for definition in schema["$defs"].values():
+        _describe_options(definition)
     return schema
+
+
+def _describe_options(definition: dict[str, Any]) -> None:
+    """Give each option the sentence that the docstring's ``Parameters`` have for it."""
+    options = definition["properties"]
+    text = inspect.cleandoc(definition.pop("description", ""))  # some versions of msgspec do it
+    prose, _, listed = text.partition("\n\nParameters:\n")
+    for name, sentence in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE):
+        # ``name`` is written as the word for what it names, the first key: ``service: bank``
+        key = name if name in options else next(iter(options))
+        options[key]["description"] = " ".join(sentence.split())
+    definition["description"] = prose
 
 
 def _known(message: str, kind: type[Any], keys: Sequence[str]) -> str:
@@ -234,8 +309,8 @@ def read(text: str, source: str = "the YAML text") -> tuple[Any, SagaSpec | None
     return node, *SagaReader().read(node)
 
 
-def line_of(node: Any, path: Iterable[str | int]) -> str:
-    """The line of a part of a mapping, or of the part around it that the text has.
+def line_of(node: Any, path: Iterable[str | int]) -> int:
+    """The line of a part of a mapping, from 1, or of the part around it that the text has.
 
     Parameters:
         path: the keys and numbers that lead to it, as a ``Problem`` has them.
@@ -243,6 +318,8 @@ def line_of(node: Any, path: Iterable[str | int]) -> str:
     line = node.start_mark.line
     for part in path:
         if isinstance(part, int):
+            if node.id != "sequence" or part >= len(node.value):
+                break
             key = node = node.value[part]
         else:
             pairs = node.value if node.id == "mapping" else ()
@@ -251,7 +328,36 @@ def line_of(node: Any, path: Iterable[str | int]) -> str:
                 break
             key, node = found
         line = key.start_mark.line
-    return f"line {line + 1}"
+    return int(line) + 1
+
+
+def with_lines(problems: Iterable[str], node: Any) -> list[str]:
+    """The same problems, those that know where they stand with their line in front."""
+    return [
+        Problem(f"line {line_of(node, problem.path)}: {problem}", *problem.path)
+        if isinstance(problem, Problem)
+        else problem
+        for problem in problems
+    ]
+
+
+def paths(node: Any) -> dict[int, tuple[str | int, ...]]:
+    """Where each part of a mapping stands, keys as well as values, by the identity of its node."""
+    found: dict[int, tuple[str | int, ...]] = {}
+    front: list[tuple[Any, tuple[str | int, ...]]] = [(node, ())]
+    while front:
+        part, path = front.pop()
+        if id(part) in found:
+            continue  # an alias; it may even stand within itself
+        found[id(part)] = path
+        if part.id == "mapping":
+            for key, value in part.value:
+                below = (*path, key.value if key.id == "scalar" else "?")
+                front.append((value, below))
+                found.setdefault(id(key), below)
+        elif part.id == "sequence":
+            front += [(item, (*path, number)) for number, item in enumerate(part.value)]
+    return found
 
 
 def compose(text: str, source: str, beginning: str) -> Any:
@@ -266,7 +372,7 @@ def compose(text: str, source: str, beginning: str) -> Any:
     import yaml
 
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _composed(text, yaml)
     except yaml.YAMLError as error:
         raise DefinitionError(source, [f"is not YAML: {_one_line(error)}"]) from None
     except RecursionError:
@@ -275,6 +381,14 @@ def compose(text: str, source: str, beginning: str) -> Any:
         found = "is empty" if node is None else "is not a mapping"
         raise DefinitionError(source, [f"{found}; begin with {beginning}"])
     return node
+
+
+def _composed(text: str, yaml: Any) -> Any:
+    """By libyaml where it is there, some eight times as fast; what is wrong PyYAML says better."""
+    if hasattr(yaml, "CSafeLoader"):
+        with contextlib.suppress(yaml.YAMLError):
+            return yaml.compose(text, Loader=yaml.CSafeLoader)
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 def parse(text: str, source: str = "the YAML text") -> SagaSpec:
@@ -299,9 +413,12 @@ class Reader:
         self.problems: list[str] = []
         self._count = 0
         self._loader: Any = yaml.SafeLoader("")
+        self._whole: Any = None
 
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
         """Refuse aliases that unfold without end or measure, and every tag beyond plain data."""
+        if not above:
+            self._whole = node
         self._count += 1
         if self._count > _MAX_NODES or id(node) in above:
             self._stop(node, "aliases unfold into too much; write it out")
@@ -309,9 +426,7 @@ class Reader:
             self._stop(node, "is nested too deeply; write it flatter")
         elif node.tag not in _TAGS:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problems.append(
-                f"{self._line(node)}: the tag '{tag}' is not allowed; give plain values"
-            )
+            self._say(node, f"the tag '{tag}' is not allowed; give plain values")
         elif not isinstance(node, self.yaml.ScalarNode):
             for child in node.value:
                 for part in child if isinstance(child, tuple) else (child,):
@@ -319,7 +434,7 @@ class Reader:
                         self._guard(part, (*above, id(node)))
 
     def _stop(self, node: Any, problem: str) -> None:
-        self.problems.append(f"{self._line(node)}: {problem}")
+        self._say(node, problem)
         self._count = _MAX_NODES + 1
 
     def _list(self, node: Any, kind: type[_T], key: str, word: str) -> list[_T] | None:
@@ -327,14 +442,12 @@ class Reader:
         if node is None:
             return []
         if not isinstance(node, self.yaml.SequenceNode):
-            self.problems.append(f"{self._line(node)}: '{key}' must be a list of '- {word}: NAME'")
+            self._say(node, f"'{key}' must be a list of '- {word}: NAME'")
             return None
         found: list[_T] = []
         for count, item in enumerate(node.value, 1):
             if not isinstance(item, self.yaml.MappingNode):
-                self.problems.append(
-                    f"{self._line(item)}: {word} {count} must be a mapping such as '- {word}: NAME'"
-                )
+                self._say(item, f"{word} {count} must be a mapping such as '- {word}: NAME'")
                 continue
             place = self._place(item, word, count)
             part = self._part(item, kind, place)
@@ -353,19 +466,15 @@ class Reader:
 
     def _fields(self, node: Any, kind: type[msgspec.Struct], place: str) -> dict[str, Any]:
         """The known keys of a mapping as nodes; unknown and repeated ones become problems."""
-        known = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        known = kind.__struct_encode_fields__
         found: dict[str, Any] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, self.yaml.ScalarNode) else "?"
             if name not in known:
                 cure = nearest(name, known) or f"; drop it (known are {', '.join(known)})"
-                self.problems.append(
-                    f"{self._line(key)}: {place} has an unknown key '{name}'{cure}"
-                )
+                self._say(key, f"{place} has an unknown key '{name}'{cure}")
             elif name in found:
-                self.problems.append(
-                    f"{self._line(key)}: {place} has the key '{name}' twice; keep one"
-                )
+                self._say(key, f"{place} has the key '{name}' twice; keep one")
             else:
                 found[name] = value
         return found
@@ -378,7 +487,7 @@ class Reader:
         plain = {name: value for name, value in plain.items() if value is not _UNREADABLE}
         required = kind.__struct_encode_fields__[0]
         if required not in fields:
-            self.problems.append(f"{self._line(node)}: {place} has no name; add '{required}: NAME'")
+            self._say(node, f"{place} has no name; add '{required}: NAME'")
             return None
         while required in plain:
             try:
@@ -388,14 +497,16 @@ class Reader:
                 lacks = re.match(r"Object missing required field `(\w+)`", message)
                 if lacks and not path:
                     lacking = f"{place} has no '{lacks[1]}'; add '{lacks[1]}: …'"
-                    self.problems.append(f"{self._line(node)}: {lacking}")
+                    self._say(node, lacking)
                     return None
                 keys = re.findall(r"\w+", path.rpartition("$")[2]) or [required]
                 at = fields[keys[0]]
-                self.problems.append(
-                    f"{self._line(at)}: {place}, '{'.'.join(keys)}': "
+                self._say(
+                    at,
+                    f"{place}, '{'.'.join(keys)}': "
                     f"{message[0].lower()}{message[1:]}{self._quotes(message, at)}"
-                    f"{_known(message, kind, keys)}"
+                    f"{_known(message, kind, keys)}",
+                    *(int(key) if key.isdigit() else key for key in keys[1:]),
                 )
                 del plain[keys[0]]
         return None
@@ -416,27 +527,34 @@ class Reader:
             problem = _one_line(error)
         except ValueError as error:  # a date or a number that there is not
             problem = str(error).partition(";")[0]
-        self.problems.append(f"{self._line(node)}: cannot be read: {problem}")
+        self._say(node, f"cannot be read: {problem}")
         return _UNREADABLE
 
-    @staticmethod
-    def _line(node: Any) -> str:
-        return f"line {node.start_mark.line + 1}"
+    def _say(self, node: Any, text: str, *inside: str | int) -> None:
+        """A problem of what stands there, or of what is ``inside`` it."""
+        path = self._paths.get(id(node), ())
+        line = f"line {node.start_mark.line + 1}"
+        self.problems.append(Problem(f"{line}: {text}", *path, *inside))
+
+    @functools.cached_property
+    def _paths(self) -> dict[int, tuple[str | int, ...]]:
+        return paths(self._whole)  # only a text with problems needs them
 
 
 class SagaReader(Reader):
     """Turns a YAML node into a SagaSpec."""
 
+    plain = False  # whether all of the node, once read, is plain data of a finite size
+
     def read(self, node: Any) -> tuple[SagaSpec | None, list[str]]:
         self._guard(node, ())
-        saga = None if self.problems else self._saga(node, "the saga")
+        self.plain = not self.problems
+        saga = self._saga(node, "the saga") if self.plain else None
         return saga, self.problems
 
     def _saga(self, node: Any, place: str) -> SagaSpec | None:
         if not isinstance(node, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(node)}: {place} must be a mapping, 'saga: NAME' and 'steps:'"
-            )
+            self._say(node, f"{place} must be a mapping, 'saga: NAME' and 'steps:'")
             return None
         fields = self._fields(node, SagaSpec, place)
         services = self._list(fields.pop("services", None), Service, "services", "service")
@@ -467,16 +585,12 @@ class SagaReader(Reader):
 
     def _for_each(self, node: Any, place: str) -> ForEachSpec | None:
         if not isinstance(node, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(node)}: {place} must be a mapping, 'items: NAME' and 'step:'"
-            )
+            self._say(node, f"{place} must be a mapping, 'items: NAME' and 'step:'")
             return None
         fields = self._fields(node, ForEachSpec, place)
         body = fields.pop("step", None)
         if not isinstance(body, self.yaml.MappingNode):
-            self.problems.append(
-                f"{self._line(body or node)}: {place} needs 'step:', a mapping with 'step: NAME'"
-            )
+            self._say(body or node, f"{place} needs 'step:', a mapping with 'step: NAME'")
             return None
         step = self._step(body, self._place(body, "step", 1))
         head = self._convert(node, fields, _ForEachHead, place)
@@ -487,7 +601,7 @@ class SagaReader(Reader):
     def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
         if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
             return node.value  # 'version: 1.10' means the text, not a number
-        inner = _INNER.get(kind, {}).get(name)
+        inner = INNER.get(kind, {}).get(name)
         if inner is None or not isinstance(node, self.yaml.MappingNode):
             return super()._field(kind, name, node, place)
         fields = self._fields(node, inner, f"{place}: {name}")
@@ -509,7 +623,7 @@ _TAGS = {
     for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge", "value")
 }
 _VERSION_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "timestamp")}
-_INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
+INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
     StepSpec: {
         "retry": Retry,
         "compensation_retry": Retry,
@@ -540,7 +654,7 @@ def dump(spec: SagaSpec) -> str:
         "YAML holds text, numbers, true, false, null, dates, lists and mappings"
         for item in _all_steps(spec)
         for role, function in _roles(item)
-        if isinstance(function, Simulated) and not _is_plain(function.result)
+        if isinstance(function, Simulated) and not is_plain(function.result)
     ]
     if found:
         raise DefinitionError(f"saga '{spec.name}'", found)
@@ -549,9 +663,18 @@ def dump(spec: SagaSpec) -> str:
 
 def written(document: msgspec.Struct) -> str:
     """A document as YAML."""
+    return yaml_text(as_plain(document))
+
+
+def as_plain(document: msgspec.Struct) -> Any:
+    """A document as plain data, keys in the order of the declaration, defaults left out."""
+    return msgspec.to_builtins(document, builtin_types=(datetime.datetime, datetime.date))
+
+
+def yaml_text(plain: Any) -> str:
+    """Plain data as YAML."""
     import yaml
 
-    plain = msgspec.to_builtins(document, builtin_types=(datetime.datetime, datetime.date))
     text: str = yaml.dump(
         plain, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=True, width=100
     )
@@ -591,11 +714,12 @@ def _dumper(yaml: Any) -> Any:
     return Dumper
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
+    """Whether YAML gives the value back as it is."""
     if isinstance(value, list):
-        return type(value) is list and all(map(_is_plain, value))
+        return type(value) is list and all(map(is_plain, value))
     if isinstance(value, dict):
-        return type(value) is dict and all(map(_is_plain, (*value, *value.values())))
+        return type(value) is dict and all(map(is_plain, (*value, *value.values())))
     return value is None or type(value) in _PLAIN
 
 

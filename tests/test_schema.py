@@ -63,6 +63,17 @@ def test_the_published_schema_is_itself_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(msgspec.json.decode(SCHEMA.read_bytes()))
 
 
+def test_the_schema_describes_every_option_for_the_forms_that_are_drawn_from_it() -> None:
+    definitions = json_schema()["$defs"]
+    lacks = [
+        f"{name}.{key}"
+        for name, definition in definitions.items()
+        for key, option in definition["properties"].items()
+        if not option.get("description") and "$ref" not in str(option)  # what it is says it there
+    ]
+    assert not lacks, "describe it in the struct's docstring, under Parameters"
+
+
 @a_saga
 def test_an_example_fits_the_schema(path: Path) -> None:
     _validator().validate(yaml.safe_load(path.read_text("utf-8")))

@@ -189,5 +189,5 @@ class _Reader(spec.Reader):
             except CodecError as error:
                 problem = str(error)
         if problem:
-            self.problems.append(f"{self._line(item)}: {place}: {problem}")
+            self._say(item, f"{place}: {problem}")
         return part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import traitlets
 from sagakit.errors import SagaError
 from sagakit.views.style import legend
 
-STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parent / "static"
 
 
 class SagaWidget(anywidget.AnyWidget):
@@ -23,21 +24,20 @@ class SagaWidget(anywidget.AnyWidget):
     pictures, as ``sagakit.views.legend()`` gives it.
     """
 
-    _esm = STATIC / "sagakit.js"
-    _css = STATIC / "sagakit.css"
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
     _widget = traitlets.Unicode().tag(sync=True)
     legend = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
-    edit = traitlets.Dict().tag(sync=True)
+    edit = traitlets.Dict().tag(sync=True, echo_update=False)
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(legend=legend(), **traits)
-        self.observe(self._on_edit, "edit")
 
-    def _on_edit(self, change: dict[str, Any]) -> None:
-        edit = change["new"]
-        if edit:
-            self._answer(edit)
+    @traitlets.observe("edit")
+    def _edited(self, change: Any) -> None:
+        with self.hold_sync():
+            self._answer(change["new"])
 
     def _answer(self, edit: dict[str, Any]) -> None:
         """Do what the page asks for, and answer by a state of the same ``seq``."""
@@ -51,6 +51,23 @@ class SagaWidget(anywidget.AnyWidget):
         made: Any = super()._repr_mimebundle_(**options)  # a pair, for a widget that has a view
         bundle, metadata = made
         return {**bundle, "text/html": self._picture(), "text/plain": repr(self)}, metadata
+
+    @traitlets.default("_esm")
+    def _page(self) -> str:
+        return _bundled("sagakit.js")
+
+    @traitlets.default("_css")
+    def _style(self) -> str:
+        return _bundled("sagakit.css")
+
+
+@functools.cache
+def _bundled(name: str) -> str:
+    try:
+        return (_STATIC / name).read_text("utf-8")
+    except FileNotFoundError:
+        cure = f"sagakit's page '{name}' is not built; run `make widgets` in a checkout"
+        raise FileNotFoundError(cure) from None
 
 
 def words(doing: Callable[[], None]) -> dict[str, str] | None:

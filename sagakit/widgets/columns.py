@@ -172,7 +172,7 @@ class Packed:
         self._size += len(made) + -len(made) % 8
         return place, _TYPES[column.typecode]
 
-    def bytes(self) -> bytes:
+    def whole(self) -> bytes:
         return b"".join(self._parts)
 
 

@@ -30,7 +30,7 @@ class TraceExplorer(SagaWidget):
         SagaError: one is neither; or two executions are of sagas with different names.
     """
 
-    bytes = traitlets.Bytes().tag(sync=True)
+    numbers = traitlets.Bytes().tag(sync=True)
     details = traitlets.Dict().tag(sync=True)
 
     def __init__(self, execution: Explored, other: Explored | None = None) -> None:
@@ -45,7 +45,9 @@ class TraceExplorer(SagaWidget):
         runs = [columns.state(self._packed) for columns in self._columns]
         self._runs = runs
         self.selected: tuple[int, int] | None = None
-        super().__init__(_widget="explorer", bytes=self._packed.bytes(), state=self._state(0, None))
+        super().__init__(
+            _widget="explorer", numbers=self._packed.whole(), state=self._state(0, None)
+        )
 
     def _state(self, seq: int, said: dict[str, str] | None) -> dict[str, Any]:
         """See ``ExplorerState`` in ``ui/src/watching.ts``."""

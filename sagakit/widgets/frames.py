@@ -54,7 +54,8 @@ class Graph:
         flow = saga.flow_nodes(inside=dict.fromkeys(saga.children))  # type: ignore[arg-type]
         shown = list(range(len(flow)))
         if saga.plan.each and execution is not None:
-            shown = few([execution.states[node.name] for node in flow], MOST_COPIES)
+            states = execution.states
+            shown = few([states[node.name] for node in flow], MOST_COPIES)
         numbers: dict[str, int] = {}
         self.drawn[path] = []
         for place in shown:

@@ -68,12 +68,17 @@ def refused(problems: Iterable[str], file: str | Path) -> Findings:
     return Findings(name, found)
 
 
-def _all(saga: Saga, places: Places) -> Iterator[Finding]:
+def look(saga: Saga) -> Iterator[tuple[str, View, Found]]:
+    """Every rule that finds something, in which of the sagas, and what."""
     views = list(View(saga).family())
     for rule in RULES.values():
         for view in views:
             for found in rule.find(view):
-                yield _finding(rule.id, view, found, places)
+                yield rule.id, view, found
+
+
+def _all(saga: Saga, places: Places) -> Iterator[Finding]:
+    return (_finding(rule, view, found, places) for rule, view, found in look(saga))
 
 
 def _finding(rule: str, view: View, found: Found, places: Places) -> Finding:

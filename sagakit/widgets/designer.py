@@ -1,0 +1,451 @@
+"""The designer: a saga on a canvas, in YAML and in Python at once."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import anywidget
+import msgspec
+import traitlets
+
+from sagakit import source, spec
+from sagakit.drivers.inputs import must_be_saga
+from sagakit.errors import DefinitionError
+from sagakit.saga import Saga
+from sagakit.steps import Action, Step, callable_name
+from sagakit.widgets import drafts, palette
+from sagakit.widgets.problems import Problem, of_check, of_error, of_names, of_yaml
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_STATIC = Path(__file__).parent / "static"
+_EMPTY: drafts.Draft = {"saga": "saga", "steps": []}
+
+
+class SagaDesigner(anywidget.AnyWidget):
+    """A saga to be assembled by hand: on a canvas, as YAML, with the Python code beside it.
+
+    While what is on the canvas is no saga, ``problems`` has errors, and ``saga`` stays the last
+    one that it was.
+
+    Parameters:
+        saga: what it begins with; None: an empty canvas.
+        actions: the callables that names stand for, besides those of the saga. A name that none
+            has is simulated; if there are any at all, ``problems`` warns of it.
+        data: the data model, as plain data; an entity that is the input gives the saga its schema.
+
+    Raises:
+        DefinitionError: what was given is no saga, or an action has no name.
+    """
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+    catalogue = traitlets.Dict().tag(sync=True)
+    edit = traitlets.Dict().tag(sync=True, echo_update=False)
+
+    def __init__(
+        self,
+        saga: Saga | None = None,
+        *,
+        actions: Iterable[Action] | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        self._named: dict[str, Action] = {}
+        self._undoes: dict[str, str] = {}
+        self._types: tuple[Any, ...] = ()
+        self._saga: Saga | None = None
+        self._python = ""
+        self._model: dict[str, Any] = data or {"entities": []}
+        self._positions: dict[str, Any] = {}
+        for action in actions or ():
+            self._name(action)
+        now = self._from_draft(_EMPTY) if saga is None else self._from_saga(saga)
+        super().__init__(state=now, catalogue=self._catalogue())
+
+    # -- what it holds ----------------------------------------------------------------------
+
+    @property
+    def saga(self) -> Saga | None:
+        """The saga; while there are errors among the ``problems``, the last one there was."""
+        return self._saga
+
+    @saga.setter
+    def saga(self, saga: Saga) -> None:
+        self._show(self._from_saga(saga))
+
+    @property
+    def yaml(self) -> str:
+        """The text in the YAML form, as it was typed or as the canvas gives it.
+
+        What cannot be read may be set as well: then ``problems`` says why.
+        """
+        return str(self.state["text"])
+
+    @yaml.setter
+    def yaml(self, text: str) -> None:
+        self._show(self._from_text(text))
+
+    @property
+    def python(self) -> str:
+        """The Python code that declares the ``saga``."""
+        return str(self.state["python"])
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong, each a mapping: its ``level``, ``text`` and ``path``, often also a
+        ``cure``, a ``line`` of ``yaml`` and the ``rule`` of ``check``."""
+        return list(self.state["problems"])
+
+    # -- actions ----------------------------------------------------------------------------
+
+    def register(self, *actions: Action, compensation: Action | None = None) -> None:
+        """Let the canvas have these actions; a name that was there already stands for the new one.
+
+        Parameters:
+            compensation: undoes the one action given.
+
+        Raises:
+            DefinitionError: one has no name.
+        """
+        for action in actions:
+            name = self._name(action)
+            if compensation is not None:
+                self._undoes[name] = self._name(compensation)
+        self._show(self._from_text(self.yaml))
+
+    @overload
+    def action(self, function: F) -> F: ...
+    @overload
+    def action(self, *, compensation: Action) -> Callable[[F], F]: ...
+    def action(self, function: Any = None, *, compensation: Action | None = None) -> Any:
+        """Decorator: let the canvas have this function.
+
+        Parameters:
+            compensation: undoes it.
+        """
+        if function is None:
+            return functools.partial(self.action, compensation=compensation)
+        self.register(function, compensation=compensation)
+        return function
+
+    def _name(self, action: Action) -> str:
+        name = callable_name(action)
+        if not callable(action) or name is None:
+            why = "cannot be called; give the function itself" if not callable(action) else ""
+            raise DefinitionError(f"the action {action!r}", [why or "has no name; use def"])
+        self._named[name] = action
+        return name
+
+    # -- files ------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the text to a file, whole or not at all.
+
+        Parameters:
+            path: its name ends in .yaml.
+
+        Raises:
+            ValueError: it does not.
+            OSError: it cannot be written.
+        """
+        target = _yaml_path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(target, self.yaml)
+        self.catalogue = self._catalogue()
+        return target
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Show the saga of a file. Where the text is wrong, ``problems`` says so.
+
+        Raises:
+            ValueError: its name does not end in .yaml, or it is not UTF-8 text.
+            OSError: it cannot be read.
+        """
+        self._show(self._from_text(_yaml_path(path).read_text("utf-8")))
+
+    # -- edits ------------------------------------------------------------------------------
+
+    @traitlets.observe("edit")
+    def _edited(self, change: Any) -> None:
+        edit = change["new"]
+        with self.hold_sync():
+            self.state = {**self._answer(edit), "seq": edit.get("seq", 0)}
+
+    def _answer(self, edit: dict[str, Any]) -> dict[str, Any]:
+        """The state after one gesture."""
+        now, said = dict(self.state), None
+        if "positions" in edit:
+            self._positions = edit["positions"]
+        if "model" in edit:
+            self._model = edit["model"]
+        if "draft" in edit:
+            now = self._from_draft(edit["draft"])
+        elif "text" in edit:
+            now = self._from_text(edit["text"])
+        if "load" in edit:
+            now, said = self._loaded(edit["load"], now)
+        if "save" in edit:
+            said = self._saved(edit["save"], now)
+        return {**now, "positions": self._positions, "data": self._data(), "said": said}
+
+    def _loaded(self, path: str, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        try:
+            now = self._from_text(_yaml_path(path).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            return now, _said(f"{path} was not loaded: {_why(error)}", "error")
+        self._positions = {}
+        return now, _said(f"Loaded {path}")
+
+    def _saved(self, path: str, now: dict[str, Any]) -> dict[str, Any]:
+        try:
+            target = _yaml_path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(target, now["text"])
+        except (OSError, ValueError) as error:
+            return _said(f"{path} was not saved: {_why(error)}", "error")
+        self.catalogue = self._catalogue()
+        wrong = sum(problem["level"] == "error" for problem in now["problems"])
+        but = f"; it cannot run yet: {wrong} error{'' if wrong == 1 else 's'}" if wrong else ""
+        return _said(f"Saved {path}{but}")
+
+    def _show(self, now: dict[str, Any]) -> None:
+        with self.hold_sync():
+            self.state = now
+            self.catalogue = self._catalogue()
+
+    # -- from one form to the others --------------------------------------------------------
+
+    def _from_saga(self, saga: Saga) -> dict[str, Any]:
+        must_be_saga(saga)
+        self._types = tuple(one.input_type for one in saga.family() if one.input_type is not Any)
+        names = _Names(self._named)
+        document = saga.to_names(names.of, self._named)
+        self._named = names.named
+        for item in saga.steps:
+            self._pair(item, names)
+        return self._from_document(document)
+
+    def _pair(self, item: Step, names: _Names) -> None:
+        if callable(item.action) and callable(item.compensation):
+            pair = [names.known(f) for f in (item.action, item.compensation)]
+            if None not in pair:
+                self._undoes[str(pair[0])] = str(pair[1])
+
+    def _from_document(self, document: spec.SagaSpec) -> dict[str, Any]:
+        return self._state(drafts.from_spec(document), spec.written(document), document, [])
+
+    def _from_draft(self, draft: drafts.Draft) -> dict[str, Any]:
+        plain = drafts.plain(draft)
+        try:
+            document = msgspec.convert(plain, spec.SagaSpec)
+        except msgspec.ValidationError:
+            text = spec.yaml_text(plain)
+            _, partial, found = spec.read(text)
+            return self._state(draft, text, partial, found)
+        return self._state(draft, spec.written(document), document, [])
+
+    def _from_text(self, text: str) -> dict[str, Any]:
+        try:
+            node = spec.compose(text, "the text", "'saga: NAME' and 'steps:'")
+        except DefinitionError as error:
+            return self._unread(text, list(of_yaml(error.problems)))
+        reader = spec.SagaReader()
+        document, found = reader.read(node)
+        try:
+            draft = drafts.from_node(node) if reader.plain else None
+        except drafts.NotADraftError:
+            draft = None
+        if draft is None:
+            line_of = functools.partial(spec.line_of, node)
+            return self._unread(text, list(of_error(found, line_of)))
+        return self._state(draft, text, document, found)
+
+    def _unread(self, text: str, found: list[Problem]) -> dict[str, Any]:
+        kinds = dict(self.state.get("kinds", {}))
+        return self._whole(None, text, found, kinds)
+
+    def _state(
+        self,
+        draft: drafts.Draft,
+        text: str,
+        document: spec.SagaSpec | None,
+        found: list[str],
+    ) -> dict[str, Any]:
+        """The state for a draft and its text.
+
+        Parameters:
+            document: the same as a document, as far as it could be read.
+            found: what is wrong so far.
+        """
+        line_of = _Lines(text)
+        saga, wrong = None, list(found)
+        if document is not None:
+            try:
+                saga = Saga.from_names(document, self._named, self._types)
+            except DefinitionError as error:
+                wrong += error.problems
+        shown = list(of_error(wrong, line_of))
+        if self._named:
+            shown += of_names(draft, self._named, line_of)
+        if saga is None or wrong:
+            return self._whole(draft, text, shown, dict(self.state.get("kinds", {})))
+        self._saga = saga
+        self._python = source.python_source(saga)
+        shown += of_check(saga, draft, line_of)
+        return self._whole(draft, text, shown, _kinds(saga))
+
+    def _whole(
+        self,
+        draft: drafts.Draft | None,
+        text: str,
+        found: list[Problem],
+        kinds: dict[str, str],
+    ) -> dict[str, Any]:
+        return {
+            "seq": 0,
+            "draft": draft,
+            "text": text,
+            "python": self._python,
+            "problems": found,
+            "kinds": kinds,
+            "positions": self._positions,
+            "data": self._data(),
+            "said": None,
+        }
+
+    def _data(self) -> dict[str, Any]:
+        """The data model in every form."""
+        return {"model": self._model, "picture": "", "python": "", "problems": []}
+
+    def _catalogue(self) -> dict[str, Any]:
+        return {
+            "palette": palette.entries(self._named, self._undoes),
+            "actions": sorted(self._named),
+            "schema": palette.schema(),
+            "field_types": [],
+            "files": palette.files(),
+        }
+
+    # -- what is shown ----------------------------------------------------------------------
+
+    @traitlets.default("_esm")
+    def _page(self) -> str:
+        return _bundled("sagakit.js")
+
+    @traitlets.default("_css")
+    def _style(self) -> str:
+        return _bundled("sagakit.css")
+
+    def __repr__(self) -> str:
+        draft = self.state["draft"] or {"saga": "?", "steps": []}
+        count, wrong = len(draft["steps"]), 0
+        wrong = sum(problem["level"] == "error" for problem in self.state["problems"])
+        errors = f", {wrong} error{'' if wrong == 1 else 's'}" if wrong else ""
+        steps = f"{count} step{'' if count == 1 else 's'}"
+        return f"<SagaDesigner '{draft['saga']}': {steps}{errors}>"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
+        if self._saga is not None:
+            data["text/html"] = self._saga._repr_html_()
+        return data, metadata
+
+
+class _Names:
+    """Gives callables names: their own where it is free."""
+
+    def __init__(self, named: dict[str, Action]) -> None:
+        self.named = dict(named)
+        self._own: set[str] = set()  # names that callables of this saga have
+        self._by_key: dict[Any, str] = {}
+
+    def known(self, function: Action) -> str | None:
+        return self._by_key.get(source.key_of(function))
+
+    def of(self, item: Step, role: str, function: Action) -> str:
+        key = source.key_of(function)
+        if key not in self._by_key:
+            wanted = callable_name(function) or f"{item.name}_{role}"
+            name, count = wanted, 1
+            while name in self._own:
+                count += 1
+                name = f"{wanted}_{count}"
+            self._own.add(name)
+            self._by_key[key] = name
+            self.named[name] = function
+        return self._by_key[key]
+
+
+class _Lines:
+    """The lines of a text, which is read only when one is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __call__(self, path: drafts.Path) -> int | None:
+        return None if self._node is None else spec.line_of(self._node, path)
+
+    @functools.cached_property
+    def _node(self) -> Any:
+        with contextlib.suppress(DefinitionError):
+            return spec.compose(self._text, "the text", "")
+        return None
+
+
+def _kinds(saga: Saga, way: tuple[str, ...] = ()) -> dict[str, str]:
+    """The kind of every step, those inside others included."""
+    found: dict[str, str] = {}
+    plan = saga.plan
+    for name, kind, undoable in zip(plan.names, plan.kinds, plan.undoable, strict=True):
+        plain = kind == "compensatable" and not undoable
+        found["/".join((*way, name))] = "plain" if plain else kind
+        if name in saga.children:
+            found |= _kinds(saga.children[name], (*way, name))
+    return found
+
+
+def _said(text: str, level: str = "info") -> dict[str, Any]:
+    return {"text": text, "level": level}
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 text (byte {error.start})"
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _yaml_path(path: str | os.PathLike[str]) -> Path:
+    target = Path(path)
+    if target.suffix not in (".yaml", ".yml"):
+        raise ValueError(f"'{path}' is no YAML file; give a name that ends in .yaml")
+    return target
+
+
+def _write(target: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False, newline="\n"
+    ) as file:
+        file.write(text)
+    try:
+        os.replace(file.name, target)
+    except OSError:
+        os.unlink(file.name)
+        raise
+
+
+@functools.cache
+def _bundled(name: str) -> str:
+    path = _STATIC / name
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        cure = f"sagakit's page '{name}' is not built; run `make widgets` in a checkout"
+        raise FileNotFoundError(cure) from None
