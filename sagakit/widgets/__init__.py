@@ -1,7 +1,26 @@
 """Widgets: thin views of a value in a notebook."""
 
-from sagakit.widgets.designer import SagaDesigner
-from sagakit.widgets.explorer import TraceExplorer
-from sagakit.widgets.player import SagaPlayer
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sagakit.widgets.designer import SagaDesigner
+    from sagakit.widgets.explorer import TraceExplorer
+    from sagakit.widgets.player import SagaPlayer
 
 __all__ = ["SagaDesigner", "SagaPlayer", "TraceExplorer"]
+
+# Each is loaded when it is first used: none waits for what only another one needs.
+_HOMES = {
+    "SagaDesigner": "sagakit.widgets.designer",
+    "SagaPlayer": "sagakit.widgets.player",
+    "TraceExplorer": "sagakit.widgets.explorer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'sagakit.widgets' has no attribute '{name}'")

@@ -35,7 +35,7 @@ class SagaWidget(anywidget.AnyWidget):
         super().__init__(legend=legend(), **traits)
 
     @traitlets.observe("edit")
-    def _edited(self, change: Any) -> None:
+    def _on_edit(self, change: Any) -> None:
         with self.hold_sync():
             self._answer(change["new"])
 

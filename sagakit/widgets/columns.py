@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -45,7 +46,7 @@ class Columns:
         self.lanes: list[str] = []  # each one's path; no two are alike
         self._texts = Texts()
         self._numbers: dict[_Key, int] = {}
-        self.of_spans = {
+        self.of_spans: dict[str, array[Any]] = {
             name: array(kind)
             for name, kind in (
                 ("start", "d"),
@@ -178,8 +179,6 @@ class Packed:
 
 def _little(column: array[Any]) -> bytes:
     """Its bytes, little-endian as every browser has them."""
-    import sys
-
     if sys.byteorder == "big":
         column = column[:]
         column.byteswap()
@@ -246,7 +245,7 @@ def _service(span: Span) -> str:
 
 def _outcome(span: Span) -> str:
     said = span.attributes.get("saga.outcome")
-    return said if span.end is not None and said in _LOOKS else outcome_of(span)  # type: ignore[return-value]
+    return said if span.end is not None and said in _LOOKS else outcome_of(span)
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import networkx
 
 from sagakit.errors import SagaError
 from sagakit.events import CompensationStarted
@@ -62,7 +61,6 @@ class Question:
         ]
         self.expected = tuple(path for path in dict.fromkeys(begun) if path in self.choices)
         self._sagas = dict(_sagas(execution, ""))
-        self._order: dict[str, networkx.DiGraph[str]] = {}
 
     def must_follow(self, first: str, second: str) -> bool:
         """Whether the compensation of ``second`` waits for that of ``first``.
@@ -77,14 +75,7 @@ class Question:
         if depth == len(one) or depth == len(two):
             return False  # the same, or one is within the other
         path = "/".join(one[:depth])
-        return one[depth] in self._behind(path, two[depth])
-
-    def _behind(self, path: str, step: str) -> set[str]:
-        """The steps of the saga at this path that run only once this one has."""
-        graph = self._order.get(path)
-        if graph is None:
-            graph = self._order[path] = self._sagas[path].graph
-        return set(networkx.descendants(graph, step))
+        return _stands_behind(self._sagas[path], one[depth], two[depth])
 
     def groups(self) -> list[tuple[str, ...]]:
         """What is expected, in rounds: none of a round waits for another one of it."""
@@ -163,6 +154,20 @@ class Question:
             )
         known = [*self.choices, *self.choices.values()]
         raise SagaError(f"'{name}' is no compensation of this saga{nearest(name, known)}")
+
+
+def _stands_behind(saga: Saga, later: str, step: str) -> bool:
+    """Whether one step runs only once another one has, directly or not."""
+    plan = saga.plan
+    goal, front, seen = plan.index[later], [plan.index[step]], set[int]()
+    while front:
+        for number in plan.dependents[front.pop()]:
+            if number == goal:
+                return True
+            if number not in seen:
+                seen.add(number)
+                front.append(number)
+    return False
 
 
 def _choices(saga: Saga, path: str, execution: Execution | None) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@
  *             here: a name that the kernel sends is looked up in it;
  * - `state`   kernel -> page: all that is shown;
  * - `edit`    page -> kernel: one gesture. The kernel answers by a `state` of the same `seq`.
- * The player has `answer` besides, the explorer `bytes`.
+ * The player has `answer` besides, the explorer `numbers` (bytes) and `details`.
  *
  * The page knows no rule of sagas: what a frame shows is told by the kernel, event by event.
  */
@@ -146,4 +146,76 @@ export interface PlayerAnswer {
   guess: string[];
   any_order: string[][]; // these may come in any order among themselves
   words: string;
+}
+
+// -- the explorer ------------------------------------------------------------------------------
+
+/** Where a column of numbers stands in the trait `numbers` (bytes from its start, little-endian;
+ * as long as the table's `count`): f8 is a Float64Array, i4 an Int32Array, u1 a Uint8Array. */
+export type Column = [number, "f8" | "i4" | "u1"];
+
+/** One trace. Numbers called "text" are in `texts`. Lanes are rows, in the order to draw them. */
+export interface TraceRun {
+  title: string;
+  status: string; // in legend.statuses; empty: not an execution of ours
+  duration: number; // seconds
+  texts: string[];
+  spans: {
+    count: number;
+    start: Column; // seconds since the first span started
+    end: Column; // NaN: it runs still
+    lane: Column;
+    parent: Column; // a span; -1: none
+    name: Column; // text
+    service: Column; // text; may be empty
+    outcome: Column; // text, in legend.states or legend.statuses
+    node: Column; // of `nodes`; -1: none
+    critical: Column; // 1: it decided when the execution ended
+  };
+  lanes: {
+    count: number;
+    depth: Column; // 0: outermost
+    size: Column; // so many lanes behind this one are inside it, and go when it is collapsed
+    label: Column; // text
+    twin: Column; // the lane of the other trace with the same path; -1: there is none
+  };
+  nodes: GraphNode[]; // none: not an execution of ours
+  edges: [number, number][];
+  states: string[]; // how each node stands in the end
+}
+
+export interface ExplorerState {
+  seq: number;
+  runs: TraceRun[]; // one or two
+  differences: {
+    step: string; // a path; empty: of the whole execution
+    side: string;
+    what: string;
+    first: string;
+    second: string;
+    words: string;
+  }[];
+  words: string; // of both together; empty: nothing is compared
+  said: Said;
+}
+
+/** The span that is selected; null: none. The answer is in trait `details`, under this `seq`. */
+export interface ExplorerEdit {
+  seq: number;
+  run?: number; // 0 or 1
+  span: number | null;
+}
+
+/** Trait `details`; {} or only `seq`: of no span. */
+export interface SpanDetails {
+  seq: number;
+  run: number;
+  span: number;
+  name: string;
+  kind: string;
+  status: "unset" | "ok" | "error";
+  message: string; // why it is an error
+  attributes: Record<string, Json>;
+  events: { at: number; name: string; attributes: Record<string, Json> }[]; // its log
+  links: { span: number; attributes: Record<string, Json> }[]; // -1: a span elsewhere
 }
