@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sagakit.widgets.designer import SagaDesigner
     from sagakit.widgets.explorer import TraceExplorer
+    from sagakit.widgets.monitor import EngineMonitor
     from sagakit.widgets.player import SagaPlayer
 
-__all__ = ["SagaDesigner", "SagaPlayer", "TraceExplorer"]
+__all__ = ["EngineMonitor", "SagaDesigner", "SagaPlayer", "TraceExplorer"]
 
 # Each is loaded when it is first used: none waits for what only another one needs.
 _HOMES = {
+    "EngineMonitor": "sagakit.widgets.monitor",
     "SagaDesigner": "sagakit.widgets.designer",
     "SagaPlayer": "sagakit.widgets.player",
     "TraceExplorer": "sagakit.widgets.explorer",

@@ -219,3 +219,42 @@ export interface SpanDetails {
   events: { at: number; name: string; attributes: Record<string, Json> }[]; // its log
   links: { span: number; attributes: Record<string, Json> }[]; // -1: a span elsewhere
 }
+
+// -- the monitor -------------------------------------------------------------------------------
+
+export interface MonitoredExecution {
+  id: string;
+  saga: string;
+  version: string;
+  status: string; // in legend.statuses
+  started_at: number; // seconds since the epoch
+  since: number; // when it came to stand so
+  steps?: { step: string; state: string; why: string }[]; // of a stuck one: where, and why
+}
+
+/** Outermost executions only. It comes at most some three times a second, and only with news. */
+export interface MonitorState {
+  seq: number;
+  at: number; // seconds since the epoch
+  source: string; // the journal's file, or "in memory"
+  counts: Record<string, number>; // by status
+  throughput: number; // that ended, a second, over the last `window` whole seconds
+  window: number;
+  series: Record<string, number[]>; // by outcome: of each whole second before `at`, the last last
+  running: MonitoredExecution[]; // running or waiting; the oldest first
+  running_more: number; // that are not listed
+  stuck: MonitoredExecution[];
+  stuck_more: number;
+  said: Said; // of the last edit, once it is answered: what follows may take long
+  over: string; // why nothing more comes: "the engine is closed: …"; empty: it is alive
+}
+
+/** A decision; `why` and `by` must not be empty. Trait `who` is what `by` may begin with. */
+export interface MonitorEdit {
+  seq: number;
+  id: string;
+  step?: string; // only this stuck step; all of them when left out
+  how: "retry" | "skip" | "abandon";
+  by: string;
+  why: string;
+}
