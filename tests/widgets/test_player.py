@@ -141,7 +141,7 @@ def test_what_a_world_raises_is_said(player):
     def broken():
         raise OSError("no room")
 
-    player._world = broken
+    player._playing._world = broken
     assert _edit(player, seed=1)["said"]["text"] == "OSError: no room"
 
 
