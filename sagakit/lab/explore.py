@@ -16,7 +16,7 @@ from sagakit.lab.courses import Course, FromTheStart
 from sagakit.lab.endings import NotPlainError
 from sagakit.lab.faults import Step, more_faults
 from sagakit.lab.invariants import Invariant, Judge, told_by
-from sagakit.lab.report import Report, Violation
+from sagakit.lab.report import Origin, Report, Single, Violation
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as shown
 from sagakit.saga import Saga
@@ -87,6 +87,7 @@ def explore(
     if faults < 0:
         raise ValueError(f"faults is {faults}; give 0 or more")
     base = Scenario() if scenario is None else scenario
+    given = saga
     from_the_start = FromTheStart(saga, input, ID, world, base)
     saga, first = from_the_start.saga, from_the_start.world
     runs: Beginnings | FromTheStart = from_the_start
@@ -115,6 +116,8 @@ def explore(
         len(tally.classes),
         tally.matrix,
         tuple(violations),
+        tally.singles,
+        Origin(given, input, world),
     )
 
 
@@ -136,6 +139,7 @@ class _Tally(msgspec.Struct):
     statuses: Counter[str] = msgspec.field(default_factory=Counter)
     classes: set[bytes] = msgspec.field(default_factory=set)
     matrix: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
+    singles: dict[tuple[str, str], list[Single]] = msgspec.field(default_factory=dict)
     found: dict[str, _Found] = msgspec.field(default_factory=dict)
 
     def add(self, other: _Tally) -> None:
@@ -145,6 +149,8 @@ class _Tally(msgspec.Struct):
         self.statuses += other.statuses
         self.classes |= other.classes
         self.matrix |= other.matrix
+        for place, runs in other.singles.items():
+            self.singles.setdefault(place, []).extend(runs)
         for found in other.found.items():
             self.violated(*found)
 
@@ -180,6 +186,7 @@ class _Exploration:
         self.tally = _Tally()
         self.nests = bool(runs.saga.plan.nests)
         self.met: set[frozenset[Fault | Crash]] = set()
+        self.broken: list[str] = []  # which of them the last run breaks
         self.judged: dict[bytes, list[str]] = {}  # by the outcome: which rules it breaks
 
     def run(self, tick: Tick) -> _Tally:
@@ -259,7 +266,10 @@ class _Exploration:
 
     def _mark(self, met: _Met, more: Step, run: Course) -> None:
         if met.run.scenario == self.base:
-            self.tally.matrix[more.step, more.column] = run.status
+            place, tally = (more.step, more.column), self.tally
+            tally.matrix[place] = run.status
+            single = Single(run.scenario, run.status, tuple(self.broken))
+            tally.singles.setdefault(place, []).append(single)
 
     def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
         """Count a run and judge it. What happened and how the world was on the way, if that is
@@ -270,7 +280,9 @@ class _Exploration:
         tally.statuses[run.status] += 1
         outcome = hashlib.blake2b(run.text + run.end, digest_size=16).digest()
         tally.classes.add(outcome)
+        self.broken = []
         for name, problem in self._violated(run, outcome):
+            self.broken.append(name)
             tally.violated(name, _Found(at, run.scenario, problem))
         way = (run.text, run.end, *run.worlds)
         if self.nests:

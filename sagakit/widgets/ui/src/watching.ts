@@ -7,7 +7,7 @@
  *             here: a name that the kernel sends is looked up in it;
  * - `state`   kernel -> page: all that is shown;
  * - `edit`    page -> kernel: one gesture. The kernel answers by a `state` of the same `seq`.
- * The player has `answer` besides, the explorer `numbers` (bytes) and `details`.
+ * The player has `answer` besides, the matrix `player` and `answer`, the explorer `numbers` (bytes) and `details`.
  *
  * The page knows no rule of sagas: what a frame shows is told by the kernel, event by event.
  */
@@ -258,3 +258,44 @@ export interface MonitorEdit {
   by: string;
   why: string;
 }
+
+// -- the fault matrix --------------------------------------------------------------------------
+
+export interface MatrixState {
+  seq: number;
+  title: string; // the saga's name
+  words: string; // the report, in lines
+  steps: string[]; // rows
+  columns: string[]; // faults
+  /** A field that is not here was not met. */
+  cells: {
+    row: number;
+    column: number;
+    status: string; // of the run that it opens, in legend.statuses
+    counts: Record<string, number>; // how its runs (one for each attempt that it can strike) ended
+    broken: string[]; // invariants that do not hold in one of them
+    scenario: string; // of the run that it opens, in words
+    code: string; // and as Python
+  }[];
+  /** The smallest scenarios that break an invariant; they may have several faults. */
+  violations: {
+    invariant: string;
+    count: number; // in so many scenarios
+    problem: string; // what the invariant raised, if it raised
+    scenario: string;
+    code: string;
+  }[];
+  opened: { cell: [number, number] } | { violation: number } | null;
+  said: Said;
+}
+
+/**
+ * One of these. What is opened is in trait `player` (a PlayerState, {}: nothing is open), which
+ * answers a `play` under that one's own `seq`; the trait `answer` is that of the player.
+ */
+export type MatrixEdit = { seq: number } & (
+  | { cell: [number, number] } // row, column
+  | { violation: number }
+  | { play: PlayerEdit } // to the player that is open
+  | { close: true }
+);
