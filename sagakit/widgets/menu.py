@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,7 +52,8 @@ def menu(saga: Saga, execution: Execution, scenario: Scenario, graph: Graph) -> 
         saga: as it is defined, for what fits it.
         execution: the run in which the crashes would be, under the scenario.
     """
-    crashes = _crashes(execution, scenario)
+    paths = {node["path"] for node in graph.nodes}
+    crashes = _crashes(execution, scenario, paths)
     return {
         "entries": [entry._asdict() for entry in ENTRIES],
         "fits": [_fitting(saga, node["path"]) for node in graph.nodes],
@@ -87,12 +89,15 @@ def _fits(saga: Saga, path: str, entry: Entry) -> bool:
     return True
 
 
-def _crashes(execution: Execution, scenario: Scenario) -> dict[str, list[dict[str, Any]]]:
-    """By step: the crashes that make a difference to this run, as it is, and at which event."""
+def _crashes(
+    execution: Execution, scenario: Scenario, paths: Container[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """By step, of these: the crashes that make a difference to this run, as it is, and at which
+    event each is."""
     found: dict[str, list[dict[str, Any]]] = {}
     history = execution.history()
     for more in more_faults(execution, scenario, 0, crashes=True):
-        if len(more.scenario.crashes) == len(scenario.crashes):
+        if more.step not in paths or len(more.scenario.crashes) == len(scenario.crashes):
             continue
         _, event = history[more.place]
         undo = " of its compensation" if "Compensation" in type(event).__name__ else ""
