@@ -69,11 +69,8 @@ class Question:
             first, second: the paths of steps.
         """
         one, two = first.split("/"), second.split("/")
-        depth = 0
-        while depth < min(len(one), len(two)) and one[depth] == two[depth]:
-            depth += 1
-        if depth == len(one) or depth == len(two):
-            return False  # the same, or one is within the other
+        # Neither is within the other: a step that a saga does has no compensation of its own.
+        depth = next(n for n, (a, b) in enumerate(zip(one, two, strict=False)) if a != b)
         path = "/".join(one[:depth])
         return _stands_behind(self._sagas[path], one[depth], two[depth])
 

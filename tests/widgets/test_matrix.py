@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from sagakit import Saga, explore, simulate, step
+from sagakit import Saga, Scenario, explore, simulate, step
 from sagakit.errors import SagaError
 from sagakit.lab import ORDER, Twin
-from sagakit.widgets.matrix import FaultMatrix
+from sagakit.lab.report import Single
+from sagakit.widgets.matrix import FaultMatrix, worst
 from sagakit.widgets.player import SagaPlayer
 
 
@@ -116,6 +117,13 @@ def test_what_breaks_an_invariant_is_marked_and_opened_first(broken):
         last[tuple(rows[changes[place + 1]])] = changes[place + 2]
     assert last["payment", "cents charged"] == 2 * ORDER["amount_cents"]
     assert "nothing_charged_twice" in repr(matrix)
+
+
+def test_of_the_runs_of_a_field_the_broken_one_is_opened_else_the_one_that_ends_worst():
+    fine, bad = Single(Scenario().fail("a"), "stuck"), Single(Scenario(), "completed", ("x",))
+    good = Single(Scenario(), "completed")
+    assert worst([fine, bad, good]) is bad
+    assert worst([good, fine]) is fine
 
 
 def test_from_python_a_field_gives_a_player(matrix, broken):

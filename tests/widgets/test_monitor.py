@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import threading
@@ -279,6 +280,25 @@ def test_it_pushes_only_news_and_not_too_often(monitored):
         count = len(pushed)
         time.sleep(0.6)
         assert len(pushed) == count
+
+
+def test_an_engine_that_does_nothing_sends_nothing(engine, monitored):
+    monitor = monitored(engine)
+    pushed: list[Any] = []
+    monitor.observe(pushed.append, "state")
+    time.sleep(1)
+    assert pushed == []
+
+
+def test_a_decision_without_a_reason_is_not_even_posted(tmp_path, bank, monitored):
+    path = tmp_path / "sagas.db"
+    with Engine(path) as engine:
+        engine.run(bank.saga, id="one")
+    monitor = monitored(path)
+    with pytest.raises(ResolutionError, match="say who decides"):
+        monitor.resolve("one", "skip", by="ann", why="")
+    with contextlib.closing(SqliteJournal(path)) as journal:
+        assert journal.posted() == []
 
 
 def test_the_throughput_is_what_ended_in_the_last_whole_seconds(engine):
