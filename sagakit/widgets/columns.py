@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sagakit.execution import Execution
@@ -63,7 +63,9 @@ class Columns:
         self.of_lanes = {name: array("i") for name in ("depth", "size", "label", "twin")}
         self._begin = trace.start
         self._nodes = _Nodes(execution, self.graph)
-        self._critical = {} if execution is None else dict.fromkeys(_critical(execution))
+        self._critical: dict[object, None] = dict.fromkeys(
+            critical_spans(trace) if execution is None else _critical(execution)
+        )
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -105,7 +107,8 @@ class Columns:
         columns["service"].append(number(_service(span)))
         columns["outcome"].append(number(_outcome(span)))
         columns["node"].append(self._nodes.of(span))
-        columns["critical"].append(_side(span) in self._critical)
+        which = _side(span) if self.execution is not None else _key(span)
+        columns["critical"].append(which in self._critical)
 
     def twins_of(self, other: Columns) -> None:
         """Note which lane of another trace each lane here stands beside: that of the same path."""
@@ -225,6 +228,30 @@ def _critical(execution: Execution) -> Iterable[tuple[str, str, str]]:
         child = execution.children.get(piece.step)
         if child is not None:
             yield from _critical(child)
+
+
+def critical_spans(trace: Trace) -> Iterator[_Key]:
+    """The spans that decided when a trace of any tool ended: from the last root's end backwards,
+    within each span the one inside it that ended last, then the last one that ended before that
+    one began, and so on."""
+    last = trace.start + trace.duration
+    ends = {_key(span): last if span.end is None else span.end for span in trace.spans}
+
+    def backwards(spans: Iterable[Span], until: float) -> Iterator[tuple[Span, float]]:
+        for span in sorted(spans, key=lambda one: ends[_key(one)], reverse=True):
+            if ends[_key(span)] <= until:
+                yield span, ends[_key(span)]
+                until = span.start
+
+    stack = list(backwards(trace.roots, last))[:1]
+    while stack:
+        span, until = stack.pop()
+        yield _key(span)
+        stack += backwards(trace.children(span), until)
+
+
+def _key(span: Span) -> _Key:
+    return span.trace_id, span.span_id
 
 
 def _side(span: Span) -> tuple[object, object, object]:

@@ -57,11 +57,12 @@ def film(saga_of: SagaOf, input: Any, scenario: Scenario, seed: int, world: Worl
 
     Raises:
         InputError, ScenarioError, SimulationError: as ``simulate`` does.
+        DefinitionError: what was given is no saga.
     """
     must_be_scenario(scenario)
     place = None if world is None else world()
     try:
-        saga = saga_of if isinstance(saga_of, Saga) else saga_of(place)
+        saga = saga_of(place) if callable(saga_of) else saga_of
         kept = accept_input(saga, input)
         id = identity(saga, kept, scenario if _says_something(scenario) else None, seed)
         seen = _Seen(place)

@@ -95,6 +95,7 @@ class Playing:
         shown, execution = self.film, self.film.execution
         scenario = _without_secrets(shown.scenario)
         graph = Graph(execution.saga, execution)
+        drawn = {node["path"] for node in graph.nodes}
         choices = Question(execution).choices
         return {
             "seq": seq,
@@ -105,7 +106,11 @@ class Playing:
             **plain(scenario),
             "yaml": msgspec.structs.replace(scenario, name=scenario.name or "played").to_yaml(),
             "code": self._code(scenario),
-            "choices": [{"step": path, "compensation": name} for path, name in choices.items()],
+            "choices": [
+                {"step": path, "compensation": name}
+                for path, name in choices.items()
+                if path in drawn
+            ],
             "said": said,
         }
 

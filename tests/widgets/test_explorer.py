@@ -132,6 +132,24 @@ def test_the_critical_path_is_marked_also_inside_others():
     assert {"in", "x", "x #1", "z"} <= marked
 
 
+def test_of_any_trace_the_spans_that_decided_when_it_ended_are_marked():
+    def span(name: str, inside: str | None, start: float, end: float | None) -> Span:
+        return Span("a" * 32, name, inside, name, start, end)
+
+    trace = Trace([
+        span("all", None, 0, 10),
+        span("quick", "all", 0, 2),
+        span("slow", "all", 0, 4),
+        span("deep", "slow", 1, 4),
+        span("short", "slow", 1, 3.5),
+        span("last", "all", 4, None),
+    ])  # fmt: skip
+    explorer = TraceExplorer(trace)
+    names, critical = _texts(explorer, "spans", "name"), _column(explorer, "spans", "critical")
+    marked = {name for name, on in zip(names, critical, strict=True) if on}
+    assert marked == {"all", "last", "slow", "deep"}
+
+
 def test_a_span_of_an_item_that_is_not_drawn_belongs_to_the_step_around_it():
     saga = Saga("s", for_each("all", lambda ctx: list(range(40)), step(lambda: 1, name="a")))
     explorer = TraceExplorer(simulate(saga))

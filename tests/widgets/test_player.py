@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from sagakit import Saga, Scenario, await_event, pivot, simulate, step, sub_saga
-from sagakit.errors import InputError, SagaError, ScenarioError, SimulationError
+from sagakit import Saga, SagaBuilder, Scenario, await_event, pivot, simulate, step, sub_saga
+from sagakit.errors import DefinitionError, InputError, SagaError, ScenarioError, SimulationError
 from sagakit.lab import ORDER, Twin
+from sagakit.packaged import data_folder
 from sagakit.views import legend
 from sagakit.widgets.player import SagaPlayer
+
+SAGAS = data_folder("sagas")
 
 
 @pytest.fixture
@@ -86,6 +89,18 @@ def test_crashes_on_the_menu_strike_and_the_run_ends_all_the_same(player):
         assert state["said"] is None
         assert [[e, what] for e, what, _ in state["film"]["struck"]] == [[one["event"], "crash"]]
         assert player.execution.status == "completed"
+
+
+@pytest.mark.parametrize("name", ["quotes", "shipment", "trip"])
+def test_what_the_menu_offers_fits_every_construct_of_the_language(name):
+    player = SagaPlayer(Saga.from_yaml(SAGAS / f"{name}.yaml"))
+    state = player.state
+    for node, fits in zip(state["film"]["nodes"], state["menu"]["fits"], strict=True):
+        for number in fits:
+            entry = state["menu"]["entries"][number]
+            form = _form(entry, node["path"])
+            form |= {} if entry["kind"] == "drop" else {"attempt": 1}
+            assert _edit(player, faults=[form])["said"] is None
 
 
 def test_an_edit_changes_what_it_names_and_leaves_the_rest(player):
@@ -277,6 +292,11 @@ def test_a_typed_input_is_edited_as_json():
     _edit(player, input='{"id": 5, "lines": []}')
     assert player.execution.results == {"a": 5}
     assert "$.id" in _edit(player, input='{"id": "x", "lines": []}')["said"]["text"]
+
+
+def test_what_is_no_saga_is_refused_with_its_cure():
+    with pytest.raises(DefinitionError, match=r"of a SagaBuilder give \.build\(\)"):
+        SagaPlayer(SagaBuilder("s"))
 
 
 def test_async_actions_are_played_too():
