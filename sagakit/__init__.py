@@ -92,7 +92,7 @@ __all__ = [
 ]
 
 
-# Loaded when they are first used: they bring in asyncio and sqlite3, or all that draws.
+# Loaded when they are first used: they bring in asyncio and sqlite3, or all that draws, or IPython.
 _LATER = {
     "Engine": "sagakit.drivers.local",
     "Overview": "sagakit.overview",
@@ -105,6 +105,7 @@ _LATER = {
     "explore": "sagakit.lab.explore",
     "fork": "sagakit.lab.fork",
     "interleave": "sagakit.lab.interleave",
+    "load_ipython_extension": "sagakit.magics",
     "run": "sagakit.drivers.local",
 }
 

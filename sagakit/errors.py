@@ -31,6 +31,42 @@ class InDoubtError(SagaError):
     """
 
 
+# -- raised by connectors and expressions ----------------------------------------------------
+
+
+class ExpressionError(TerminalError):
+    """An expression has no value with what it was given, or takes too much work.
+
+    Parameters:
+        place: of what it is a part, ``step 'pay'`` for instance.
+        expression: its text.
+        why: what is wrong, in words that go on from "the expression …".
+    """
+
+    def __init__(self, place: str, expression: str, why: str) -> None:
+        self.place = place
+        self.expression = expression
+        self.why = why
+        super().__init__(place, expression, why)
+
+    def __str__(self) -> str:
+        text = self.expression if len(self.expression) <= 80 else f"{self.expression[:79]}…"
+        return f"{self.place}: the expression '{text}' {self.why}"
+
+
+class SecretError(TerminalError):
+    """A secret that a connector refers to is not there, or cannot be used."""
+
+
+class NotDoneError(SagaError):
+    """A request was surely not carried out: another attempt may help, and is harmless."""
+
+
+class UselessReplyError(TerminalError, InDoubtError):
+    """A request succeeded, but its reply is not the one expected: its effect happened, and nobody
+    can rely on the result. The step is in doubt, and not tried again."""
+
+
 # -- raised by countermeasures -------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from sagakit.connectors.base import Connector
+from sagakit.connectors.cel import Cel
 from sagakit.errors import Problem, within
 from sagakit.journal import codec
 from sagakit.quantities import is_seconds
@@ -31,6 +33,8 @@ from sagakit.steps import (
     Wait,
     behind_partials,
     callable_name,
+    in_role,
+    rehearsed,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +76,11 @@ class Call:
         twin._result_type = self._result_type or self.result_type
         twin._decode = self._decode or self.decode
         return twin
+
+    def rehearsed(self) -> Call:
+        """The call as a simulation makes it: itself, unless it is a connector's."""
+        stand_in = rehearsed(self.function)
+        return self if stand_in is self.function else Call(stand_in)
 
     @property
     def result_type(self) -> Any:
@@ -146,6 +155,7 @@ class Plan:
         "pivot",
         "reads",
         "reconciles",
+        "rehearsal",
         "retry",
         "roots",
         "timeout",
@@ -168,9 +178,12 @@ class Plan:
         """
         calls: dict[int, Call] = {}
 
-        def call(function: Callable[..., Any] | None) -> Call | None:
+        def call(function: Callable[..., Any] | None, role: str = "") -> Call | None:
             if function is None:
                 return None
+            called = in_role(function, role)
+            if called is not function:
+                return Call(called)
             if id(function) not in calls:
                 calls[id(function)] = Call(function)
             return calls[id(function)]
@@ -209,7 +222,9 @@ class Plan:
             number: WaitCall(
                 step.action.event,
                 call(step.action.correlate),
-                call(step.action.timeout) if callable(step.action.timeout) else step.action.timeout,
+                call(step.action.timeout, "timeout")
+                if callable(step.action.timeout)
+                else step.action.timeout,
                 step.action.on_timeout,
             )
             for number, step in enumerate(steps)
@@ -220,9 +235,10 @@ class Plan:
             undo is not None or (number in self.nests and kind == "compensatable")
             for number, (undo, kind) in enumerate(zip(self.compensations, self.kinds, strict=True))
         ]
-        self.reconciles = [call(step.reconcile) for step in steps]
+        self.reconciles = [call(step.reconcile, "reconcile") for step in steps]
         whens = [
-            step.when if isinstance(step.when, bool | None) else call(step.when) for step in steps
+            step.when if isinstance(step.when, bool | None) else call(step.when, "when")
+            for step in steps
         ]
         self.whens: list[Call | bool | Chosen | None] = [
             when if step.branch is None else Chosen(*step.branch, when)
@@ -241,6 +257,27 @@ class Plan:
         # None where nothing is guarded: the one test that a saga without services costs
         self.guards = guards if services else None
         self.reads = [step.read for step in steps]
+        self.rehearsal = self._rehearsal()
+
+    def _rehearsal(self) -> Plan | None:
+        """The plan by which a simulation runs, in which no connector is called; None where this one
+        has none."""
+        slots = ("actions", "compensations", "reconciles")
+        found = {
+            slot: [call and call.rehearsed() for call in getattr(self, slot)] for slot in slots
+        }
+        if all(
+            one is two
+            for slot in slots
+            for one, two in zip(found[slot], getattr(self, slot), strict=True)
+        ):
+            return None
+        twin = Plan.__new__(Plan)
+        for slot in Plan.__slots__:
+            if slot != "rehearsal":
+                setattr(twin, slot, found.get(slot) or getattr(self, slot))
+        twin.rehearsal = None
+        return twin
 
     def for_each(self, count: int, limit: int) -> Plan:
         """The plan of so many steps side by side, each like the one step of this plan."""
@@ -257,6 +294,7 @@ class Plan:
         many.pivot = many.deadline = None
         many.each = True
         many.limit = limit
+        many.rehearsal = None if self.rehearsal is None else self.rehearsal.for_each(count, limit)
         return many
 
     def _derive_kinds(self, size: int) -> list[Kind]:
@@ -524,6 +562,9 @@ def _options(step: Step) -> list[Problem]:
         if not callable(function):
             cure = "declare it with sub_saga()" if hasattr(function, "plan") else "give a function"
             add(f": its {role} is {function!r}, which cannot be called; {cure}", *key)
+        elif isinstance(function, Connector | Cel):
+            for problem in function.problems(role):
+                add(f": {role}: {problem}", *key, *problem.path)
         elif isinstance(function, Simulated):
             if not is_seconds(function.latency):
                 add(

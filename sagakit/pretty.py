@@ -41,7 +41,7 @@ def call(head: str, *given: Node, **options: Node) -> Items:
 
 def assignment(name: str, node: Node) -> str:
     """``name = …``, with a line break at its end."""
-    return "\n".join(_lines(f"{name} = ", node, "", "")) + "\n"
+    return "\n".join(lines(f"{name} = ", node)) + "\n"
 
 
 def text_of(value: str) -> str:
@@ -53,20 +53,22 @@ def text_of(value: str) -> str:
     return '"' + inner.replace('"', '\\"') + '"'
 
 
-def _flat(node: Node) -> str:
+def flat(node: Node) -> str:
+    """The node in one line."""
     if isinstance(node, Atom):
         return node.text
-    inner = ", ".join(f"{front}{_flat(item)}" for front, item in node.items)
+    inner = ", ".join(f"{front}{flat(item)}" for front, item in node.items)
     alone = "," if node.begin == "(" and len(node.items) == 1 else ""  # a tuple of one
     return f"{node.begin}{inner}{alone}{node.end}"
 
 
-def _lines(front: str, node: Node, behind: str, indent: str) -> Iterator[str]:
-    line = f"{indent}{front}{_flat(node)}{behind}"
+def lines(front: str, node: Node, behind: str = "", indent: str = "") -> Iterator[str]:
+    """The lines of a node between what stands in front of it and behind it."""
+    line = f"{indent}{front}{flat(node)}{behind}"
     if isinstance(node, Atom) or not node.items or len(line) <= WIDTH:
         yield line
         return
     yield f"{indent}{front}{node.begin}"
     for before, item in node.items:
-        yield from _lines(before, item, ",", indent + _INDENT)
+        yield from lines(before, item, ",", indent + _INDENT)
     yield f"{indent}{node.end}{behind}"

@@ -8,13 +8,13 @@ import hashlib
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from sagakit import redaction as _redaction
 from sagakit import spec as _spec
+from sagakit.connectors import forms
 from sagakit.difference import Difference, between, version_words
 from sagakit.errors import DefinitionError, InputError, Problem, within
 from sagakit.journal import codec
@@ -269,8 +269,8 @@ class Saga:
             DefinitionError: every problem, with its line where the text is at fault.
             OSError: the file cannot be read.
         """
-        path = _as_path(text_or_path)
-        text = str(text_or_path) if path is None else _read_text(path)
+        path = _spec.as_path(text_or_path)
+        text = str(text_or_path) if path is None else _spec.read_text(path)
         node, document, found = _spec.read(text, "the YAML text" if path is None else str(path))
         if document is None:
             raise DefinitionError("the YAML text" if path is None else str(path), found)
@@ -292,7 +292,7 @@ class Saga:
         """The plain data behind the YAML form."""
         functions = [f for s in self.steps for f in _callables(s)]
         _spec_names(self.name, functions)
-        mixed = not all(isinstance(function, Simulated) for function in functions)
+        mixed = not all(isinstance(f, Simulated) or forms.is_data(f) for f in functions)
         return _saga_spec(self, _Written(mixed=mixed))
 
     # -- for what edits a saga: callables under names of its choice, types of inputs at any depth
@@ -303,20 +303,26 @@ class Saga:
         document: _spec.SagaSpec,
         named: Mapping[str, Action],
         types: Iterable[Any] = (),
+        *,
+        whose: str = "",
+        cure: str = "",
     ) -> Saga:
         """The saga of the plain data behind the YAML form.
 
         Parameters:
             document: the plain data.
-            named: the callables that the names in it stand for; any other name is simulated.
+            named: the callables that the names in it stand for.
             types: a saga, at whatever depth, whose ``input`` is the schema of one of these has that
                 type.
+            whose: what a problem calls those callables, "the functions of this notebook", of which
+                each name must be one; left out: any other name is simulated.
+            cure: what to do about a name that is none of them.
 
         Raises:
             DefinitionError: every problem, with the path where it stands.
         """
         found: list[str] = []
-        given = _Given(named, types=tuple(types), simulate=True)
+        given = _Given(named, types=tuple(types), simulate=not whose, whose=whose, cure=cure)
         saga = _from_spec(document, (), given, found)
         if saga is None or found:
             raise DefinitionError(f"saga '{document.name}'", found)
@@ -333,7 +339,9 @@ class Saga:
             taken: names that stand for other callables: a simulated one of such a name is written
                 out.
         """
-        mixed = not all(isinstance(f, Simulated) for s in self.steps for f in _callables(s))
+        mixed = not all(
+            isinstance(f, Simulated) or forms.is_data(f) for s in self.steps for f in _callables(s)
+        )
         return _saga_spec(self, _Written(mixed, name, taken, types=True))
 
     # -- identity ---------------------------------------------------------------------------
@@ -801,21 +809,6 @@ def _wait_notes(wait: Wait) -> list[str]:
 # -- between Saga and its YAML form ---------------------------------------------------------
 
 
-def _as_path(text_or_path: str | os.PathLike[str]) -> Path | None:
-    if isinstance(text_or_path, str):
-        one_line = "\n" not in text_or_path.strip()
-        if not (one_line and text_or_path.strip().endswith((".yaml", ".yml"))):
-            return None
-    return Path(text_or_path)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
-
-
 def _on_timeout(event: str | None) -> OnTimeout:
     """What a wait does at its timeout if it does not say so."""
     return "continue" if event is None else "fail"
@@ -834,12 +827,16 @@ class _Given(NamedTuple):
         input: the type of the document's input.
         types: those that an input may have, wherever a schema is that of one of them.
         simulate: a name that is not given is simulated, not a problem.
+        whose: what a problem calls those callables, and
+        cure: what it says to do about a name that is none of them.
     """
 
     named: Mapping[str, Action] | None
     input: Any = None
     types: tuple[Any, ...] = ()
     simulate: bool = False
+    whose: str = "the actions given"
+    cure: str = "give it, or write it right"
 
     def type_of(self, schema: Mapping[str, Any] | None) -> Any:
         if schema is None:
@@ -879,14 +876,15 @@ def _from_spec(
         """The step that stands there."""
 
         def resolve(value: Any, role: str, *around: str, result: Any = None) -> Any:
-            if value is None or isinstance(value, bool | Simulated):
+            value = forms.made(value)
+            if value is None or isinstance(value, bool | Simulated) or forms.is_data(value):
                 return value
             named = given.named
             if named is None or (given.simulate and value not in named):
                 return Simulated(value, result=result)
             if value not in named:
-                cure = _spec.nearest(value, named) or "; give it, or write it right"
-                text = f"its {role} '{value}' is not among the actions given{cure}"
+                cure = _spec.nearest(value, named) or f"; {given.cure}"
+                text = f"its {role} '{value}' is not among {given.whose}{cure}"
                 refuse(f"step '{item.name}': {text}", *path, *around, role)
                 return None
             return named[value]
@@ -1040,6 +1038,8 @@ def _step_spec(number: int, steps: Sequence[Step], how: _Written) -> _spec.StepS
     def name(function: Any, role: str, default_result: Any = None) -> Any:
         if function is None or isinstance(function, bool):
             return function
+        if forms.is_data(function):
+            return forms.form(function)
         if isinstance(function, Simulated) and (not how.name or _spec.is_plain(function.result)):
             return how.simulated(function, default_result)
         label = how.name(item, role, function) if how.name else callable_name(function)

@@ -6,13 +6,16 @@ comment lists them.
 
 from __future__ import annotations
 
+import ast
 import datetime
+import functools
 import keyword
 import math
 import re
 import sys
 import textwrap
 import types
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -69,7 +72,7 @@ def write(saga: Saga) -> Source:
 
 def identifier(text: str, taken: Iterable[str] = ()) -> str:
     """A Python name that is like a text, and not taken."""
-    name = re.sub(r"\W+", "_", text) or "_"
+    name = unicodedata.normalize("NFKC", re.sub(r"\W+", "_", text)) or "_"  # as Python reads it
     if name[0].isdigit() or keyword.iskeyword(name) or not name.isidentifier():
         name = f"_{re.sub(r'[^0-9A-Za-z_]', '_', name)}"
     free, count = name, 1
@@ -260,7 +263,7 @@ class _Writer:
         made = {
             key: self._service_list(value) if key == "services" else self.number(value, key)
             for key, value in options.items()
-            if value not in (None, "", [])
+            if value not in ((None,) if key == "version" else (None, "", []))
         }
         if saga.input_schema is not None:
             made["input"] = self._value(dict(saga.input_schema), f"{saga.name}_input")
@@ -290,7 +293,7 @@ class _Writer:
         """
         kind = type(value)
         made: dict[str, Node] = {}
-        for field in msgspec.structs.fields(kind):
+        for field in _fields(kind):
             part = getattr(value, field.name)
             if field.name in given or not _is_default(part, field):
                 exact = field.name == "result"
@@ -316,7 +319,7 @@ class _Writer:
         if value is None or kind in (bool, int):
             return Atom(repr(value))
         if kind is float:
-            return Atom(repr(value) if math.isfinite(value) else f'float("{value}")')
+            return Atom(_float(value))
         if kind is str:
             return Atom(pretty.text_of(value))
         if kind in (list, tuple):
@@ -326,7 +329,7 @@ class _Writer:
             return self._mapping(value, otherwise)
         if _is_time(value):
             shown = re.sub(r"\bdatetime\.", f"{self.names.datetime()}.", repr(value))
-            return Atom(shown)
+            return _parsed(ast.parse(shown, mode="eval").body)
         return Atom(self.names.of(value, otherwise))
 
     def _mapping(self, value: Mapping[Any, Any], otherwise: str) -> Node:
@@ -339,11 +342,25 @@ class _Writer:
         return Items("{", parts, "}")
 
 
+_fields = functools.cache(msgspec.structs.fields)
 _STRUCTS: tuple[type[Any], ...] = (Retry, *POLICIES.values())
 
 
 def _is_default(value: Any, field: Any) -> bool:
     return type(value) is type(field.default) and value == field.default
+
+
+def _float(value: float) -> str:
+    """As formatters write it: 1e+16 has no plus."""
+    return repr(value).replace("e+", "e") if math.isfinite(value) else f'float("{value}")'
+
+
+def _parsed(tree: ast.expr) -> Node:
+    """An expression of calls and numbers."""
+    if not isinstance(tree, ast.Call):
+        return Atom(ast.unparse(tree))
+    options = {str(word.arg): _parsed(word.value) for word in tree.keywords}
+    return call(ast.unparse(tree.func), *map(_parsed, tree.args), **options)
 
 
 def _is_time(value: Any) -> bool:
@@ -432,7 +449,7 @@ class _Options:
         self.ours = writer.names.ours
         self.item = item
         self.given: dict[str, Any] = {}
-        for field in msgspec.structs.fields(Step)[2:]:
+        for field in _fields(Step)[2:]:
             value = getattr(item, field.name)
             usual = default if field.name == "after" else field.default
             if field.name != "branch" and not (type(value) is type(usual) and value == usual):
@@ -502,6 +519,8 @@ class _Options:
         event = Atom(pretty.text_of(wait.event or ""))
         known = ("compensation", "after", "when", "pivot", "service", "description")
         if wait.event is None or not self.only(*known):
+            if isinstance(wait.timeout, float):  # nothing makes a float of it here
+                parts["timeout"] = Atom(_float(wait.timeout))
             return self._special(Wait, **({} if wait.event is None else {"event": event}), **parts)
         named = {} if wait.event == self.item.name else {"name": self._name()}
         return call(self.ours("await_event"), event, **parts, **named, **self.nodes())

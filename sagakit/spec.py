@@ -1,7 +1,8 @@
 """The YAML form of a saga, as plain data: it knows names and numbers, never callables.
 
 ``parse`` reads text and reports every problem with its line; ``dump`` writes it back. Nothing is
-imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up among those given.
+imported or evaluated: a callable is a *name*, which ``Saga.from_yaml`` looks up among those given,
+or it is data: a connector (``{http: …}``) or an expression (``{cel: …}``), see ``connectors``.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import contextlib
 import datetime
 import functools
 import inspect
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 
+from sagakit.connectors import forms
+from sagakit.connectors.cel import Cel
 from sagakit.errors import DefinitionError, Problem
 from sagakit.quantities import is_seconds, number
 from sagakit.resilience import POLICIES, Service
@@ -253,6 +258,13 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"]["SagaSpec"]["properties"]["version"]["anyOf"].append({"type": "number"})
     for definition in schema["$defs"].values():
         _describe_options(definition)
+    parts, refs = forms.schema_parts()
+    schema["$defs"] |= parts
+    for kind, roles in _ROLES.items():
+        properties = schema["$defs"][kind.__name__]["properties"]
+        for role in roles:
+            place = properties[role]["anyOf"]
+            place[:] = [*place, *refs[role]]
     return schema
 
 
@@ -264,7 +276,7 @@ def _describe_options(definition: dict[str, Any]) -> None:
     for name, sentence in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE):
         # ``name`` is written as the word for what it names, the first key: ``service: bank``
         key = name if name in options else next(iter(options))
-        options[key]["description"] = " ".join(sentence.split())
+        options[key].setdefault("description", " ".join(sentence.split()))
     definition["description"] = prose
 
 
@@ -288,6 +300,29 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 # -- reading --------------------------------------------------------------------------------
+
+
+def as_path(text_or_path: str | os.PathLike[str]) -> Path | None:
+    """The path, where it is one (or one line that ends in .yaml or .yml); None for a text."""
+    if isinstance(text_or_path, str):
+        one_line = "\n" not in text_or_path.strip()
+        if not (one_line and text_or_path.strip().endswith((".yaml", ".yml"))):
+            return None
+    return Path(text_or_path)
+
+
+def read_text(path: Path) -> str:
+    """The file's text; DefinitionError where it is not UTF-8, OSError where it cannot be read."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise DefinitionError(str(path), [f"is not UTF-8 text (byte {error.start})"]) from None
+
+
+def plain(node: Any) -> tuple[Any, list[str]]:
+    """The plain data that a YAML node holds, and the problems, each with its line: tags, aliases
+    without end, repeated keys."""
+    return Reader().all_of(node)
 
 
 def read(text: str, source: str = "the YAML text") -> tuple[Any, SagaSpec | None, list[str]]:
@@ -415,6 +450,25 @@ class Reader:
         self._loader: Any = yaml.SafeLoader("")
         self._whole: Any = None
 
+    def all_of(self, node: Any) -> tuple[Any, list[str]]:
+        """All of it as it is written, whatever its keys are."""
+        self._guard(node, ())
+        if not self.problems:
+            self._repeated(node)
+        return (None if self.problems else self._plain(node)), self.problems
+
+    def _repeated(self, node: Any) -> None:
+        if isinstance(node, self.yaml.ScalarNode):
+            return
+        seen = set()
+        for child in node.value:
+            key, value = child if isinstance(child, tuple) else (None, child)
+            if key is not None and isinstance(key.value, str):
+                if key.value in seen:
+                    self._say(key, f"has '{key.value}' twice; keep one")
+                seen.add(key.value)
+            self._repeated(value)
+
     def _guard(self, node: Any, above: tuple[int, ...]) -> None:
         """Refuse aliases that unfold without end or measure, and every tag beyond plain data."""
         if not above:
@@ -464,14 +518,21 @@ class Reader:
                 return f"{word} '{value.value}'"
         return f"{word} {count}"
 
-    def _fields(self, node: Any, kind: type[msgspec.Struct], place: str) -> dict[str, Any]:
-        """The known keys of a mapping as nodes; unknown and repeated ones become problems."""
+    def _fields(
+        self, node: Any, kind: type[msgspec.Struct], place: str, more: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """The known keys of a mapping as nodes; unknown and repeated ones become problems.
+
+        Parameters:
+            more: keys that could stand there alone instead, for the cure.
+        """
         known = kind.__struct_encode_fields__
+        hints = (*known, *more)
         found: dict[str, Any] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, self.yaml.ScalarNode) else "?"
             if name not in known:
-                cure = nearest(name, known) or f"; drop it (known are {', '.join(known)})"
+                cure = nearest(name, hints) or f"; drop it (known are {', '.join(hints)})"
                 self._say(key, f"{place} has an unknown key '{name}'{cure}")
             elif name in found:
                 self._say(key, f"{place} has the key '{name}' twice; keep one")
@@ -480,16 +541,26 @@ class Reader:
         return found
 
     def _convert(
-        self, node: Any, fields: Mapping[str, Any], kind: type[Any], place: str
+        self,
+        node: Any,
+        fields: Mapping[str, Any],
+        kind: type[Any],
+        place: str,
+        *,
+        named: bool = True,
     ) -> Any | None:
-        """The struct, without the fields that do not fit; None without its name."""
+        """The struct, without the fields that do not fit; None without its name.
+
+        Parameters:
+            named: its first field is its name, which must be there.
+        """
         plain = {name: self._field(kind, name, value, place) for name, value in fields.items()}
         plain = {name: value for name, value in plain.items() if value is not _UNREADABLE}
         required = kind.__struct_encode_fields__[0]
-        if required not in fields:
+        if named and required not in fields:
             self._say(node, f"{place} has no name; add '{required}: NAME'")
             return None
-        while required in plain:
+        while required in plain or not named:
             try:
                 return msgspec.convert(plain, kind)
             except msgspec.ValidationError as error:
@@ -573,7 +644,14 @@ class SagaReader(Reader):
     def _step(self, item: Any, place: str) -> StepSpec | None:
         fields = self._fields(item, StepSpec, place)
         saga, each = fields.pop("saga", None), fields.pop("for_each", None)
+        data = self._take_data(fields, StepSpec, place)
+        waits: dict[str, Any] = {}
+        if isinstance(fields.get("wait"), self.yaml.MappingNode):
+            fields["wait"], waits = self._split_wait(fields["wait"], place)
         step: StepSpec | None = self._convert(item, fields, StepSpec, place)
+        if step is not None and waits and step.wait is not None:
+            data["wait"] = msgspec.structs.replace(step.wait, **waits)
+        step = step and msgspec.structs.replace(step, **data)
         if saga is not None:
             inner = self._saga(saga, f"{place}: saga")
             step = step and msgspec.structs.replace(step, saga=inner)
@@ -583,20 +661,66 @@ class SagaReader(Reader):
             )
         return step
 
+    def _split_wait(self, node: Any, place: str) -> tuple[Any, dict[str, Any]]:
+        """A wait without its expressions, and these."""
+        fields = {key.value: value for key, value in node.value}
+        data = self._take_data(fields, WaitSpec, f"{place}: wait")
+        rest = [pair for pair in node.value if pair[0].value in fields]
+        made = self.yaml.MappingNode(node.tag, rest, node.start_mark, node.end_mark)
+        return made, data
+
+    def _take_data(self, fields: dict[str, Any], kind: type[Any], place: str) -> dict[str, Any]:
+        """The connectors and expressions among these fields, which are taken out of them."""
+        found: dict[str, Any] = {}
+        for role in _ROLES[kind]:
+            node = fields.get(role)
+            if isinstance(node, self.yaml.MappingNode) and _kinds_in(node):
+                del fields[role]
+                found[role] = self._data(node, role, f"{place}: {role}")
+        return {role: value for role, value in found.items() if value is not None}
+
+    def _data(self, node: Any, role: str, place: str) -> Any:
+        """The connector or expression that a mapping is; None where it cannot be read."""
+        (kind, *others), allowed = _kinds_in(node), forms.ROLES[role]
+        rest = [key.value for key, _ in node.value if key.value != kind]
+        if rest or others:
+            text = f"{place} has {kind} and {rest[0]}; keep one of them"
+        elif kind not in allowed:
+            text = f"{place} cannot be '{kind}'; give {' or '.join(allowed)}, or a name"
+        else:
+            return self._data_of(kind, node.value[0][1], f"{place}: {kind}")
+        self._say(node, text)
+        return None
+
+    def _data_of(self, kind: str, node: Any, place: str) -> Any:
+        if kind == forms.CEL:
+            if isinstance(node, self.yaml.ScalarNode):
+                return Cel(node.value)
+            self._say(node, f"{place} must be text, an expression in CEL")
+            return None
+        if not isinstance(node, self.yaml.MappingNode):
+            self._say(node, f"{place} must be a mapping with its options")
+            return None
+        struct = forms.CONNECTORS[kind]
+        made = self._convert(node, self._fields(node, struct, place), struct, place, named=False)
+        return forms.form(made)
+
     def _for_each(self, node: Any, place: str) -> ForEachSpec | None:
         if not isinstance(node, self.yaml.MappingNode):
             self._say(node, f"{place} must be a mapping, 'items: NAME' and 'step:'")
             return None
         fields = self._fields(node, ForEachSpec, place)
+        named = "items" not in fields
+        data = self._take_data(fields, ForEachSpec, place)
         body = fields.pop("step", None)
         if not isinstance(body, self.yaml.MappingNode):
             self._say(body or node, f"{place} needs 'step:', a mapping with 'step: NAME'")
             return None
         step = self._step(body, self._place(body, "step", 1))
-        head = self._convert(node, fields, _ForEachHead, place)
+        head = self._convert(node, fields, _ForEachHead, place, named=named)
         if head is None or step is None:
             return None
-        return ForEachSpec(items=head.items, limit=head.limit, step=step)
+        return ForEachSpec(items=data.get("items", head.items), limit=head.limit, step=step)
 
     def _field(self, kind: type[Any], name: str, node: Any, place: str) -> Any:
         if kind is SagaSpec and name == "version" and node.tag in _VERSION_TAGS:
@@ -604,7 +728,8 @@ class SagaReader(Reader):
         inner = INNER.get(kind, {}).get(name)
         if inner is None or not isinstance(node, self.yaml.MappingNode):
             return super()._field(kind, name, node, place)
-        fields = self._fields(node, inner, f"{place}: {name}")
+        kinds = forms.ROLES.get(name, ()) if inner is Simulated else ()
+        fields = self._fields(node, inner, f"{place}: {name}", kinds)
         # keys are words here, even 'on', which YAML alone takes for true
         plain = {key: self._plain(value) for key, value in fields.items()}
         return {key: value for key, value in plain.items() if value is not _UNREADABLE}
@@ -613,8 +738,14 @@ class SagaReader(Reader):
 class _ForEachHead(msgspec.Struct, kw_only=True):
     """``ForEachSpec`` but for its step, which is read apart."""
 
-    items: str | Simulated
+    items: str | Simulated = ""
     limit: int = 10
+
+
+def _kinds_in(node: Any) -> list[str]:
+    """The kinds of connector or expression that a mapping names."""
+    known = (*forms.CONNECTORS, forms.CEL)
+    return [key.value for key, _ in node.value if key.value in known]
 
 
 _UNREADABLE = object()
@@ -623,6 +754,12 @@ _TAGS = {
     for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map", "merge", "value")
 }
 _VERSION_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "timestamp")}
+# The fields in which a connector or an expression can stand, by the struct that has them.
+_ROLES: dict[type[msgspec.Struct], tuple[str, ...]] = {
+    StepSpec: ("action", "compensation", "reconcile", "when", "choice", "input"),
+    WaitSpec: ("correlate", "timeout"),
+    ForEachSpec: ("items",),
+}
 INNER: dict[type[msgspec.Struct], dict[str, type[msgspec.Struct]]] = {
     StepSpec: {
         "retry": Retry,

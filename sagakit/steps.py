@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from sagakit.connectors.base import ABSENT, Connector
+from sagakit.connectors.cel import Cel
 from sagakit.errors import DefinitionError
 from sagakit.quantities import number
 from sagakit.spec import Retry, Simulated
@@ -333,6 +335,36 @@ class Happened(msgspec.Struct, frozen=True):
     """A reconcile's answer: the effect happened, and this is what the action returned."""
 
     result: Any = None
+
+
+class Inquiry:
+    """A connector as a reconcile: what it finds has happened; what is absent has not."""
+
+    def __init__(self, connector: Connector) -> None:
+        self.connector = connector
+
+    def __call__(self, ctx: Any) -> Happened | bool:
+        found = self.connector.find(ctx)
+        return False if found is ABSENT else Happened(found)
+
+
+def in_role(function: Any, role: str) -> Any:
+    """What is called for a callable that stands in a role: of most the callable itself."""
+    if isinstance(function, Cel):
+        return function.for_role(role)
+    if isinstance(function, Connector) and role == "reconcile":
+        return Inquiry(function)
+    return function
+
+
+def rehearsed(function: Any) -> Any:
+    """What a simulation calls instead of a connector; any other callable as it is."""
+    if isinstance(function, Inquiry):
+        connector = function.connector
+        return Simulated(latency=connector.latency, result=Happened(connector.example))
+    if isinstance(function, Connector):
+        return Simulated(latency=function.latency, result=function.example)
+    return function
 
 
 def callable_name(function: Any) -> str | None:

@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 
+from sagakit.cli.strip import without_widgets
+
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
@@ -73,8 +75,10 @@ def test_its_kernel_is_python_s_and_names_no_version(notebook):
     assert notebook.metadata.get("language_info", {"name": "python"}) == {"name": "python"}
 
 
-def test_it_holds_no_widget_state(notebook):
-    assert "widgets" not in notebook.metadata
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_holds_no_widget_state(path):
+    text = path.read_text("utf-8")
+    assert without_widgets(text) == text, f"run: sagakit strip notebooks/{path.name}"
 
 
 def test_its_cells_hold_no_times_of_execution(notebook):

@@ -19,6 +19,7 @@ from sagakit.cli import (
     operate,
     run,
     scenarios,
+    strip,
     trace,
     world,
 )
@@ -42,7 +43,7 @@ for _command in (
     *(run.run, run.show),
     *(journal.list_, journal.inspect, journal.recover),
     *(operate.resolve, operate.signal, operate.cancel, operate.migrate),
-    *(world.demo, world.lab),
+    *(world.demo, world.lab, strip.strip),
     *(audit.audit, check.check, doctor.doctor, explore.explore, scenarios.scenarios, trace.trace),
 ):
     cli.add_command(_command)

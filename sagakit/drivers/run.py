@@ -1,6 +1,6 @@
 """One execution in progress: what every driver needs between ``decide`` and ``evolve``.
 
-A driver asks ``take_up`` for the work behind a command (which records that it began), makes the
+A driver asks ``take_up_all`` for the work behind commands (which records that it began), makes the
 call in its own way, and reports ``returned``, ``raised`` or ``timed_out``.
 """
 
@@ -93,11 +93,15 @@ IN_DOUBT_ERRORS = (
     BrokenPipeError,
 )
 
+# Module constants: an attribute of an enum costs a lookup, and `in` a comparison of texts.
+_FORWARD, _BACKWARD, _STUCK = Phase.FORWARD, Phase.BACKWARD, Phase.STUCK
+
 
 class Run:
     """An execution in progress."""
 
     mortal: ClassVar[bool] = False  # whether it can die where its scenario says so
+    real: ClassVar[bool] = False  # whether it calls connectors; if not, their examples stand in
 
     __slots__ = (
         "alarm",
@@ -126,7 +130,7 @@ class Run:
         nested: bool,
     ) -> None:
         self.saga = saga
-        self.plan = saga.plan
+        self.plan = saga.plan if self.real else saga.plan.rehearsal or saga.plan
         self.state = state
         self.seed = seed
         self.scenario: Scenario | None = None
@@ -288,55 +292,46 @@ class Run:
             commands = decide(state, now)
             if not commands:
                 break
-            phase = state.phase
+            phase, before = state.phase, len(attempts)
             for command in commands:
-                if type(command) is RunAction:  # the usual case
-                    attempt = self._take_up_action(command, now)
-                else:
-                    attempt = self.take_up(command, now)
+                attempt = _TAKE_UP[type(command)](self, command, now)
                 if attempt is not None:
                     attempts.append(attempt)
                 if state.phase is not phase:
                     break  # a condition raised: what was decided before it no longer holds
+            if len(attempts) - before == len(commands):
+                break  # all of them are calls to make: that they began enables nothing
         if self.kin is not None:
             self.kin.tell(now)
         return attempts
 
-    def take_up(self, command: Command, now: float) -> Attempt | None:
-        """Record that a command is being carried out; the call to make, if there is one."""
-        plan = self.plan
-        match command:
-            case RunAction():
-                return self._take_up_action(command, now)
-            case RunCompensation(step=name, attempt=attempt):
-                number = plan.index[name]
-                self.emit(CompensationStarted(name, attempt, now))
-                undo = plan.compensations[number]
-                if undo is None:
-                    self.kinship.undo_child(name, now)
-                    return None
-                timeout = plan.compensation_timeout[number]
-                delay = undo.latency
-                made = Attempt(self, command, undo, delay, "compensation", attempt, timeout)
-                return made if self.scenario is None else self.under_fault(made)
-            case AskReconcile(step=name):
-                number = plan.index[name]
-                self.emit(ReconcileStarted(name, now))
-                ask = plan.reconciles[number]
-                assert ask is not None
-                timeout = plan.timeout[number]
-                return Attempt(self, command, ask, ask.latency, "action", 1, timeout)
-            case EndWait(step=name):
-                self._end_wait(name, now)
-            case EndExecution(status="stuck", steps=steps):
-                self.emit(ExecutionStuck(now, steps))
-            case EndExecution(status=status):
-                self.emit(_END[status](now))
-            case PassDeadline():
-                self.emit(DeadlinePassed(now))
-            case _:
-                raise NotImplementedError(f"no driver knows the command {command!r}")
-        return None
+    def _take_up_compensation(self, command: RunCompensation, now: float) -> Attempt | None:
+        plan, name, attempt = self.plan, command.step, command.attempt
+        number = plan.index[name]
+        self.emit(CompensationStarted(name, attempt, now))
+        undo = plan.compensations[number]
+        if undo is None:
+            self.kinship.undo_child(name, now)
+            return None
+        timeout = plan.compensation_timeout[number]
+        made = Attempt(self, command, undo, undo.latency, "compensation", attempt, timeout)
+        return made if self.scenario is None else self.under_fault(made)
+
+    def _take_up_reconcile(self, command: AskReconcile, now: float) -> Attempt:
+        number = self.plan.index[command.step]
+        self.emit(ReconcileStarted(command.step, now))
+        ask = self.plan.reconciles[number]
+        assert ask is not None
+        return Attempt(self, command, ask, ask.latency, "action", 1, self.plan.timeout[number])
+
+    def _end(self, command: EndExecution, now: float) -> None:
+        if command.status == "stuck":
+            self.emit(ExecutionStuck(now, command.steps))
+        else:
+            self.emit(_END[command.status](now))
+
+    def _pass_deadline(self, command: PassDeadline, now: float) -> None:  # noqa: ARG002
+        self.emit(DeadlinePassed(now))
 
     def _take_up_action(self, command: RunAction, now: float) -> Attempt | None:
         plan, name, attempt = self.plan, command.step, command.attempt
@@ -444,9 +439,9 @@ class Run:
         """Something will happen without an operator; to one that is stuck, or to those that do
         steps of it, what the scenario still has for them."""
         phase = self.state.phase
-        if phase in ACTIVE:
+        if phase is _FORWARD or phase is _BACKWARD:
             return True
-        if phase is not Phase.STUCK:
+        if phase is not _STUCK:
             return False
         children = () if self.kin is None else self.kin.children.values()
         return bool(self.meanwhile) or any(child.run.goes_on for child in children)
@@ -493,8 +488,8 @@ class Run:
             "be, or None"
         )
 
-    def _end_wait(self, name: str, now: float) -> None:
-        state = self.state
+    def _end_wait(self, command: EndWait, now: float) -> None:
+        state, name = self.state, command.step
         number = self.plan.index[name]
         wait = state.waiting[number]
         letter = letters(state).get(number)
@@ -741,4 +736,21 @@ def _not_before(error: BaseException) -> float:
     return 0.0 if retry_at is None else retry_at
 
 
+class RealRun(Run):
+    """An execution in real time, which calls its connectors."""
+
+    real = True
+    __slots__ = ()
+
+
 _END = {"completed": ExecutionCompleted, "compensated": ExecutionCompensated}
+
+# How a command is taken up: what is recorded of it; the call to make, if there is one.
+_TAKE_UP: dict[type[Command], Callable[[Run, Any, float], Attempt | None]] = {
+    RunAction: Run._take_up_action,
+    RunCompensation: Run._take_up_compensation,
+    AskReconcile: Run._take_up_reconcile,
+    EndWait: Run._end_wait,
+    EndExecution: Run._end,
+    PassDeadline: Run._pass_deadline,
+}

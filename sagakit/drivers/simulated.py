@@ -126,11 +126,6 @@ class MortalRun(Run):
         run.armed = True
         return run
 
-    def take_over(self, dead: Self, simulation: Simulation) -> None:  # noqa: ARG002
-        """Know what outlives the coordinator that died, in the simulation in which this one runs:
-        requests on their way, and who watches."""
-        self.late, self.watch = dead.late, dead.watch
-
     def emit(self, event: Event) -> None:
         crash = self.crashes.get(len(self.events)) if self.armed else None
         if crash is None:
@@ -161,8 +156,8 @@ def through_crashes(simulation: Simulation, scenario: Scenario) -> Execution:
             dead, now = simulation.run, simulation.now
             assert isinstance(dead, MortalRun)
             run = type(dead).resume(dead.saga, dead.events, now, dead.seed, scenario)
+            run.late, run.watch = dead.late, dead.watch  # both outlive the coordinator that died
             simulation = simulation.after_crash(run)
-            run.take_over(dead, simulation)
 
 
 def _written(run: Run) -> dict[str, list[Event]]:

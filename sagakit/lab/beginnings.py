@@ -21,13 +21,12 @@ from sagakit import telemetry
 from sagakit.coordinator import State
 from sagakit.drivers.attempt import Attempt
 from sagakit.drivers.run import Run
-from sagakit.drivers.simulated import MortalRun, Simulation, through_crashes
-from sagakit.lab.courses import Course, digest, text_of, token_digest
+from sagakit.drivers.simulated import MortalRun, through_crashes
+from sagakit.lab.courses import Course, Told, digest, text_of, token_digest, told_of
 from sagakit.lab.endings import Ending, Endings, Joined, Lookout, Met, Plain, foreseen
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 
-_Kind = TypeVar("_Kind", bound=Run)
 _Simulation = TypeVar("_Simulation", bound=Plain)
 
 
@@ -35,7 +34,7 @@ class Checkpoint(NamedTuple):
     """A run between two batches of calls."""
 
     place: int  # how many events there are
-    text: bytes  # those events
+    told: Told  # of those events, see `told_of`
     state: State
     now: float
     late: dict[str, Attempt]
@@ -45,41 +44,38 @@ class Checkpoint(NamedTuple):
     point: Hashable | None  # see `Endings.point`
 
 
-class _Noting(MortalRun):
-    """A run that notes where one can go on from."""
+class _Noting(Plain):
+    """A simulation that notes where one can go on from."""
 
-    __slots__ = ("checkpoints", "endings", "simulation", "world")
+    __slots__ = ("checkpoints", "endings", "world")
 
-    def note_in(
-        self,
-        simulation: Simulation,
-        world: Any,
-        endings: Endings,
-        checkpoints: list[Checkpoint],
-    ) -> None:
-        self.simulation, self.world, self.endings = simulation, world, endings
-        self.checkpoints = checkpoints
+    def note_in(self, checkpoints: list[Checkpoint], endings: Endings, world: Any) -> None:
+        self.checkpoints, self.endings, self.world = checkpoints, endings, world
 
-    def take_over(self, dead: Self, simulation: Simulation) -> None:
-        super().take_over(dead, simulation)
-        self.note_in(simulation, dead.world, dead.endings, dead.checkpoints)
+    def after_crash(self, run: Run) -> Self:
+        then = super().after_crash(run)
+        then.note_in(self.checkpoints, self.endings, self.world)
+        return then
 
-    def take_up_all(self, now: float) -> list[Attempt]:
-        place, found = len(self.events), self.checkpoints
-        if not found or found[-1].place < place:
-            found.append(self._checkpoint(now))
-        return super().take_up_all(now)
+    def look(self, run: Run) -> None:
+        found = self.checkpoints
+        if not found or found[-1].place < len(run.events):
+            found.append(self._checkpoint(run))
 
-    def _checkpoint(self, now: float) -> Checkpoint:
-        before = self.checkpoints[-1] if self.checkpoints else None
-        place = 0 if before is None else before.place
-        text = (b"" if before is None else before.text) + text_of(self.events[place:])
-        late, delayed = dict(self.late), tuple(self.simulation.delayed)
+    def _checkpoint(self, run: Run) -> Checkpoint:
+        events = run.events
+        if self.checkpoints:
+            before = self.checkpoints[-1]
+            told = before.told.copy()
+            told.update(text_of(events[before.place :]))
+        else:
+            told = told_of(events)
+        late, delayed = dict(run.late), tuple(self.delayed)
         token = self.world.snapshot()
         world = token_digest(token)
-        point = None if delayed else self.endings.point(self, now, world)
-        state = self.state.copy()
-        return Checkpoint(len(self.events), text, state, now, late, delayed, token, world, point)
+        point = None if delayed else self.endings.point(run, self.now, world)
+        state = run.state.copy()
+        return Checkpoint(len(events), told, state, self.now, late, delayed, token, world, point)
 
 
 class Beginnings:
@@ -116,8 +112,8 @@ class Beginnings:
             NotPlainError: an action turned out to be a coroutine.
         """
         self.world.restore(self._first)
-        run = _Noting.begin(self.saga, self.kept, self.id, 0.0, 0, None)
-        return self._noted(Scenario(), 0, run, Plain(run, 0.0, {}), [])
+        run = Run.begin(self.saga, self.kept, self.id, 0.0, 0, None)
+        return self._noted(Scenario(), 0, _Noting(run, 0.0, {}), [])
 
     def go_on(self, course: Course, place: int, scenario: Scenario, *, last: bool) -> Course:
         """Run again from before event number ``place`` on, under another scenario.
@@ -131,10 +127,9 @@ class Beginnings:
         at = bisect_right(course.checkpoints, place, key=_place)
         point: Checkpoint = course.checkpoints[at - 1]
         if not last:
-            run = self._resumed(course, point, scenario, _Noting)
-            run.armed = True
-            simulation = _simulation(run, point, Plain)
-            return self._noted(scenario, place, run, simulation, [*course.checkpoints[: at - 1]])
+            run = self._resumed(course, point, scenario)
+            simulation = _simulation(run, point, _Noting)
+            return self._noted(scenario, place, simulation, [*course.checkpoints[: at - 1]])
         key = None
         if point.point is not None and point.place > course.place:
             key = foreseen(point.point, point.place, course.scenario, scenario)
@@ -142,42 +137,43 @@ class Beginnings:
             if ending is not None:  # it is known already how it ends
                 before = course.execution.events[: point.place]
                 whose = self.saga, self.world, scenario, place
-                return Joined(*whose, point.state, before, point.text, ending)
+                return Joined(*whose, point.state, before, point.told.copy(), ending)
         return self._to_its_end(course, point, place, scenario, key)
 
     def _to_its_end(
         self, course: Course, point: Checkpoint, place: int, scenario: Scenario, key: Hashable
     ) -> Course:
-        dies = any(crash.event >= point.place for crash in scenario.crashes)
-        run = self._resumed(course, point, scenario, MortalRun if dies else Run)
-        if isinstance(run, MortalRun):
-            run.armed = True
+        run = self._resumed(course, point, scenario)
         simulation = _simulation(run, point, Lookout)
         simulation.look_for(self._endings, self.world, scenario, place)
         if key is not None:
             simulation.passed[key] = point.place
+        told = point.told.copy()
         try:
             execution = through_crashes(simulation, scenario)
         except Met as met:
             events, ending = met.run.events, met.ending
-            text = point.text + text_of(events[point.place :])
+            told.update(text_of(events[point.place :]))
             whose = self.saga, self.world, scenario, place
-            found: Course = Joined(*whose, met.run.state, events, text, ending)
+            found: Course = Joined(*whose, met.run.state, events, told, ending)
             simulation.tell([*events, *ending.events], ending)
         else:
             token = self.world.snapshot()
             end = token_digest(token)
-            text = point.text + text_of(execution.events[point.place :])
-            found = Course(scenario, place, execution, text, end)
+            told.update(text_of(execution.events[point.place :]))
+            found = Course(scenario, place, execution, told, end)
             simulation.tell(execution.events, Ending((), b"", execution.status, token, end))
+        _forget_late(simulation)
         return found
 
-    def _resumed(
-        self, course: Course, point: Checkpoint, scenario: Scenario, kind: type[_Kind]
-    ) -> _Kind:
+    def _resumed(self, course: Course, point: Checkpoint, scenario: Scenario) -> Run:
         """The run at a checkpoint, in the world as it was there, to go on under a scenario."""
         self.world.restore(point.world)
+        dies = any(crash.event >= point.place for crash in scenario.crashes)
+        kind = MortalRun if dies else Run
         run = kind(self.saga, point.state.copy(), 0, scenario, 0.0, False)
+        if isinstance(run, MortalRun):
+            run.armed = True
         run.events = list(course.execution.events[: point.place])
         run.redaction = course.execution.redaction if self.saga.sensitive else None
         for name, attempt in point.late.items():
@@ -188,25 +184,32 @@ class Beginnings:
         self,
         scenario: Scenario,
         place: int,
-        run: _Noting,
-        simulation: Plain,
+        simulation: _Noting,
         checkpoints: list[Checkpoint],
     ) -> Course:
-        run.note_in(simulation, self.world, self._endings, checkpoints)
+        simulation.note_in(checkpoints, self._endings, self.world)
         execution = through_crashes(simulation, scenario)
+        _forget_late(simulation)
         last = checkpoints[-1]
-        text = last.text + text_of(execution.events[last.place :])
+        told = last.told.copy()
+        told.update(text_of(execution.events[last.place :]))
         worlds = [point.digest for point in checkpoints]
-        return Course(scenario, place, execution, text, digest(self.world), worlds, checkpoints)
+        return Course(scenario, place, execution, told, digest(self.world), worlds, checkpoints)
+
+
+def _forget_late(simulation: Plain) -> None:
+    """Nothing arrives any more: requests that are kept would keep their run, in a cycle."""
+    simulation.run.late.clear()  # after a crash, too: whoever goes on has the same ones
 
 
 def _simulation(run: Run, point: Checkpoint, kind: type[_Simulation]) -> _Simulation:
     """In which a run goes on that was resumed at a checkpoint."""
     simulation = kind(run, point.now, {})
-    simulation.delay(
-        (due, number, msgspec.structs.replace(attempt, run=run))
-        for due, number, attempt in point.delayed
-    )
+    if point.delayed:
+        simulation.delay(
+            (due, number, msgspec.structs.replace(attempt, run=run))
+            for due, number, attempt in point.delayed
+        )
     return simulation
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import marshal
 import pickle
 from collections.abc import Callable, Sequence
@@ -18,13 +19,15 @@ from sagakit.lab.invariants import was_injected
 from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 
+Told = Any  # a hash of the events so far, which can be copied, and go on with more of them
+
 
 class Course:
-    """A run under a scenario.
+    """A run under a scenario. ``outcome`` is the same where the events and the world are.
 
     Parameters:
         place: the number of the event at which its last fault struck.
-        text: its events, see ``text_of``.
+        told: of its events, see ``told_of``; consumed.
         end: the world as it was left, as bytes; empty if it cannot be had.
         worlds: the world before each batch of calls, or before each call, as bytes.
         checkpoints: where one can go on from.
@@ -38,7 +41,7 @@ class Course:
         scenario: Scenario,
         place: int,
         execution: Execution,
-        text: bytes,
+        told: Told,
         end: bytes,
         worlds: Sequence[bytes] = (),
         checkpoints: Sequence[Any] = (),
@@ -47,8 +50,8 @@ class Course:
         self.place = place
         self.execution = execution
         self.status = execution.status
-        self.text = text
         self.end = end
+        self.outcome = outcome_of(told, end)
         self.worlds = worlds
         self.checkpoints = checkpoints
 
@@ -99,7 +102,7 @@ class FromTheStart:
         execution = watched(self.saga, self.kept, self.id, 0, scenario, watch)
         events = execution.history() if execution.children else execution.events
         seen = () if watch is None else watch.seen
-        return Course(scenario, place, execution, text_of(events), digest(self.world), seen)
+        return Course(scenario, place, execution, told_of(events), digest(self.world), seen)
 
 
 class _Probe(Unseen):
@@ -118,6 +121,18 @@ def text_of(events: Sequence[Event | tuple[str, Event]]) -> bytes:
     """The events without what an error says, but for whether it was injected. That of two
     sequences is that of the first, then that of the second."""
     return _encode_lines(events)
+
+
+def told_of(events: Sequence[Event | tuple[str, Event]]) -> Told:
+    """What these events begin, by their text."""
+    return hashlib.blake2b(text_of(events), digest_size=16)
+
+
+def outcome_of(told: Told, end: bytes) -> bytes:
+    """What became of a run that told this, and left the world like that."""
+    told.update(end)
+    outcome: bytes = told.digest()
+    return outcome
 
 
 def _error(value: Any) -> Any:

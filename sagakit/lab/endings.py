@@ -25,7 +25,7 @@ from sagakit.drivers.run import Run
 from sagakit.drivers.simulated import Simulation
 from sagakit.events import Event
 from sagakit.execution import Execution
-from sagakit.lab.courses import Course, text_of, token_digest
+from sagakit.lab.courses import Course, Told, outcome_of, text_of, token_digest
 from sagakit.saga import Saga
 from sagakit.scenario import Fault, Scenario
 from sagakit.transitions import StepState
@@ -38,7 +38,24 @@ class NotPlainError(Exception):
 
 
 class Plain(Simulation):
-    """A simulation without a loop."""
+    """A simulation without a loop, of one execution that nobody watches and no gate keeps."""
+
+    __slots__ = ()
+
+    def look(self, run: Run) -> None:
+        """See how things are before the next batch of calls."""
+
+    def _advance(self, run: Run) -> None:
+        while True:
+            self.look(run)
+            attempts = run.take_up_all(self.now)
+            if not attempts:
+                break
+            for attempt in attempts:
+                self._make(attempt)
+        due = run.next_due() if run.goes_on else None
+        if due is not None and (run.alarm is None or due < run.alarm):
+            self._set_alarm(run, due)
 
     def hand_over(self, attempt: Attempt) -> None:
         if attempt.value is not None and hasattr(attempt.value, "close"):
@@ -70,7 +87,7 @@ class Joined(Course):
         world: is set to what the run would have left it in when its execution is asked for.
         state: of the coordinator there.
         before: the events up to there.
-        text: those events.
+        told: of those events, see ``Checkpoint``; consumed.
     """
 
     shared = True
@@ -83,13 +100,15 @@ class Joined(Course):
         place: int,
         state: State,
         before: Sequence[Event],
-        text: bytes,
+        told: Told,
         ending: Ending,
     ) -> None:
         self._saga, self._world = saga, world
         self._state, self._before, self._ending = state, before, ending
         self.scenario, self.place = scenario, place
-        self.status, self.text, self.end = ending.status, text + ending.text, ending.end
+        self.status, self.end = ending.status, ending.end
+        told.update(ending.text)
+        self.outcome = outcome_of(told, ending.end)
         self.worlds = self.checkpoints = ()
 
     @cached_property
@@ -193,26 +212,14 @@ class Lookout(Plain):
             rest = events[place:]
             known[key] = ending._replace(events=rest, text=text_of(rest))
 
-    def _advance(self, run: Run) -> None:
-        """As any simulation does, of one execution that nobody watches and no gate keeps."""
-        while True:
-            if len(run.events) > self.place:  # else nothing has happened since it looked
-                self.place = len(run.events)
-                self._look(run)
-            attempts = run.take_up_all(self.now)
-            if not attempts:
-                break
-            for attempt in attempts:
-                self._make(attempt)
-        due = run.next_due() if run.goes_on else None
-        if due is not None and (run.alarm is None or due < run.alarm):
-            self._set_alarm(run, due)
-
-    def _look(self, run: Run) -> None:
+    def look(self, run: Run) -> None:
         """
         Raises:
             Met: another one was here.
         """
+        if len(run.events) <= self.place:  # nothing has happened since it looked
+            return
+        self.place = len(run.events)
         if self.delayed:
             return
         point = self.endings.point(run, self.now, token_digest(self.world.snapshot()))

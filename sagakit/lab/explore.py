@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,9 @@ from sagakit.scenario import Crash, Fault, Scenario
 ID = "explored"  # of every execution: what depends on it is the same in all of them
 SAME = "goes on as another one does"
 NOTHING = "its last fault changed nothing"
-PAYS = 0.5  # seconds of work left, from which on a second core is worth its start
+PAYS = 0.1  # seconds of work left, from which on a second core is worth its start
+
+SELDOM = 50_000  # new objects between two visits of the garbage collector
 
 
 def explore(
@@ -93,7 +96,7 @@ def explore(
     runs: Beginnings | FromTheStart = from_the_start
     if share and base == Scenario() and Beginnings.can(saga, first):
         runs = Beginnings(saga, from_the_start.kept, ID, first)
-    with shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
+    with _seldom_collected(), shown(f"explore '{saga.name}'", progress, unit="scenario") as tick:
         try:
             tally = _Exploration(runs, faults, crashes, invariants, prune).run(tick)
         except NotPlainError:
@@ -119,6 +122,22 @@ def explore(
         tally.singles,
         Origin(given, input, world),
     )
+
+
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """The cyclic garbage collector comes by less often. Nothing that an exploration makes needs
+    it, and it would look at all that is kept to go on from, again and again; what actions leave
+    behind still goes."""
+    often, *older = gc.get_threshold()
+    if not 0 < often < SELDOM:  # switched off; or another exploration is under way, which ends it
+        yield
+        return
+    gc.set_threshold(SELDOM, *older)
+    try:
+        yield
+    finally:
+        gc.set_threshold(often, *older)
 
 
 class _Found(NamedTuple):
@@ -186,7 +205,6 @@ class _Exploration:
         self.tally = _Tally()
         self.nests = bool(runs.saga.plan.nests)
         self.met: set[frozenset[Fault | Crash]] = set()
-        self.broken: list[str] = []  # which of them the last run breaks
         self.judged: dict[bytes, list[str]] = {}  # by the outcome: which rules it breaks
 
     def run(self, tick: Tick) -> _Tally:
@@ -228,7 +246,9 @@ class _Exploration:
         Parameters:
             seconds: that a run has taken so far.
         """
-        work = seconds * len(front) * max(len(self.tally.matrix), 1) / 2
+        # About half of the faults lie ahead of a run, and as most runs of the last level come to
+        # where another one was, they take a third of the time.
+        work = seconds / 3 * len(front) * max(len(self.tally.matrix), 1) / 2
         parts = cores() if self.runs.shares and work > PAYS and len(front) > 1 else 1
 
         def one(part: int) -> _Tally:
@@ -268,7 +288,8 @@ class _Exploration:
         if met.run.scenario == self.base:
             place, tally = (more.step, more.column), self.tally
             tally.matrix[place] = run.status
-            single = Single(run.scenario, run.status, tuple(self.broken))
+            broken = tuple(name for name, _ in self._violated(run))
+            single = Single(run.scenario, run.status, broken)
             tally.singles.setdefault(place, []).append(single)
 
     def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
@@ -278,24 +299,24 @@ class _Exploration:
         tally.explored += 1
         tally.shared += run.shared
         tally.statuses[run.status] += 1
-        outcome = hashlib.blake2b(run.text + run.end, digest_size=16).digest()
-        tally.classes.add(outcome)
-        self.broken = []
-        for name, problem in self._violated(run, outcome):
-            self.broken.append(name)
-            tally.violated(name, _Found(at, run.scenario, problem))
-        way = (run.text, run.end, *run.worlds)
-        if self.nests:
+        tally.classes.add(run.outcome)
+        if self.judge.asks_more or not run.end or self.judged.get(run.outcome) != []:
+            for name, problem in self._violated(run):
+                tally.violated(name, _Found(at, run.scenario, problem))
+        if self.nests or not going_on or not self.prune:
             return ()  # nobody looks at the world before the calls of sagas inside
-        return way if going_on and self.prune and all(way) else ()
+        way = (run.outcome, run.end, *run.worlds)
+        return way if all(way) else ()
 
-    def _violated(self, run: Course, outcome: bytes) -> Iterator[tuple[str, str]]:
+    def _violated(self, run: Course) -> Iterator[tuple[str, str]]:
         """What does not hold of a run: the built-in invariants are asked once for each outcome."""
+        outcome = run.outcome
         broken = self.judged.get(outcome) if run.end else None
         if broken is None or self.judge.asks_more:
             execution = run.execution
         if broken is None:
-            broken = self.judged[outcome] = self.judge.rules_broken(self.runs.world, execution)
+            broken = self.judge.rules_broken(self.runs.world, execution, run.end)
+            self.judged[outcome] = broken
         for name in broken:
             yield name, ""
         if self.judge.asks_more:

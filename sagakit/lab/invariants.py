@@ -157,6 +157,7 @@ class Judge:
         self._built_in = [*PLAIN, *(f for what in self._has for f in OF_WORLDS[what])]
         self.asks_more = bool(more)
         self._more = [(_name(f), f) for f in more if f not in self._built_in]
+        self._told: dict[bytes, dict[str, Any]] = {}  # by worlds, by the question
 
     def violated(self, world: Any, execution: Execution) -> Iterator[tuple[str, str]]:
         """The names of those that do not hold, and what they raised, if they raised."""
@@ -164,11 +165,15 @@ class Judge:
             yield name, ""
         yield from self.more_violated(world, execution)
 
-    def rules_broken(self, world: Any, execution: Execution) -> list[str]:
+    def rules_broken(self, world: Any, execution: Execution, end: bytes = b"") -> list[str]:
         """The names of the built-in ones that do not hold. They look at the events, at which of
         their errors were injected, and at what the world says of itself: two executions that are
-        alike in that break the same."""
-        seen: Any = _Seen(world)
+        alike in that break the same.
+
+        Parameters:
+            end: the world as bytes, if it can be had: one that is alike says the same.
+        """
+        seen: Any = _Seen(world, self._told.setdefault(end, {}) if end else {})
         return [
             invariant.__name__ for invariant in self._built_in if not invariant(seen, execution)
         ]
@@ -194,11 +199,15 @@ def told_by(world: Any) -> tuple[dict[str, int], tuple[str, ...]]:
 
 
 class _Seen:
-    """A world that is asked each thing once, however many invariants want to know."""
+    """A world that is asked each thing once, however many invariants want to know.
 
-    def __init__(self, world: Any) -> None:
+    Parameters:
+        known: what it, or one like it, has answered.
+    """
+
+    def __init__(self, world: Any, known: dict[str, Any]) -> None:
         self._world = world
-        self._known: dict[str, Any] = {}
+        self._known = known
 
     def effects(self) -> Any:
         return self._asked("effects")

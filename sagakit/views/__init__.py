@@ -15,6 +15,8 @@ from sagakit.views.charts import (
 from sagakit.views.compare import compare_alt, compare_picture, compare_svg, compare_table
 from sagakit.views.contrasts import Contrast, Course, contrasts
 from sagakit.views.dot import flow_dot
+from sagakit.views.er import er_picture
+from sagakit.views.er_data import ErBox, ErEnd, ErLine, ErRow
 from sagakit.views.flow import FlowEngine, flow_picture, flow_svg
 from sagakit.views.flow_words import flow_alt, flow_table
 from sagakit.views.matrix import Field, matrix_picture
@@ -39,6 +41,10 @@ __all__ = [
     "Chart",
     "Contrast",
     "Course",
+    "ErBox",
+    "ErEnd",
+    "ErLine",
+    "ErRow",
     "Field",
     "Flow",
     "FlowEngine",
@@ -60,6 +66,7 @@ __all__ = [
     "contrasts",
     "dot_svg",
     "duration_histogram",
+    "er_picture",
     "fan_out",
     "flow_alt",
     "flow_dot",

@@ -21,7 +21,10 @@ from sagakit.saga import Saga
 from sagakit.steps import Action, Step, callable_name
 from sagakit.widgets import drafts, palette
 from sagakit.widgets.problems import Problem, of_check, of_error, of_names, of_yaml
+from sagakit.widgets.texts import edited
 
+_State = dict[str, Any]
+_Said = dict[str, str]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STATIC = Path(__file__).parent / "static"
@@ -61,6 +64,7 @@ class SagaDesigner(anywidget.AnyWidget):
         self._undoes: dict[str, str] = {}
         self._types: tuple[Any, ...] = ()
         self._saga: Saga | None = None
+        self._lines = _Lines("")
         self._python = ""
         self._model: dict[str, Any] = data or {"entities": []}
         self._positions: dict[str, Any] = {}
@@ -178,7 +182,7 @@ class SagaDesigner(anywidget.AnyWidget):
         with self.hold_sync():
             self.state = {**self._answer(edit), "seq": edit.get("seq", 0)}
 
-    def _answer(self, edit: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, edit: dict[str, Any]) -> _State:
         """The state after one gesture."""
         now, said = dict(self.state), None
         if "positions" in edit:
@@ -186,7 +190,7 @@ class SagaDesigner(anywidget.AnyWidget):
         if "model" in edit:
             self._model = edit["model"]
         if "draft" in edit:
-            now = self._from_draft(edit["draft"])
+            now, said = self._drawn(edit["draft"], now)
         elif "text" in edit:
             now = self._from_text(edit["text"])
         if "load" in edit:
@@ -195,7 +199,13 @@ class SagaDesigner(anywidget.AnyWidget):
             said = self._saved(edit["save"], now)
         return {**now, "positions": self._positions, "data": self._data(), "said": said}
 
-    def _loaded(self, path: str, now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _drawn(self, draft: Any, now: _State) -> tuple[_State, _Said | None]:
+        try:
+            return self._from_draft(drafts.received(draft)), None
+        except drafts.NotADraftError as error:
+            return now, _said(f"what came from the canvas was left: {error}", "error")
+
+    def _loaded(self, path: str, now: _State) -> tuple[_State, _Said]:
         try:
             now = self._from_text(_yaml_path(path).read_text("utf-8"))
         except (OSError, ValueError) as error:
@@ -203,7 +213,7 @@ class SagaDesigner(anywidget.AnyWidget):
         self._positions = {}
         return now, _said(f"Loaded {path}")
 
-    def _saved(self, path: str, now: dict[str, Any]) -> dict[str, Any]:
+    def _saved(self, path: str, now: _State) -> _Said:
         try:
             target = _yaml_path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -215,14 +225,14 @@ class SagaDesigner(anywidget.AnyWidget):
         but = f"; it cannot run yet: {wrong} error{'' if wrong == 1 else 's'}" if wrong else ""
         return _said(f"Saved {path}{but}")
 
-    def _show(self, now: dict[str, Any]) -> None:
+    def _show(self, now: _State) -> None:
         with self.hold_sync():
             self.state = now
             self.catalogue = self._catalogue()
 
     # -- from one form to the others --------------------------------------------------------
 
-    def _from_saga(self, saga: Saga) -> dict[str, Any]:
+    def _from_saga(self, saga: Saga) -> _State:
         must_be_saga(saga)
         self._types = tuple(one.input_type for one in saga.family() if one.input_type is not Any)
         names = _Names(self._named)
@@ -238,20 +248,28 @@ class SagaDesigner(anywidget.AnyWidget):
             if None not in pair:
                 self._undoes[str(pair[0])] = str(pair[1])
 
-    def _from_document(self, document: spec.SagaSpec) -> dict[str, Any]:
+    def _from_document(self, document: spec.SagaSpec) -> _State:
         return self._state(drafts.from_spec(document), spec.written(document), document, [])
 
-    def _from_draft(self, draft: drafts.Draft) -> dict[str, Any]:
+    def _from_draft(self, draft: drafts.Draft) -> _State:
         plain = drafts.plain(draft)
         try:
             document = msgspec.convert(plain, spec.SagaSpec)
         except msgspec.ValidationError:
-            text = spec.yaml_text(plain)
+            text = self._rewritten(draft, plain)
             _, partial, found = spec.read(text)
             return self._state(draft, text, partial, found)
-        return self._state(draft, spec.written(document), document, [])
+        text = self._rewritten(draft, spec.as_plain(document))
+        return self._state(draft, text, document, [])
 
-    def _from_text(self, text: str) -> dict[str, Any]:
+    def _rewritten(self, draft: drafts.Draft, plain: dict[str, Any]) -> str:
+        """The text of a new draft: as far as it is the old one, as it was."""
+        old, node = self.state.get("draft"), self._lines.node
+        if old is None or node is None:
+            return spec.yaml_text(plain)
+        return edited(self.state["text"], node, old, draft, plain)
+
+    def _from_text(self, text: str) -> _State:
         try:
             node = spec.compose(text, "the text", "'saga: NAME' and 'steps:'")
         except DefinitionError as error:
@@ -267,9 +285,9 @@ class SagaDesigner(anywidget.AnyWidget):
             return self._unread(text, list(of_error(found, line_of)))
         return self._state(draft, text, document, found)
 
-    def _unread(self, text: str, found: list[Problem]) -> dict[str, Any]:
-        kinds = dict(self.state.get("kinds", {}))
-        return self._whole(None, text, found, kinds)
+    def _unread(self, text: str, found: list[Problem]) -> _State:
+        self._lines = _Lines(text)
+        return self._whole(None, text, found, dict(self.state.get("kinds", {})))
 
     def _state(
         self,
@@ -277,14 +295,14 @@ class SagaDesigner(anywidget.AnyWidget):
         text: str,
         document: spec.SagaSpec | None,
         found: list[str],
-    ) -> dict[str, Any]:
+    ) -> _State:
         """The state for a draft and its text.
 
         Parameters:
             document: the same as a document, as far as it could be read.
             found: what is wrong so far.
         """
-        line_of = _Lines(text)
+        self._lines = line_of = _Lines(text)
         saga, wrong = None, list(found)
         if document is not None:
             try:
@@ -307,7 +325,7 @@ class SagaDesigner(anywidget.AnyWidget):
         text: str,
         found: list[Problem],
         kinds: dict[str, str],
-    ) -> dict[str, Any]:
+    ) -> _State:
         return {
             "seq": 0,
             "draft": draft,
@@ -390,10 +408,10 @@ class _Lines:
         self._text = text
 
     def __call__(self, path: drafts.Path) -> int | None:
-        return None if self._node is None else spec.line_of(self._node, path)
+        return None if self.node is None else spec.line_of(self.node, path)
 
     @functools.cached_property
-    def _node(self) -> Any:
+    def node(self) -> Any:
         with contextlib.suppress(DefinitionError):
             return spec.compose(self._text, "the text", "")
         return None
@@ -411,7 +429,7 @@ def _kinds(saga: Saga, way: tuple[str, ...] = ()) -> dict[str, str]:
     return found
 
 
-def _said(text: str, level: str = "info") -> dict[str, Any]:
+def _said(text: str, level: str = "info") -> _Said:
     return {"text": text, "level": level}
 
 

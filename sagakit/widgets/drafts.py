@@ -44,6 +44,16 @@ def from_node(node: Any) -> Draft:
     return _with_after(_json(_saga(node)))
 
 
+def received(data: Any) -> Draft:
+    """The draft that the page sent, each ``after`` written out.
+
+    Raises:
+        NotADraftError: there is no list of named steps in it.
+    """
+    _must_be_saga(data)
+    return _with_after(data)
+
+
 def plain(draft: Draft) -> Draft:
     """A draft as the YAML form has it: an ``after`` that goes without saying is left out, and the
     keys are in the order of the declaration."""
@@ -77,7 +87,7 @@ def names(draft: Draft, at: Path = ()) -> Iterator[tuple[Path, str, str, str]]:
 
 def _names_of(item: Draft, at: Path) -> Iterator[tuple[Path, str, str, str]]:
     name = item["step"]
-    if not _DOES & item.keys():
+    if all(item.get(key) is None for key in _DOES):
         yield at, name, "action", name  # the one that has the step's name
     for role in _ROLES:
         if isinstance(item.get(role), str):
@@ -88,15 +98,34 @@ def _names_of(item: Draft, at: Path) -> Iterator[tuple[Path, str, str, str]]:
         for role in roles:
             if isinstance(part.get(role), str):
                 yield (*at, around, role), name, role, part[role]
-    if isinstance(item.get("saga"), dict):
+    if item.get("saga") is not None:
         yield from names(item["saga"], (*at, "saga"))
-    if isinstance(item.get("for_each"), dict):
+    if item.get("for_each") is not None:
         yield from _names_of(item["for_each"]["step"], (*at, "for_each", "step"))
 
 
-_DOES = {"action", "wait", "choice", "saga", "for_each"}
+_DOES = ("action", "wait", "choice", "saga", "for_each")
 _ROLES = ("action", "choice", "compensation", "when", "reconcile", "input")
 _AROUND = {"wait": ("correlate", "timeout"), "for_each": ("items",)}
+
+
+def _must_be_saga(data: Any) -> None:
+    if not (isinstance(data, dict) and isinstance(data.get("saga"), str)):
+        raise NotADraftError("a saga has no name")
+    if not isinstance(data.get("steps"), list):
+        raise NotADraftError(f"the steps of '{data['saga']}' are no list")
+    for item in data["steps"]:
+        _must_be_step(item)
+
+
+def _must_be_step(data: Any) -> None:
+    if not (isinstance(data, dict) and isinstance(data.get("step"), str)):
+        raise NotADraftError("a step has no name")
+    if data.get("saga") is not None:
+        _must_be_saga(data["saga"])
+    if data.get("for_each") is not None:
+        each = data["for_each"]
+        _must_be_step(each.get("step") if isinstance(each, dict) else None)
 
 
 # -- from a YAML node -----------------------------------------------------------------------
@@ -122,9 +151,9 @@ def _step(node: Any) -> Draft:
     for key, value in found.items():
         if key == "step":
             made[key] = _text(value, "")
-        elif key == "saga":
+        elif key == "saga" and not _is_null(value):
             made[key] = _saga(value)
-        elif key == "for_each":
+        elif key == "for_each" and not _is_null(value):
             made[key] = _for_each(value)
         elif key in spec.INNER[spec.StepSpec] and value.id == "mapping":
             # keys are words here, even 'on', which YAML alone takes for true
@@ -152,6 +181,10 @@ def _mapping(node: Any) -> dict[str, Any]:
         if key.id == "scalar":
             found.setdefault(key.value, value)
     return found
+
+
+def _is_null(node: Any) -> bool:
+    return bool(node.tag == "tag:yaml.org,2002:null")
 
 
 def _text(node: Any, default: str) -> str:
@@ -244,10 +277,10 @@ def _ordered(item: Draft, kind: type[msgspec.Struct]) -> Draft:
 def _inside(item: Draft, change: Any) -> Draft:
     """A step with the sagas inside it changed."""
     made = dict(item)
-    if isinstance(made.get("saga"), dict):
+    if made.get("saga") is not None:
         made["saga"] = change(made["saga"])
     each = made.get("for_each")
-    if isinstance(each, dict):
+    if each is not None:
         alone = change({"saga": "", "steps": [each["step"]]})["steps"]
         made["for_each"] = {**each, "step": alone[0]}
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import math
 from collections.abc import Callable, Iterator
@@ -197,3 +198,37 @@ def test_an_own_invariant_sees_the_execution_of_its_own_scenario() -> None:
     assert report.shared > 100
     assert len(seen) == report.explored
     assert len(set(seen)) > report.classes, "which fault was injected shows in the errors"
+
+
+@pytest.fixture
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_what_an_exploration_has_kept_is_free_when_it_ends() -> None:
+    twin = Twin(confirms_stock=True)
+    explore(twin.saga, ORDER, world=twin.fresh, faults=1)  # what is made once is made
+    before = len(gc.get_objects())
+    report = explore(twin.saga, ORDER, world=twin.fresh, faults=2)
+    assert report.explored > 900
+    assert len(gc.get_objects()) - before < 200, "something stands in a cycle"
+
+
+def test_the_garbage_collector_comes_as_often_afterwards_as_before() -> None:
+    twin, seen = Twin(), []
+    before = gc.get_threshold()
+
+    def look(world: Twin, execution: Any) -> bool:
+        seen.append(gc.get_threshold())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        explore(twin.saga, ORDER, world=twin.fresh, faults=0, invariants=[look])
+    assert seen[0][0] > before[0]
+    assert gc.get_threshold() == before

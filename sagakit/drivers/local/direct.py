@@ -11,7 +11,7 @@ from typing import Any
 
 from sagakit.drivers.inputs import accept_input, must_be_scenario
 from sagakit.drivers.local.core import Core
-from sagakit.drivers.run import Run
+from sagakit.drivers.run import RealRun
 from sagakit.execution import Execution
 from sagakit.journal.memory import MemoryJournal
 from sagakit.saga import Saga
@@ -43,7 +43,7 @@ async def arun(
     kept = accept_input(saga, input)
     execution_id = id or uuid.uuid4().hex
     seed = uuid.uuid4().int & 0xFFFFFFFF
-    made = Run.begin(saga, kept, execution_id, time.time(), seed, scenario)
+    made = RealRun.begin(saga, kept, execution_id, time.time(), seed, scenario)
     core = Core(MemoryJournal(), asyncio.get_running_loop())
     answer: Future[Execution] = Future()
     answer.set_running_or_notify_cancel()

@@ -27,7 +27,7 @@ from sagakit.drivers.local.core import Core, Live, pass_on
 from sagakit.drivers.local.inbox import Inbox
 from sagakit.drivers.local.parking import Answer, Parking
 from sagakit.drivers.local.requests import check_decision, check_repeat, check_signal, not_awaited
-from sagakit.drivers.run import Run
+from sagakit.drivers.run import RealRun, Run
 from sagakit.errors import (
     CancellationError,
     ConflictError,
@@ -214,7 +214,7 @@ class Engine:
                 if known is not None:
                     return known
             execution_id = chosen.hex if id is None else id
-            return Run.begin(saga, kept, execution_id, time.time(), seed, scenario)
+            return RealRun.begin(saga, kept, execution_id, time.time(), seed, scenario)
 
         return begin
 
@@ -260,7 +260,7 @@ class Engine:
     ) -> Run:
         """On the loop: an execution from the journal. Those of its children that have nothing to
         do stay there."""
-        run = Run.resume(saga, events, time.time(), seed, scenario)
+        run = RealRun.resume(saga, events, time.time(), seed, scenario)
         if run.kin is not None and run.kin.sought:
             self._parking.leave_asleep(run.kin)
         return run

@@ -16,7 +16,11 @@ from sagakit.saga import Saga
 
 
 def check(
-    saga: Saga, *, ignore: str | Iterable[str] = (), file: str | Path | None = None
+    saga: Saga,
+    *,
+    ignore: str | Iterable[str] = (),
+    file: str | Path | None = None,
+    text: str = "",
 ) -> Findings:
     """Look for what will hurt, by what is declared and by what the code shows; nothing is called.
 
@@ -25,6 +29,7 @@ def check(
         ignore: ids of rules whose findings are accepted: ``"SAGA201"``, or of one step alone,
             ``"SAGA201:charge_payment"`` (``OUTER/INNER`` in a saga that does a step).
         file: where it is written, YAML or Python: the findings then tell the lines.
+        text: the YAML text that it was read from, where that is in no file.
 
     Returns:
         the findings, the worst first; empty if there is nothing to say. ``data/rules.md`` explains
@@ -36,20 +41,21 @@ def check(
     """
     must_be_saga(saga)
     accepted = _accepted(ignore)
-    places = Places(file, saga.name)
+    places = Places(file, saga.name, text)
     found = list(dict.fromkeys(_all(saga, places)))
     kept = [one for one in found if not {one.rule, f"{one.rule}:{one.step}"} & accepted]
     return Findings(saga.name, kept, len(found) - len(kept))
 
 
-def refused(problems: Iterable[str], file: str | Path) -> Findings:
-    """The findings of a file of which there is no saga, since its definition is wrong.
+def refused(problems: Iterable[str], file: str | Path | None, saga: str = "") -> Findings:
+    """The findings of a text of which there is no saga, since its definition is wrong.
 
     Parameters:
         problems: of the DefinitionError.
-        file: the YAML or Python file.
+        file: the YAML or Python file; None: it is in no file.
+        saga: what it would be called; left out: as the file is.
     """
-    severity, name, found = RULES[REFUSED].severity, Path(file).stem, []
+    severity, name, found = RULES[REFUSED].severity, saga or Path(file or "").stem, []
     for problem in problems:
         line = re.match(r"line (\d+): ", problem)
         message, _, cure = problem[line.end() if line else 0 :].partition("; ")
@@ -61,7 +67,7 @@ def refused(problems: Iterable[str], file: str | Path) -> Findings:
                 step=None,
                 message=message,
                 cure=cure or "correct it",
-                file=Path(file).as_posix(),
+                file=None if file is None else Path(file).as_posix(),
                 line=int(line[1]) if line else None,
             )
         )

@@ -86,8 +86,9 @@ def stale_value(view: View) -> Iterator[Found]:
     countermeasures of Frank and Zahle, "Semantic ACID Properties in Multidatabases Using Remote
     Procedure Calls and Update Propagations", 1998, by Richardson's names.
     """
+    locking = {step.name for step in view.steps if _speaks_of_a_lock(view, step)}
     for step in view.working():
-        if _accepted(view, step) or _locked(view, step):
+        if _accepted(view, step) or locking & {step.name, *view.before(step)}:
             continue
         shown = [*_overwrites(view, step)]
         yield from shown
@@ -102,12 +103,10 @@ def _accepted(view: View, step: Step) -> bool:
     return by is not None and by.endswith("_by_value")
 
 
-def _locked(view: View, step: Step) -> bool:
-    """Whether it, or a step before it, speaks of a lock."""
+def _speaks_of_a_lock(view: View, step: Step) -> bool:
     return any(
         _LOCK.search(name)
-        for one in (step.name, *view.before(step))
-        for _, function in view.callables(view.saga[one])
+        for _, function in view.callables(step)
         for name in view.code(function).names
     )
 

@@ -81,9 +81,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """``FILE:LINE``, as much of it as is known."""
+        """``FILE:LINE``, or ``line LINE`` of a text in no file; as much of it as is known."""
         if self.file is None:
-            return ""
+            return "" if self.line is None else f"line {self.line}"
         return self.file if self.line is None else f"{self.file}:{self.line}"
 
     def __str__(self) -> str:
@@ -155,8 +155,13 @@ class Findings(Sequence[Finding]):
         return f"<Findings in '{self.saga}': {self.summary}>"
 
     def _repr_html_(self) -> str:
-        head = "severity", "rule", "step", "finding", "cure"
-        rows = [(one.severity, one.rule, one.step or "", one.message, one.cure) for one in self]
+        head = ["place", "severity", "rule", "step", "finding", "cure"]
+        rows = [
+            [one.place, one.severity, one.rule, one.step or "", one.message, one.cure]
+            for one in self
+        ]
+        if not any(one.place for one in self):
+            head, rows = head[1:], [row[1:] for row in rows]
         lines = [_row("td", row) for row in rows]
         caption = html.escape(f"{self.saga}: {self.summary}")
         table = "".join([_row("th", head), *lines]) if rows else ""

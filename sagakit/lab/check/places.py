@@ -21,18 +21,19 @@ class Places:
     Parameters:
         file: a YAML or a Python file; None: nothing is known. What cannot be read has no lines.
         saga: the name of the saga, of which a Python file may have several.
+        text: the YAML text, where it stands in no file.
     """
 
-    def __init__(self, file: str | Path | None, saga: str) -> None:
+    def __init__(self, file: str | Path | None, saga: str, text: str = "") -> None:
         self.file = None if file is None else Path(file).as_posix()
         self._lines: dict[Way, dict[str, int]] = {}
-        if self.file is None:
-            return
-        try:
-            text = Path(self.file).read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            return
-        found = _in_yaml(text) if self.file.endswith((".yaml", ".yml")) else _in_python(text, saga)
+        yaml = self.file is None or self.file.endswith((".yaml", ".yml"))
+        if self.file is not None:
+            try:
+                text = Path(self.file).read_text("utf-8")
+            except (OSError, UnicodeDecodeError):
+                return
+        found = _in_yaml(text) if yaml else _in_python(text, saga)
         for path, key, line in found:
             self._lines.setdefault(path, {}).setdefault(key, line)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sagakit.lab.check.code import Code
@@ -37,6 +37,9 @@ class Found(NamedTuple):
         return self._replace(file=code.file, line=getattr(node, "lineno", None))
 
 
+_NO_CODE = Code(None)
+
+
 class View:
     """One saga; those that do steps of it have views of their own.
 
@@ -53,6 +56,8 @@ class View:
         self.plan: Plan = saga.plan
         self.each = isinstance(saga, FanOut)  # it is one step, done for each item
         self._codes: dict[int, Code] = {}
+        self._before: dict[str, frozenset[str]] = {}
+        self._after: dict[str, frozenset[str]] = {}
 
     def family(self) -> Iterator[View]:
         """This view and those of the sagas inside, however deep."""
@@ -84,13 +89,25 @@ class View:
         """The working steps that may have to be undone."""
         return [step for step in self.working() if self.kind(step) == "compensatable"]
 
-    def before(self, step: Step) -> set[str]:
+    def before(self, step: Step) -> frozenset[str]:
         """The steps that have ended for sure when this one begins."""
-        return {self.plan.names[n] for n in reach(self.number(step), self.plan.after)}
+        return self._reached(step, self.plan.after, self._before)
 
-    def after(self, step: Step) -> set[str]:
+    def after(self, step: Step) -> frozenset[str]:
         """The steps that begin only when this one has ended."""
-        return {self.plan.names[n] for n in reach(self.number(step), self.plan.dependents)}
+        return self._reached(step, self.plan.dependents, self._after)
+
+    def _reached(
+        self,
+        step: Step,
+        neighbours: Sequence[Sequence[int]],
+        known: dict[str, frozenset[str]],
+    ) -> frozenset[str]:
+        """The steps that can be reached from this one; many rules ask, so it is kept."""
+        if step.name not in known:
+            names, found = self.plan.names, reach(self.number(step), neighbours)
+            known[step.name] = frozenset(names[number] for number in found)
+        return known[step.name]
 
     def beside(self, step: Step) -> list[Step]:
         """The steps that may run while this one does."""
@@ -132,7 +149,7 @@ class View:
     def code(self, function: Any) -> Code:
         """The code of a callable; empty for what is none, or is simulated."""
         if not callable(function) or isinstance(function, Simulated):
-            return Code(None)
+            return _NO_CODE
         if id(function) not in self._codes:
             self._codes[id(function)] = Code(function)
         return self._codes[id(function)]

@@ -6,24 +6,77 @@ export type Point = [number, number];
 export interface Size {
   width: number;
   height: number;
+  middle: number; // how far down its arrows meet it
 }
 
-/** The top left corner of every step. */
-export function layout(steps: StepDraft[], size: (step: StepDraft) => Size): Map<string, Point> {
+// of dagre's rankers the one that takes half the time at 200 steps and draws them as well
+const STYLE = { rankdir: "LR", ranker: "tight-tree", nodesep: 26, ranksep: 52 } as const;
+
+/** The top left corner of every step; `label` says how wide the words on an arrow are. */
+export function layout(
+  steps: StepDraft[],
+  size: (step: StepDraft) => Size,
+  label: (before: string, step: StepDraft) => number = () => 0,
+): Map<string, Point> {
   const graph = new Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: 28, ranksep: 72 });
+  graph.setGraph({ ...STYLE });
   graph.setDefaultEdgeLabel(() => ({}));
-  for (const step of steps) graph.setNode(step.step, { ...size(step) });
+  const boxes = new Map(steps.map((step) => [step.step, box(size(step))]));
+  for (const [name, one] of boxes) graph.setNode(name, { ...one });
   for (const step of steps) {
     for (const before of step.after ?? []) {
-      if (graph.hasNode(before)) graph.setEdge(before, step.step);
+      if (!boxes.has(before)) continue;
+      const words = { width: label(before, step), height: 20, labelpos: "c" };
+      graph.setEdge(before, step.step, words.width > 0 ? words : {});
     }
   }
   dagre(graph);
+  const centres = new Map(steps.map(({ step }) => [step, [graph.node(step).x, graph.node(step).y] as Point]));
+  for (const twins of alike(steps)) restack(twins, centres, boxes);
   return new Map(
-    steps.map(({ step }) => {
-      const { x, y, width, height } = graph.node(step);
-      return [step, [x - width / 2, y - height / 2]];
+    steps.map((step) => {
+      const [x, y] = centres.get(step.step)!;
+      const { width, middle } = size(step);
+      return [step.step, [x - width / 2, y - middle]];
     }),
   );
+}
+
+/** As high above its middle as beneath, so that what follows in a row stands in a straight line. */
+function box({ width, height, middle }: Size): { width: number; height: number } {
+  return { width, height: 2 * Math.max(middle, height - middle) };
+}
+
+/** The branches between the same steps: their order is free. */
+function alike(steps: StepDraft[]): string[][] {
+  const followers = new Map<string, string[]>(steps.map(({ step }) => [step, []]));
+  for (const { step, after } of steps) for (const name of after ?? []) followers.get(name)?.push(step);
+  const groups = new Map<string, string[]>();
+  for (const { step, after } of steps) {
+    const key = JSON.stringify([[...(after ?? [])].sort(), followers.get(step)]);
+    groups.set(key, [...(groups.get(key) ?? []), step]);
+  }
+  return [...groups.values()].filter((group) => group.length > 1);
+}
+
+/** Puts such branches in the order that the saga has them in, where nothing stands among them. */
+function restack(
+  names: string[],
+  centres: Map<string, Point>,
+  boxes: Map<string, { height: number }>,
+): void {
+  const at = (name: string) => centres.get(name)!;
+  const high = (name: string) => boxes.get(name)!.height;
+  const x = at(names[0]!)[0];
+  const top = Math.min(...names.map((name) => at(name)[1] - high(name) / 2));
+  const bottom = Math.max(...names.map((name) => at(name)[1] + high(name) / 2));
+  const isAmong = ([name, [otherX, y]]: [string, Point]) =>
+    otherX === x && y > top && y < bottom && !names.includes(name);
+  if (names.some((name) => at(name)[0] !== x) || [...centres].some(isAmong)) return;
+  const room = bottom - top - names.reduce((sum, name) => sum + high(name), 0);
+  let y = top;
+  for (const name of names) {
+    centres.set(name, [x, y + high(name) / 2]);
+    y += high(name) + room / (names.length - 1);
+  }
 }

@@ -1,14 +1,52 @@
-/** The entry that anywidget loads: one view of a designer in `el`. */
+/**
+ * The entry that anywidget loads. A designer has one store, however often it is displayed: what
+ * one output cell changes, another one shows.
+ */
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import type { Model } from "./model";
+import type { Catalogue, Edit, State } from "./protocol";
+import { Store } from "./store";
 import "@xyflow/react/dist/base.css";
 import "./style.css";
 
-function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-  const root = createRoot(el);
-  root.render(<App model={model} />);
-  return () => root.unmount();
+function storeOf(model: Model): Store {
+  const last = model.get("edit") as Edit | undefined;
+  const send = (edit: Edit) => {
+    model.set("edit", edit);
+    model.save_changes();
+  };
+  const catalogue = model.get("catalogue") as Catalogue;
+  const store = new Store(model.get("state") as State, catalogue, send, last?.seq ?? 0);
+  model.on("change:state", () => store.receive(model.get("state") as State));
+  model.on("change:catalogue", () => store.receiveCatalogue(model.get("catalogue") as Catalogue));
+  return store;
 }
 
-export default { render };
+/** Tells the store whether the kernel is there: the widgets' manager marks a view that has none. */
+function watch(model: Model, el: HTMLElement, store: Store): () => void {
+  // after the manager's own listener, which sets the mark
+  const look = () => setTimeout(() => store.connection(!el.closest(".jupyter-widgets-disconnected")));
+  model.on("comm_live_update", look);
+  look();
+  return () => model.off("comm_live_update", look);
+}
+
+export default () => {
+  let store: Store | null = null;
+  return {
+    initialize({ model }: { model: Model }): void {
+      store = storeOf(model);
+    },
+    render({ model, el }: { model: Model; el: HTMLElement }): () => void {
+      store ??= storeOf(model);
+      const root = createRoot(el);
+      root.render(<App store={store} />);
+      const unwatch = watch(model, el, store);
+      return () => {
+        unwatch();
+        root.unmount();
+      };
+    },
+  };
+};

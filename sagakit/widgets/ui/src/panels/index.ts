@@ -1,11 +1,9 @@
-import type { PanelProps } from "../protocol";
+import "./panels.css";
 
-type Panel = (props: PanelProps) => null;
-const nothing: Panel = () => null;
-
-export const Inspector = nothing;
-export const SagaOptions = nothing;
-export const YamlTab = nothing;
-export const PythonTab = nothing;
-export const ProblemsTab = nothing;
-export const DataTab = nothing;
+export { Inspector } from "./Inspector";
+export { SagaOptions } from "./SagaOptions";
+export { YamlTab } from "./YamlTab";
+export { PythonTab } from "./PythonTab";
+export { ProblemsTab } from "./ProblemsTab";
+export { DataTab } from "./DataTab";
+export { focusField } from "./focus";

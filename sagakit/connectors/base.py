@@ -1,0 +1,117 @@
+"""What every connector is: data that can be called where an action can.
+
+A connector is a frozen struct, equal by value, which the YAML form holds under the name of its
+kind: ``action: {http: {url: …}}``. What it needs beyond sagakit is loaded when it is first called.
+A simulation calls no connector: there its ``example`` stands in for what it would return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from sagakit.connectors import templates
+from sagakit.connectors.secret import Secret, Vault
+from sagakit.errors import Problem
+from sagakit.quantities import is_seconds, number
+
+ABSENT = object()  # what a connector asked for is not there
+
+Text = str | Secret
+Timeout = Annotated[
+    float,
+    msgspec.Meta(
+        title="Timeout",
+        description="Seconds for the whole call; after that its outcome is in doubt",
+    ),
+]
+Result = Annotated[
+    str | None,
+    msgspec.Meta(
+        title="Result",
+        description="What the step's result is: an expression in CEL over response (and input, "
+        "results …); without it the whole body",
+    ),
+]
+
+
+class Connector(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A call to another system, as data. Use one of its kinds.
+
+    Parameters:
+        example: what a simulation takes for the result.
+        latency: seconds that a simulation lets pass.
+    """
+
+    kind: ClassVar[str]  # its name in the YAML form
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    shown: ClassVar[dict[str, Any]]  # an example of a step's action, for people and the palette
+
+    example: Annotated[
+        Any,
+        msgspec.Meta(
+            title="Example result",
+            description="What a simulation takes for the result; it calls nothing",
+        ),
+    ] = None
+    latency: Annotated[
+        float,
+        msgspec.Meta(title="Latency", description="Seconds that a simulation lets pass"),
+    ] = 0.0
+
+    def __post_init__(self) -> None:
+        for field in ("latency", "timeout"):
+            if hasattr(self, field):
+                msgspec.structs.force_setattr(self, field, number(getattr(self, field)))
+
+    def __call__(self, ctx: Any) -> Any:
+        found = self.find(ctx)
+        return None if found is ABSENT else found
+
+    def find(self, ctx: Any) -> Any:
+        """Make the call; ``ABSENT`` where it says that what it is about is not there."""
+        place = f"step '{ctx.step}'"
+        vault = Vault(place)
+        return vault.clean(self.call(ctx, templates.Filling(ctx, vault), vault))
+
+    def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
+        """Make the call.
+
+        Raises:
+            TerminalError: it was refused, and would be again.
+            NotDoneError: it surely had no effect.
+            InDoubtError: nobody knows whether it had one.
+        """
+        raise NotImplementedError
+
+    def for_role(self, role: str) -> Callable[[Any], Any]:  # noqa: ARG002  reconcile: see steps
+        """What is called where it stands in this role of a step."""
+        return self
+
+    def problems(self, role: str = "") -> list[Problem]:  # noqa: ARG002  each may stand anywhere
+        """What is wrong with it, each with its cure, and where."""
+        return [
+            Problem(_at(text), self.kind, *text.path) for text in (*self._numbers(), *self.faults())
+        ]
+
+    def faults(self) -> list[Problem]:
+        """What is wrong with the options of its kind."""
+        return []
+
+    def _numbers(self) -> Iterator[Problem]:
+        if not is_seconds(self.latency):
+            yield Problem(f"latency is {self.latency!r}; give seconds, 0 or more", "latency")
+        timeout = getattr(self, "timeout", 1.0)
+        if not (is_seconds(timeout) and timeout > 0):
+            yield Problem(f"timeout is {timeout!r}; give seconds above 0", "timeout")
+
+
+def _at(text: Problem) -> str:
+    """A problem with the option that it is about, where it does not begin with it."""
+    place = ".".join(map(str, text.path))
+    return text if not place or text.startswith(str(text.path[0])) else f"{place}: {text}"

@@ -1,0 +1,127 @@
+"""A designer on a page, as hands use it: dragging, ticking, typing, reading what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab import Book
+from playwright.sync_api import Locator, expect
+
+TABS = ("Canvas", "YAML", "Python", "Problems", "Data")
+
+
+@dataclass
+class Designer:
+    """The designer that a cell of a notebook shows."""
+
+    book: Book
+    cell: int
+
+    @property
+    def root(self) -> Locator:
+        return self.book.output(self.cell).locator(".sk-root")
+
+    # -- where things are -------------------------------------------------------------------
+
+    @property
+    def canvas(self) -> Locator:
+        return self.root.locator(".sk-canvas")
+
+    def step(self, name: str) -> Locator:
+        """A step's box."""
+        return self.canvas.locator(f'[data-step="{name}"]')
+
+    def steps(self) -> list[str]:
+        """The names of the steps that the canvas shows."""
+        boxes = self.canvas.locator("[data-step]").all()
+        return [box.get_attribute("data-step") or "" for box in boxes]
+
+    def edges(self) -> set[str]:
+        """The arrows of the canvas: 'before → after'."""
+        arrows = self.canvas.locator(".react-flow__edge").all()
+        ids = [arrow.get_attribute("data-id") or "" for arrow in arrows]
+        return {id.strip("[]").replace('"', "").replace(",", " → ") for id in ids}
+
+    def part(self, label: str) -> Locator:
+        """What stands in the palette under this label."""
+        palette = self.root.get_by_role("region", name="Palette")
+        return palette.get_by_role("button", name=label, exact=True)
+
+    @property
+    def inspector(self) -> Locator:
+        return self.root.locator(".sk-side")
+
+    def field(self, label: str) -> Locator:
+        """The field of the inspector that has this label."""
+        return self.inspector.get_by_label(label, exact=True)
+
+    @property
+    def yaml(self) -> Locator:
+        return self.root.get_by_label("The saga as YAML")
+
+    def tool(self, label: str) -> Locator:
+        """A button of the toolbar; its label begins so."""
+        return self.root.get_by_role("toolbar").get_by_role("button", name=label)
+
+    # -- what hands do ----------------------------------------------------------------------
+
+    def open(self, tab: str) -> None:
+        """Open a tab by click."""
+        self.root.get_by_role("tab", name=tab).click()
+        expect(self.root.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+
+    def drag(self, label: str, x: float, y: float) -> None:
+        """Drag a part of the palette to a place on the canvas, in pixels from its corner."""
+        self._drag(self.part(label), lambda: self._corner(self.canvas, x, y))
+
+    def drag_onto(self, label: str, step: str) -> None:
+        """Drag a part of the palette onto a step."""
+        self._drag(self.part(label), lambda: self._middle(self.step(step)))
+
+    def connect(self, before: str, after: str) -> None:
+        """Drag from the right handle of a step to the left one of another."""
+        node = '.react-flow__node[data-id="{}"] .react-flow__handle.{}'
+        target = self.canvas.locator(node.format(after, "target"))
+        self._drag(self.canvas.locator(node.format(before, "source")), lambda: self._middle(target))
+
+    def move(self, step: str, dx: float, dy: float) -> None:
+        """Drag a step by so many pixels."""
+        x, y = self._middle(self.step(step))
+        self._drag(self.step(step), lambda: (x + dx, y + dy))
+
+    def type_into(self, field: Locator, text: str) -> None:
+        """Put a text into a field in place of what it holds, and leave the field."""
+        field.fill(text)
+        field.press("Tab")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.book.page.keyboard.press(key)
+
+    def _middle(self, what: Locator) -> tuple[float, float]:
+        box = what.bounding_box()
+        assert box is not None
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def _corner(self, what: Locator, dx: float, dy: float) -> tuple[float, float]:
+        box = what.bounding_box()
+        assert box is not None
+        return box["x"] + dx, box["y"] + dy
+
+    def _drag(self, what: Locator, to: Callable[[], tuple[float, float]]) -> None:
+        self.root.scroll_into_view_if_needed()
+        what.scroll_into_view_if_needed()
+        (x, y), mouse = to(), self.book.page.mouse  # where it is once nothing scrolls any more
+        mouse.move(*self._middle(what))
+        mouse.down()
+        mouse.move(x - 5, y - 5, steps=5)
+        mouse.move(x, y, steps=3)
+        mouse.up()
+
+
+def designer(book: Book, cell: int = -1) -> Designer:
+    """The designer that a cell shows, once it is drawn; -1: the last cell."""
+    found = Designer(book, cell if cell >= 0 else book.count() + cell)
+    expect(found.canvas).to_be_visible()
+    return found
