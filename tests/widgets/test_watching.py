@@ -105,6 +105,7 @@ def test_the_legend_has_every_name_that_is_looked_up_in_it():
     assert {node["kind"] for node in film["nodes"]} <= looks["kinds"].keys()
     assert set(film["statuses"][1::2]) <= looks["statuses"].keys()
     assert {"pivot", "fault", "crash", "resolved"} <= looks["marks"].keys()
+    assert looks.keys() == _interface("Legend").keys()
     fields = _interface("Look")
     for group in looks.values():
         for look in group.values():

@@ -24,6 +24,7 @@ export interface Look {
   shape?: string; // "round" "double" "pointed" "square"
   dot_shape?: string;
   meaning?: string;
+  on?: "step" | "compensation"; // of a state: who shows it, the step or, if it has one, its twin
 }
 export interface Legend {
   kinds: Record<string, Look>;
@@ -31,6 +32,8 @@ export interface Legend {
   segments: Record<string, Look>; // of an explorer's bars, besides the states
   statuses: Record<string, Look>;
   marks: Record<string, Look>; // "pivot", "fault", "crash", "resolved", …
+  contrasts: { differs: Look }; // what differs between two executions
+  parts: { step: Look; compensation: Look; nested: Look }; // no state; a twin; steps inside
 }
 
 /** What came of an edit, in the library's own words; null: nothing need be said. */
