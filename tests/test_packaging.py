@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import re
 import shutil
@@ -81,6 +83,43 @@ def test_mutants_meet_every_test_of_the_coordinator() -> None:
 
 def test_one_version_is_told_everywhere() -> None:
     assert sagakit.__version__ == PROJECT["version"]
+
+
+class TestPageOfTheWidgets:
+    """What `make widgets` builds is committed, so that an installation needs no Node."""
+
+    STATIC = ROOT / "sagakit" / "widgets" / "static"
+    SOURCES = ROOT / "sagakit" / "widgets" / "ui"
+    NAMESPACES = "http://www.w3.org/"  # names that XML gives to itself; nothing is fetched from it
+
+    @pytest.mark.parametrize("name", ["sagakit.js", "sagakit.css"])
+    def test_names_no_address_of_the_web(self, name: str) -> None:
+        text = (self.STATIC / name).read_text("utf-8")
+        found = re.findall(r"(?:https?|wss?)://[^\s\"'`)]*", text)
+        assert {address for address in found if not address.startswith(self.NAMESPACES)} == set()
+
+    def test_stays_below_200_kilobytes(self) -> None:
+        assert len(gzip.compress((self.STATIC / "sagakit.js").read_bytes())) < 200_000
+
+    def test_tells_the_licence_of_every_package_that_is_in_it(self) -> None:
+        text = (self.STATIC / "LICENSES.txt").read_text("utf-8")
+        for name in self.package()["dependencies"]:
+            assert f"\n{name} " in text
+
+    def test_is_made_of_exact_versions(self) -> None:
+        package = self.package()
+        versions = {**package["dependencies"], **package["devDependencies"]}
+        assert [pin for pin in versions.items() if not re.fullmatch(r"[0-9.]+", pin[1])] == []
+
+    def test_comes_from_no_particular_registry(self) -> None:
+        assert '"resolved"' not in (self.SOURCES / "package-lock.json").read_text("utf-8")
+
+    def test_is_in_the_wheel_without_its_sources(self) -> None:
+        wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+        assert wheel["exclude"] == ["sagakit/widgets/ui"]
+
+    def package(self) -> dict[str, dict[str, str]]:
+        return json.loads((self.SOURCES / "package.json").read_text("utf-8"))
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -20,16 +20,10 @@ function storeOf(model: Model): Store {
   const store = new Store(model.get("state") as State, catalogue, send, last?.seq ?? 0);
   model.on("change:state", () => store.receive(model.get("state") as State));
   model.on("change:catalogue", () => store.receiveCatalogue(model.get("catalogue") as Catalogue));
+  // of a model that has had a kernel this tells only that it has one no longer: after a restart
+  // there are new models. A state that comes in spite of it says otherwise.
+  model.on("comm_live_update", () => store.connection(false));
   return store;
-}
-
-/** Tells the store whether the kernel is there: the widgets' manager marks a view that has none. */
-function watch(model: Model, el: HTMLElement, store: Store): () => void {
-  // after the manager's own listener, which sets the mark
-  const look = () => setTimeout(() => store.connection(!el.closest(".jupyter-widgets-disconnected")));
-  model.on("comm_live_update", look);
-  look();
-  return () => model.off("comm_live_update", look);
 }
 
 export default () => {
@@ -42,11 +36,7 @@ export default () => {
       store ??= storeOf(model);
       const root = createRoot(el);
       root.render(<App store={store} />);
-      const unwatch = watch(model, el, store);
-      return () => {
-        unwatch();
-        root.unmount();
-      };
+      return () => root.unmount();
     },
   };
 };

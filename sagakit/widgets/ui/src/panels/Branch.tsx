@@ -27,13 +27,16 @@ export function BranchField({ draft, step, option, path, onChange }: Props) {
 
   function choose(name: string) {
     const first = branchesOf(draft, name, step.step)[0] ?? "first";
-    onChange((one) => {
-      const { branch: _, ...rest } = one;
-      if (!name) return rest as StepDraft;
-      // where no edge leads to the choice yet, one does now
-      const after = reaches(draft.steps, name, one.step) ? one.after : [...one.after, name];
-      return { ...rest, after, branch: [name, first] } as StepDraft;
-    }, name ? `in a branch of ${name}` : "in no branch");
+    onChange(
+      (one) => {
+        const { branch: _, ...rest } = one;
+        if (!name) return rest as StepDraft;
+        // where no edge leads to the choice yet, one does now
+        const after = reaches(draft.steps, name, one.step) ? one.after : [...one.after, name];
+        return { ...rest, after, branch: [name, first] } as StepDraft;
+      },
+      name ? `in a branch of ${name}` : "in no branch",
+    );
   }
 
   return (

@@ -29,33 +29,33 @@ export function DataTab(props: PanelProps) {
     <FormProvider value={form}>
       <section className="sk-panel" aria-label="Data">
         <KeptFocus>
-        <div className="sk-data">
-        <div className="sk-entities">
-          <InputChoice {...{ model, editModel }} />
-          <Problems id="" problems={problemsAt(problems, [], ["entities", "input"])} />
-          {[...services, ""].map((service) => (
-            <ServiceEntities key={service} {...props} service={service} services={services} />
-          ))}
-        </div>
-        <div className="sk-data-results">
-          <ErPicture picture={state.data.picture} model={model} />
-          <h3>SQLAlchemy models</h3>
-          {python ? (
-            <>
-              <div className="sk-bar">
-                <CopyButton text={python} what="the SQLAlchemy models" />
-              </div>
-              <PythonCode code={python} label={`SQLAlchemy models of saga ${whole.saga}`} />
-            </>
-          ) : (
-            <p className="sk-muted">
-              {model.entities.length
-                ? "They are written once the problems are mended."
-                : "They are written as soon as there is an entity."}
-            </p>
-          )}
-        </div>
-        </div>
+          <div className="sk-data">
+            <div className="sk-entities">
+              <InputChoice {...{ model, editModel }} />
+              <Problems id="" problems={problemsAt(problems, [], ["entities", "input"])} />
+              {[...services, ""].map((service) => (
+                <ServiceEntities key={service} {...props} service={service} services={services} />
+              ))}
+            </div>
+            <div className="sk-data-results">
+              <ErPicture picture={state.data.picture} model={model} />
+              <h3>SQLAlchemy models</h3>
+              {python ? (
+                <>
+                  <div className="sk-bar">
+                    <CopyButton text={python} what="the SQLAlchemy models" />
+                  </div>
+                  <PythonCode code={python} label={`SQLAlchemy models of saga ${whole.saga}`} />
+                </>
+              ) : (
+                <p className="sk-muted">
+                  {model.entities.length
+                    ? "They are written once the problems are mended."
+                    : "They are written as soon as there is an entity."}
+                </p>
+              )}
+            </div>
+          </div>
         </KeptFocus>
       </section>
     </FormProvider>
@@ -95,7 +95,10 @@ function ServiceEntities(props: PanelProps & { service: string; services: string
   const { state, service, services, catalogue, editModel } = props;
   const { model } = state.data;
   return (
-    <section className="sk-service" aria-label={service ? `Service ${service}` : "Without a service"}>
+    <section
+      className="sk-service"
+      aria-label={service ? `Service ${service}` : "Without a service"}
+    >
       {services.length > 0 && <h3>{service || "Without a service"}</h3>}
       {model.entities.map((entity, at) =>
         (entity.service ?? "") === service ? (
@@ -216,7 +219,10 @@ function EntityHead({ entity, path, services, onChange }: PartProps & { services
 
 function FieldsTable({ entity, path, types, onChange }: PartProps & { types: string[] }) {
   const set = (at: number, part: Partial<Field>, what: string) =>
-    onChange({ ...entity, fields: entity.fields.with(at, tidy({ ...entity.fields[at]!, ...part })) }, what);
+    onChange(
+      { ...entity, fields: entity.fields.with(at, tidy({ ...entity.fields[at]!, ...part })) },
+      what,
+    );
   return (
     <Table
       title="Fields"
@@ -257,47 +263,54 @@ function FieldLine(props: {
     path: [...path, word.toLowerCase()],
     problems: at([...path, word.toLowerCase()]),
   });
-  const choices = [...new Set([...types, field.type])].map((type) => ({ value: type, label: type }));
+  const choices = [...new Set([...types, field.type])].map((type) => ({
+    value: type,
+    label: type,
+  }));
   return (
     <>
-    <tr data-path={path.join(".")}>
-      <td>
-        <TextRow
-          {...of("Name")}
-          value={field.name}
-          read={needed("A field")}
-          onCommit={(name) => onSet({ name: String(name) }, `renamed to ${name}`)}
-        />
-      </td>
-      <td>
-        <ChoiceRow
-          {...of("Type")}
-          value={field.type}
-          choices={choices}
-          onChoose={(type) => onSet({ type }, type)}
-        />
-      </td>
-      <td>
-        <TickRow {...of("Key")} checked={field.key ?? false} onTick={(key) => onSet({ key }, "key")} />
-      </td>
-      <td>
-        <TickRow
-          {...of("Optional")}
-          checked={field.optional ?? false}
-          onTick={(optional) => onSet({ optional }, "optional")}
-        />
-      </td>
-      <td>
-        <TextRow
-          {...of("Description")}
-          value={field.description ?? ""}
-          read={anyText}
-          onCommit={(text) => onSet({ description: String(text) }, "description")}
-        />
-      </td>
-      <RemoveCell name={field.name || "the field"} onRemove={onRemove} />
-    </tr>
-    <ProblemLine id={told} problems={at(path)} columns={6} />
+      <tr data-path={path.join(".")}>
+        <td>
+          <TextRow
+            {...of("Name")}
+            value={field.name}
+            read={needed("A field")}
+            onCommit={(name) => onSet({ name: String(name) }, `renamed to ${name}`)}
+          />
+        </td>
+        <td>
+          <ChoiceRow
+            {...of("Type")}
+            value={field.type}
+            choices={choices}
+            onChoose={(type) => onSet({ type }, type)}
+          />
+        </td>
+        <td>
+          <TickRow
+            {...of("Key")}
+            checked={field.key ?? false}
+            onTick={(key) => onSet({ key }, "key")}
+          />
+        </td>
+        <td>
+          <TickRow
+            {...of("Optional")}
+            checked={field.optional ?? false}
+            onTick={(optional) => onSet({ optional }, "optional")}
+          />
+        </td>
+        <td>
+          <TextRow
+            {...of("Description")}
+            value={field.description ?? ""}
+            read={anyText}
+            onCommit={(text) => onSet({ description: String(text) }, "description")}
+          />
+        </td>
+        <RemoveCell name={field.name || "the field"} onRemove={onRemove} />
+      </tr>
+      <ProblemLine id={told} problems={at(path)} columns={6} />
     </>
   );
 }
@@ -352,40 +365,43 @@ function RelationLine(props: {
     path: [...path, key],
     problems: at([...path, key]),
   });
-  const choices = [...new Set([...others, relation.to])].map((name) => ({ value: name, label: name }));
+  const choices = [...new Set([...others, relation.to])].map((name) => ({
+    value: name,
+    label: name,
+  }));
   return (
     <>
-    <tr data-path={path.join(".")}>
-      <td>
-        <TextRow
-          {...of("Name", "name")}
-          value={relation.name}
-          read={needed("A relation")}
-          onCommit={(name) => onSet({ name: String(name) }, `renamed to ${name}`)}
-        />
-      </td>
-      <td>
-        <ChoiceRow
-          {...of("Target", "to")}
-          value={relation.to}
-          choices={choices}
-          onChoose={(to) => onSet({ to }, `leads to ${to}`)}
-        />
-      </td>
-      <td>
-        <ChoiceRow
-          {...of("Number", "kind")}
-          value={relation.kind}
-          choices={[
-            { value: "one", label: "one" },
-            { value: "many", label: "many" },
-          ]}
-          onChoose={(kind) => onSet({ kind: kind as Relation["kind"] }, kind)}
-        />
-      </td>
-      <RemoveCell name={relation.name || "the relation"} onRemove={onRemove} />
-    </tr>
-    <ProblemLine id={told} problems={at(path)} columns={4} />
+      <tr data-path={path.join(".")}>
+        <td>
+          <TextRow
+            {...of("Name", "name")}
+            value={relation.name}
+            read={needed("A relation")}
+            onCommit={(name) => onSet({ name: String(name) }, `renamed to ${name}`)}
+          />
+        </td>
+        <td>
+          <ChoiceRow
+            {...of("Target", "to")}
+            value={relation.to}
+            choices={choices}
+            onChoose={(to) => onSet({ to }, `leads to ${to}`)}
+          />
+        </td>
+        <td>
+          <ChoiceRow
+            {...of("Number", "kind")}
+            value={relation.kind}
+            choices={[
+              { value: "one", label: "one" },
+              { value: "many", label: "many" },
+            ]}
+            onChoose={(kind) => onSet({ kind: kind as Relation["kind"] }, kind)}
+          />
+        </td>
+        <RemoveCell name={relation.name || "the relation"} onRemove={onRemove} />
+      </tr>
+      <ProblemLine id={told} problems={at(path)} columns={4} />
     </>
   );
 }
@@ -469,7 +485,10 @@ function ErPicture({ picture, model }: { picture: string; model: DataModel }) {
   if (!picture) return null;
   return (
     <figure className="sk-picture">
-      <img src={`data:image/svg+xml;charset=utf-8,${encodeURIComponent(picture)}`} alt={told(model)} />
+      <img
+        src={`data:image/svg+xml;charset=utf-8,${encodeURIComponent(picture)}`}
+        alt={told(model)}
+      />
     </figure>
   );
 }

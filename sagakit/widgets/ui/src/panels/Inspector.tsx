@@ -41,8 +41,7 @@ function useIdentity(draft: Draft, name: string, at: Path): number {
   const last = useRef({ name, place, saga: JSON.stringify(at), number: 0 });
   const before = last.current;
   const saga = JSON.stringify(at);
-  const renamed =
-    place === before.place && !draft.steps.some((one) => one.step === before.name);
+  const renamed = place === before.place && !draft.steps.some((one) => one.step === before.name);
   const stays = saga === before.saga && (name === before.name || renamed);
   last.current = { name, place, saga, number: before.number + (stays ? 0 : 1) };
   return last.current.number;
@@ -142,7 +141,13 @@ function overlaid(one: StepDraft, before: Values, after: Values): StepDraft {
   return { ...Object.fromEntries(kept), ...Object.fromEntries(news) } as StepDraft;
 }
 
-function NameField({ draft, step, path, apply, select }: PanelProps & { step: StepDraft; path: Path }) {
+function NameField({
+  draft,
+  step,
+  path,
+  apply,
+  select,
+}: PanelProps & { step: StepDraft; path: Path }) {
   const { problems } = useForm();
   const name = step.step;
   return (
@@ -179,7 +184,9 @@ function InnerSaga({ option, path, value, onOpen }: FieldProps & { onOpen: () =>
     <Group label={option.label} hint={option.hint} path={path} parts={[]}>
       <p>
         <b>{saga?.saga}</b>:{" "}
-        {names.length === 0 ? "no steps yet" : `${names.slice(0, 5).join(", ")}${names.length > 5 ? " …" : ""}`}
+        {names.length === 0
+          ? "no steps yet"
+          : `${names.slice(0, 5).join(", ")}${names.length > 5 ? " …" : ""}`}
       </p>
       <button type="button" className="sk-button" onClick={onOpen}>
         Open {saga?.saga}

@@ -21,7 +21,12 @@ export function ProblemsTab({ state, whole, reveal }: PanelProps) {
             </h3>
             <ul className="sk-problems">
               {found.map((one, at) => (
-                <ProblemEntry key={at} problem={one} whole={whole} onOpen={() => reveal(one.path)} />
+                <ProblemEntry
+                  key={at}
+                  problem={one}
+                  whole={whole}
+                  onOpen={() => reveal(one.path)}
+                />
               ))}
             </ul>
           </section>

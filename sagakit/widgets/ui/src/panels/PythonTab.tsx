@@ -8,7 +8,9 @@ export function PythonTab({ state }: PanelProps) {
     <section className="sk-panel sk-fill" aria-label="Python">
       <div className="sk-bar">
         <CopyButton text={state.python} what="the Python code" />
-        <span className="sk-muted">Written by the designer from the saga; it runs as it stands.</span>
+        <span className="sk-muted">
+          Written by the designer from the saga; it runs as it stands.
+        </span>
       </div>
       {state.python ? (
         <PythonCode code={state.python} label="Python code of the saga" />

@@ -29,7 +29,14 @@ export function SagaOptions(props: PanelProps) {
   return (
     <FormProvider value={form}>
       <section className="sk-panel" aria-label={`Saga ${draft.saga}`}>
-        <Problems id="" problems={problemsAt(state.problems, at, all.map(({ key }) => key))} />
+        <Problems
+          id=""
+          problems={problemsAt(
+            state.problems,
+            at,
+            all.map(({ key }) => key),
+          )}
+        />
         {shown.map((option) => (
           <SagaOption key={option.key} {...props} option={option} onChange={set(option.key)} />
         ))}
@@ -122,7 +129,9 @@ function ServicesField(props: {
           }
         >
           <Fields
-            options={policies.map((one) => (one.key === "service" ? { ...one, label: "Name" } : one))}
+            options={policies.map((one) =>
+              one.key === "service" ? { ...one, label: "Name" } : one,
+            )}
             path={[...path, at]}
             value={service}
             onChange={(next, what) =>
@@ -143,7 +152,9 @@ function ServicesField(props: {
             ? { error: `There is a service ${name.trim()} already; give another name` }
             : { value: name.trim() || undefined }
         }
-        onCommit={(name) => name && onChange([...services, { service: String(name) }], `service ${name} added`)}
+        onCommit={(name) =>
+          name && onChange([...services, { service: String(name) }], `service ${name} added`)
+        }
       />
     </Group>
   );

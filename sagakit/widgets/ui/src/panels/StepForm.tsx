@@ -91,7 +91,8 @@ function SectionBox(props: {
 /** Which of the things that exclude each other a step does, and the form of that one. */
 function DoesField({ does, path, value, palette, onChange }: Props & { does: Option[] }) {
   const { root } = useForm();
-  const chosen = does.find(({ key }) => value[key] !== undefined && value[key] !== null) ?? does[0]!;
+  const chosen =
+    does.find(({ key }) => value[key] !== undefined && value[key] !== null) ?? does[0]!;
   const others = does.map(({ key }) => key).filter((key) => key !== chosen.key);
   const { problems } = useForm();
   const isGroup = chosen.shapes.length === 1; // "What happens" takes it away
@@ -101,7 +102,8 @@ function DoesField({ does, path, value, palette, onChange }: Props & { does: Opt
       Object.entries(value).filter(([other]) => !does.some((one) => one.key === other)),
     );
     const option = does.find((one) => one.key === key)!;
-    const next = key === does[0]!.key ? cleared : { ...cleared, [key]: begun(root, option, value, palette) };
+    const next =
+      key === does[0]!.key ? cleared : { ...cleared, [key]: begun(root, option, value, palette) };
     onChange(next, `does: ${option.label.toLowerCase()}`);
   }
   return (

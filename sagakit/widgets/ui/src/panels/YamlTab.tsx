@@ -46,7 +46,11 @@ export function YamlTab(props: PanelProps) {
           wrap="off"
         />
       </div>
-      <Found id={`${id}-problems`} problems={state.problems} onOpen={(line) => show(area.current, line)} />
+      <Found
+        id={`${id}-problems`}
+        problems={state.problems}
+        onOpen={(line) => show(area.current, line)}
+      />
     </section>
   );
 }

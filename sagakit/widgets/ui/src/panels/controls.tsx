@@ -8,10 +8,20 @@ import type { Read } from "./values";
 
 /** Text with ``names`` in it. */
 export function Prose({ text }: { text: string }) {
-  return text.split(/`+([^`]+)`+/).map((part, at) => (at % 2 ? <code key={at}>{part}</code> : part));
+  return text
+    .split(/`+([^`]+)`+/)
+    .map((part, at) => (at % 2 ? <code key={at}>{part}</code> : part));
 }
 
-export function Problems({ id, problems, error }: { id: string; problems: Problem[]; error?: string }) {
+export function Problems({
+  id,
+  problems,
+  error,
+}: {
+  id: string;
+  problems: Problem[];
+  error?: string;
+}) {
   if (!error && problems.length === 0) return null;
   return (
     <ul className="sk-field-problems" id={id}>
@@ -112,7 +122,13 @@ export function Row(props: RowProps) {
 export function ClearButton({ label, onClear }: { label: string; onClear: () => void }) {
   const name = `Clear ${label.toLowerCase()}`;
   return (
-    <button type="button" className="sk-icon-button" aria-label={name} title={name} onClick={onClear}>
+    <button
+      type="button"
+      className="sk-icon-button"
+      aria-label={name}
+      title={name}
+      onClick={onClear}
+    >
       <span aria-hidden="true">×</span>
     </button>
   );
@@ -131,7 +147,17 @@ interface TextProps extends Omit<RowProps, "children" | "error"> {
 
 /** A field that is typed into. */
 export function TextRow(props: TextProps) {
-  const { value, read, onCommit, names = [], lines = 1, placeholder, numeric, code, ...row } = props;
+  const {
+    value,
+    read,
+    onCommit,
+    names = [],
+    lines = 1,
+    placeholder,
+    numeric,
+    code,
+    ...row
+  } = props;
   const { error, control } = useTyped(value, read, onCommit);
   const list = useId();
   const className = code ? "sk-code" : undefined;

@@ -291,7 +291,8 @@ function OnlyOption(props: StructProps & { value: { [key: string]: Json }; only:
     option: only,
     path: [...path, only.key],
     value: value[only.key],
-    onChange: (next: Json | undefined, what: string) => onChange(put(value, [only.key], next), what),
+    onChange: (next: Json | undefined, what: string) =>
+      onChange(put(value, [only.key], next), what),
   };
   if (!isStruct) return <Field {...field} />;
   return <StructField {...field} shape={{ ...way, about: props.shape.about || way.about }} bare />;
@@ -450,7 +451,8 @@ function MapField(props: ShapeProps & { shape: Shape & { kind: "map" } }) {
         read={(name) => (name in value ? { error: `there is one of this name` } : { value: name })}
         onCommit={(name) => {
           const [way] = optionOf(root, "", shape.item, true).shapes;
-          if (name) onChange({ ...value, [String(name)]: initial(root, way!) }, `${label}: ${name}`);
+          if (name)
+            onChange({ ...value, [String(name)]: initial(root, way!) }, `${label}: ${name}`);
         }}
         placeholder="name"
       />

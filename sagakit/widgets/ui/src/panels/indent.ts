@@ -23,7 +23,10 @@ export function indented(event: KeyboardEvent<HTMLTextAreaElement>): boolean {
   type(moved.join("\n"));
   const first = moved[0]!.length - lines[0]!.length;
   const all = moved.join("\n").length - lines.join("\n").length;
-  area.setSelectionRange(Math.max(from, selectionStart + first), Math.max(from, selectionEnd + all));
+  area.setSelectionRange(
+    Math.max(from, selectionStart + first),
+    Math.max(from, selectionEnd + all),
+  );
   return true;
 }
 

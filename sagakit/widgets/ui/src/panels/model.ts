@@ -2,7 +2,10 @@
 import type { DataModel, Entity, Field, Relation } from "../protocol";
 
 export function addEntity(model: DataModel, service: string | undefined): DataModel {
-  const name = fresh(model.entities.map((one) => one.name), "Entity");
+  const name = fresh(
+    model.entities.map((one) => one.name),
+    "Entity",
+  );
   const key: Field = { name: "id", type: "integer", key: true };
   const entity: Entity = { name, fields: [key], relations: [], ...(service ? { service } : {}) };
   return { ...model, entities: [...model.entities, entity] };
@@ -55,6 +58,8 @@ const snake = (name: string) => name.replace(/(?<=[a-z0-9])([A-Z])/g, "_$1").toL
 
 /** Only what says something: an empty text or a "no" is left out, as the kernel does it. */
 export function tidy<T extends object>(value: T): T {
-  const said = Object.entries(value).filter(([, part]) => part !== undefined && part !== "" && part !== false);
+  const said = Object.entries(value).filter(
+    ([, part]) => part !== undefined && part !== "" && part !== false,
+  );
   return Object.fromEntries(said) as T;
 }

@@ -40,7 +40,9 @@ describe("an option of the real schema", () => {
   });
   it("is described in the kernel's words, with its unit and what holds without it", () => {
     expect(of("StepSpec", "compensation_retry").label).toBe("Compensation retry");
-    expect(of("StepSpec", "timeout").hint).toBe("Seconds after which an attempt counts as in doubt.");
+    expect(of("StepSpec", "timeout").hint).toBe(
+      "Seconds after which an attempt counts as in doubt.",
+    );
     expect(of("StepSpec", "timeout").unit).toBe("s");
     expect(of("Retry", "max_wait").unit).toBe("s");
     expect(of("RetryBudget", "least").unit).toBe("");

@@ -38,7 +38,7 @@ export function resolve(root: Schema, schema: Schema): { schema: Schema; name: s
     const { $ref, ...beside } = found;
     const parts = ($ref as string).split("/").slice(1);
     const target = parts.reduce<Json>(
-      (node, part) => ((node as Schema)?.[part.replaceAll("~1", "/").replaceAll("~0", "~")] ?? {}),
+      (node, part) => (node as Schema)?.[part.replaceAll("~1", "/").replaceAll("~0", "~")] ?? {},
       root as Json,
     );
     name = parts.at(-1) ?? "";
@@ -141,8 +141,7 @@ export function option(root: Schema, key: string, schema: Schema, required: bool
 function annotation(schema: Schema, word: "title" | "description"): string | undefined {
   const ways = (schema.anyOf ?? schema.oneOf ?? []) as Schema[];
   return [schema, ...ways].map((one) => one[word]).find((text) => typeof text === "string") as
-    | string
-    | undefined;
+    string | undefined;
 }
 
 /** Whether a struct's key says only which struct it is: a tag. */
@@ -289,11 +288,15 @@ export function words(name: string): string {
 
 /** The first paragraph of a description, on one line. */
 function lead(description: Json | undefined): string {
-  return String(description ?? "").split("\n\n")[0]!.split(/\s+/).join(" ");
+  return String(description ?? "")
+    .split("\n\n")[0]!
+    .split(/\s+/)
+    .join(" ");
 }
 
 /** Begun as a sentence, where it begins with a word: `https://…` is none. */
-const sentence = (text: string) => text.replace(/^[a-z]+(?=[ ,:;.])/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
+const sentence = (text: string) =>
+  text.replace(/^[a-z]+(?=[ ,:;.])/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 
 export function isMapping(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -19,7 +19,8 @@ describe("what is typed", () => {
     expect(parse(any, "false")).toEqual({ value: false });
   });
   it("is left out where it is nothing", () => {
-    for (const shape of [number, text, any]) expect(parse(shape, "  ")).toEqual({ value: undefined });
+    for (const shape of [number, text, any])
+      expect(parse(shape, "  ")).toEqual({ value: undefined });
   });
   it.each([
     [number, "abc", "“abc” is not a number; give one such as 2.5"],
@@ -29,7 +30,11 @@ describe("what is typed", () => {
     [whole, "1.5", "1.5 is not a whole number; give one such as 2"],
     [whole, "0", "0 is too small; give 1 or more"],
     [whole, "10", "10 is too large; give 9 or less"],
-    [{ kind: "text", pattern: "^[a-z]+$" } as Shape, "A1", "“A1” has not the form that is needed: ^[a-z]+$"],
+    [
+      { kind: "text", pattern: "^[a-z]+$" } as Shape,
+      "A1",
+      "“A1” has not the form that is needed: ^[a-z]+$",
+    ],
   ])("is no value where it cannot be read: %#", (shape, typed, error) => {
     expect(parse(shape as Shape, typed as string)).toEqual({ error });
   });
@@ -47,7 +52,8 @@ describe("what is typed", () => {
   it("must be an object where a schema is asked for", () => {
     expect(parseMapping('{"type": "object"}')).toEqual({ value: { type: "object" } });
     expect(parseMapping("")).toEqual({ value: undefined });
-    for (const other of ["[]", "3", "object", "{"]) expect(parseMapping(other)).toHaveProperty("error");
+    for (const other of ["[]", "3", "object", "{"])
+      expect(parseMapping(other)).toHaveProperty("error");
   });
 });
 
