@@ -129,12 +129,12 @@ class SagaMagics(Magics):
         return saga
 
     def _functions(self) -> dict[str, Any]:
-        """What the notebook has defined and can be called."""
+        """What the notebook has defined and can be called; not what IPython has put there."""
+        theirs = self._shell.user_ns_hidden
         return {
             name: value
             for name, value in self._shell.user_ns.items()
-            if callable(value) and not name.startswith("_")
-            if name not in self._shell.user_ns_hidden
+            if callable(value) and theirs.get(name) is not value
         }
 
     def _saga(self, name: str | None, verb: str) -> Saga:

@@ -292,7 +292,7 @@ class Saga:
         """The plain data behind the YAML form."""
         functions = [f for s in self.steps for f in _callables(s)]
         _spec_names(self.name, functions)
-        mixed = not all(isinstance(f, Simulated) or forms.is_data(f) for f in functions)
+        mixed = any(map(_is_real, functions))
         return _saga_spec(self, _Written(mixed=mixed))
 
     # -- for what edits a saga: callables under names of its choice, types of inputs at any depth
@@ -339,9 +339,7 @@ class Saga:
             taken: names that stand for other callables: a simulated one of such a name is written
                 out.
         """
-        mixed = not all(
-            isinstance(f, Simulated) or forms.is_data(f) for s in self.steps for f in _callables(s)
-        )
+        mixed = any(_is_real(f) for s in self.steps for f in _callables(s))
         return _saga_spec(self, _Written(mixed, name, taken, types=True))
 
     # -- identity ---------------------------------------------------------------------------
@@ -636,6 +634,11 @@ def _callables(item: Step) -> list[Action]:
     else:
         found.append(item.action)
     return [function for function in found if callable(function)]
+
+
+def _is_real(function: Action) -> bool:
+    """Whether it is code, which the YAML form only names."""
+    return not (isinstance(function, Simulated) or forms.is_data(function))
 
 
 def _step_shape(item: Step) -> dict[str, Any]:
@@ -1038,10 +1041,10 @@ def _step_spec(number: int, steps: Sequence[Step], how: _Written) -> _spec.StepS
     def name(function: Any, role: str, default_result: Any = None) -> Any:
         if function is None or isinstance(function, bool):
             return function
-        if forms.is_data(function):
-            return forms.form(function)
         if isinstance(function, Simulated) and (not how.name or _spec.is_plain(function.result)):
             return how.simulated(function, default_result)
+        if forms.is_data(function):
+            return forms.form(function)
         label = how.name(item, role, function) if how.name else callable_name(function)
         if label is None:
             cure = "has a callable without a name, and the YAML form holds names; use def"

@@ -17,11 +17,12 @@ import textwrap
 import types
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from sagakit import pretty
+from sagakit import connectors, pretty
+from sagakit.connectors import Secret, forms
 from sagakit.pretty import Atom, Items, Node, call
 from sagakit.resilience import POLICIES, Service
 from sagakit.saga import Saga
@@ -100,6 +101,7 @@ _OURS = {
     "sagakit.steps": ("Choose", "ForEach", "Nested", "Wait"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _OURS.items() for name in names}
+_MODULE |= dict.fromkeys(connectors.__all__, "sagakit.connectors")
 
 
 class _Home(NamedTuple):
@@ -246,7 +248,7 @@ class _Writer:
     def declare(self, saga: Saga) -> str:
         """Declare a saga, once; the variable's name."""
         node = self._saga(saga)
-        key = saga.name, pretty.assignment("_", node)
+        key = saga.name, pretty.flat(node)
         if key not in self._declared:
             name = self._declared[key] = self.names.declared(saga.name)
             self._parts.append(pretty.assignment(name, node))
@@ -283,6 +285,8 @@ class _Writer:
         """A callable of a step: by its name, or written out if it is data."""
         if isinstance(value, Simulated):
             return self.struct(value, *(["name"] if value.name else []), otherwise=step)
+        if forms.is_data(value):
+            return self.struct(value, value.__struct_fields__[0], otherwise=step)
         return Atom(self.names.of(value, step if role == "action" else f"{step}_{role}"))
 
     def struct(self, value: msgspec.Struct, *given: str, otherwise: str = "") -> Node:
@@ -296,19 +300,14 @@ class _Writer:
         for field in _fields(kind):
             part = getattr(value, field.name)
             if field.name in given or not _is_default(part, field):
-                exact = field.name == "result"
-                made[field.name] = (
-                    self._value(part, f"{otherwise}_result")
-                    if exact
-                    else self.number(part, field.name)
-                )
+                name = f"{otherwise}_{field.name}"
+                shown = self.number if _is_number(field.type) else self._value
+                made[field.name] = shown(part, name)
         front = [made.pop(name) for name in given]
         return call(self.names.ours(kind.__name__), *front, **made)
 
     def number(self, value: Any, name: str) -> Node:
         """A value where 2.0 may as well be written 2, for it is made a float."""
-        if isinstance(value, _STRUCTS):
-            return self.struct(value)
         if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
             return Atom(str(int(value)))
         return self._value(value, name)
@@ -316,6 +315,8 @@ class _Writer:
     def _value(self, value: Any, otherwise: str) -> Node:
         """A value as exactly what it is; what Python has no text for is found under a name."""
         kind = type(value)
+        if isinstance(value, _STRUCTS):
+            return self.struct(value, *(["secret"] if isinstance(value, Secret) else []))
         if value is None or kind in (bool, int):
             return Atom(repr(value))
         if kind is float:
@@ -343,7 +344,12 @@ class _Writer:
 
 
 _fields = functools.cache(msgspec.structs.fields)
-_STRUCTS: tuple[type[Any], ...] = (Retry, *POLICIES.values())
+_STRUCTS: tuple[type[Any], ...] = (Retry, Secret, *POLICIES.values())
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether a field of this type is made a float, whatever number it is given."""
+    return kind is float or any(map(_is_number, get_args(kind)))
 
 
 def _is_default(value: Any, field: Any) -> bool:

@@ -256,8 +256,6 @@ def json_schema() -> dict[str, Any]:
     schema["title"] = "A sagakit saga"
     # 'version: 1.10' is read as the text that it is written as
     schema["$defs"]["SagaSpec"]["properties"]["version"]["anyOf"].append({"type": "number"})
-    for definition in schema["$defs"].values():
-        _describe_options(definition)
     parts, refs = forms.schema_parts()
     schema["$defs"] |= parts
     for kind, roles in _ROLES.items():
@@ -265,6 +263,8 @@ def json_schema() -> dict[str, Any]:
         for role in roles:
             place = properties[role]["anyOf"]
             place[:] = [*place, *refs[role]]
+    for definition in schema["$defs"].values():
+        _describe_options(definition)
     return schema
 
 
@@ -449,6 +449,7 @@ class Reader:
         self._count = 0
         self._loader: Any = yaml.SafeLoader("")
         self._whole: Any = None
+        self._parts: list[tuple[Any, Any]] = []  # nodes that were made of the text's own
 
     def all_of(self, node: Any) -> tuple[Any, list[str]]:
         """All of it as it is written, whatever its keys are."""
@@ -603,7 +604,8 @@ class Reader:
 
     def _say(self, node: Any, text: str, *inside: str | int) -> None:
         """A problem of what stands there, or of what is ``inside`` it."""
-        path = self._paths.get(id(node), ())
+        whole = next((whole for part, whole in self._parts if part is node), node)
+        path = self._paths.get(id(whole), ())
         line = f"line {node.start_mark.line + 1}"
         self.problems.append(Problem(f"{line}: {text}", *path, *inside))
 
@@ -667,6 +669,7 @@ class SagaReader(Reader):
         data = self._take_data(fields, WaitSpec, f"{place}: wait")
         rest = [pair for pair in node.value if pair[0].value in fields]
         made = self.yaml.MappingNode(node.tag, rest, node.start_mark, node.end_mark)
+        self._parts.append((made, node))
         return made, data
 
     def _take_data(self, fields: dict[str, Any], kind: type[Any], place: str) -> dict[str, Any]:

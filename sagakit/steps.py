@@ -320,6 +320,8 @@ def for_each(
     ``outer id/step``, in which the steps are numbered from 0.
     """
     made = body if isinstance(body, Step) else sub_saga(body)
+    if made.after == ():  # it stands alone: said or not, that is the same
+        made = msgspec.structs.replace(made, after=None)
     return step(
         ForEach(items, made, limit),
         name=name,

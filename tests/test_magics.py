@@ -142,6 +142,14 @@ def test_a_function_that_is_nowhere_is_asked_for(run: Run) -> None:
     assert "cell above, or add --simulate" in text
 
 
+def test_what_ipython_has_put_there_is_no_function_of_the_notebook(shell: Any, run: Run) -> None:
+    (text,) = run("%%saga trip\nsaga: trip\nsteps:\n- step: quit").texts
+    assert "its action 'quit' is not among the functions of this notebook" in text
+    shell.push({"quit": book})
+    run("%%saga trip -q\nsaga: trip\nsteps:\n- step: quit")
+    assert shell.user_ns["trip"]["quit"].action is book
+
+
 @pytest.mark.parametrize(
     ("cell", "said"),
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -36,6 +35,7 @@ from sagakit import (
     sub_saga,
     timer,
 )
+from sagakit.connectors import Cel, Http, Secret
 from sagakit.source import python_source, write
 from sagakit.steps import Choose, ForEach, Nested, Wait
 
@@ -239,6 +239,31 @@ def test_a_value_that_python_has_no_text_for_is_asked_for_by_name() -> None:
     assert run(saga) == saga
 
 
+def test_connectors_and_expressions_are_written_out() -> None:
+    call = Http(
+        "https://bank.example/payments",
+        method="POST",
+        headers={"Authorization": Secret("BANK_TOKEN", prefix="Bearer ")},
+        json={"amount": "${input.amount}", "share": 1.0},
+        expect=(200, 201),
+        timeout=5,
+        example={"id": 1},
+    )
+    saga = Saga(
+        "s",
+        step(call, name="pay", when=Cel("input.amount > 100")),
+        await_event("paid", timeout=Cel("input.days * 86400.0")),
+        for_each("all", Cel("input.lines"), step(Simulated("x"))),
+    )
+    text = python_source(saga)
+    assert "from sagakit.connectors import Cel, Http, Secret\n" in text
+    assert "timeout=5,\n" in text
+    assert '"share": 1.0' in text
+    assert 'Secret("BANK_TOKEN", prefix="Bearer ")' in text
+    assert run(saga) == saga
+    assert _reformatted(text, 88) == text
+
+
 # -- it reads as one would write it ---------------------------------------------------------
 
 
@@ -313,12 +338,9 @@ def test_an_inner_saga_that_is_used_twice_is_declared_once() -> None:
 
 
 def _reformatted(text: str, width: int) -> str:
-    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
-    if ruff is None:
-        pytest.skip("ruff is not installed")
-    command = [ruff, "format", "--isolated", f"--line-length={width}", "-"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
-    return done.stdout
+    pytest.importorskip("ruff")
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", f"--line-length={width}", "-"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize("width", [88, 100])

@@ -16,10 +16,12 @@ import traitlets
 
 from sagakit import source, spec
 from sagakit.drivers.inputs import must_be_saga
+from sagakit.entities import DataModel
 from sagakit.errors import DefinitionError
 from sagakit.saga import Saga
 from sagakit.steps import Action, Step, callable_name
 from sagakit.widgets import drafts, palette
+from sagakit.widgets.models import FIELDS, Model
 from sagakit.widgets.problems import Problem, of_check, of_error, of_names, of_yaml
 from sagakit.widgets.texts import edited
 
@@ -41,7 +43,8 @@ class SagaDesigner(anywidget.AnyWidget):
         saga: what it begins with; None: an empty canvas.
         actions: the callables that names stand for, besides those of the saga. A name that none
             has is simulated; if there are any at all, ``problems`` warns of it.
-        data: the data model, as plain data; an entity that is the input gives the saga its schema.
+        data: the data model, or its plain form; the entity that is its input gives the saga its
+            input schema.
 
     Raises:
         DefinitionError: what was given is no saga, or an action has no name.
@@ -58,7 +61,7 @@ class SagaDesigner(anywidget.AnyWidget):
         saga: Saga | None = None,
         *,
         actions: Iterable[Action] | None = None,
-        data: dict[str, Any] | None = None,
+        data: DataModel | dict[str, Any] | None = None,
     ) -> None:
         self._named: dict[str, Action] = {}
         self._undoes: dict[str, str] = {}
@@ -66,11 +69,13 @@ class SagaDesigner(anywidget.AnyWidget):
         self._saga: Saga | None = None
         self._lines = _Lines("")
         self._python = ""
-        self._model: dict[str, Any] = data or {"entities": []}
+        self._model = Model({"entities": []})
         self._positions: dict[str, Any] = {}
         for action in actions or ():
             self._name(action)
         now = self._from_draft(_EMPTY) if saga is None else self._from_saga(saga)
+        if data is not None:
+            now = {**self._modelled(data, now), "data": self._model.shown}
         super().__init__(state=now, catalogue=self._catalogue())
 
     # -- what it holds ----------------------------------------------------------------------
@@ -106,6 +111,19 @@ class SagaDesigner(anywidget.AnyWidget):
         """What is wrong, each a mapping: its ``level``, ``text`` and ``path``, often also a
         ``cure``, a ``line`` of ``yaml`` and the ``rule`` of ``check``."""
         return list(self.state["problems"])
+
+    @property
+    def data(self) -> DataModel | None:
+        """The data model; None while what the page has is none.
+
+        When it is set, or edited, the entity that is its input gives the saga its input schema.
+        """
+        return self._model.value
+
+    @data.setter
+    def data(self, data: DataModel | dict[str, Any]) -> None:
+        now = self._modelled(data, self.state)
+        self._show({**now, "seq": 0, "data": self._model.shown, "said": None})
 
     # -- actions ----------------------------------------------------------------------------
 
@@ -181,23 +199,35 @@ class SagaDesigner(anywidget.AnyWidget):
         edit = change["new"]
         with self.hold_sync():
             self.state = {**self._answer(edit), "seq": edit.get("seq", 0)}
+        # forgotten without a word to the page: the same gesture may come again after a reload
+        self._trait_values["edit"] = {}
 
     def _answer(self, edit: dict[str, Any]) -> _State:
         """The state after one gesture."""
         now, said = dict(self.state), None
         if "positions" in edit:
             self._positions = edit["positions"]
-        if "model" in edit:
-            self._model = edit["model"]
         if "draft" in edit:
             now, said = self._drawn(edit["draft"], now)
         elif "text" in edit:
             now = self._from_text(edit["text"])
+        if "model" in edit:
+            now = self._modelled(edit["model"], now)
         if "load" in edit:
             now, said = self._loaded(edit["load"], now)
         if "save" in edit:
             said = self._saved(edit["save"], now)
-        return {**now, "positions": self._positions, "data": self._data(), "said": said}
+        return {**now, "positions": self._positions, "data": self._model.shown, "said": said}
+
+    def _modelled(self, data: Any, now: _State) -> _State:
+        """The state with another data model, whose input's schema is the saga's."""
+        before, self._model = self._model.input_schema, Model(data)
+        draft, schema = now["draft"], self._model.input_schema
+        if draft is None or not self._model.is_right or draft.get("input") == schema:
+            return now
+        if schema is None and draft.get("input") != before:
+            return now  # it is not from the model
+        return self._from_draft(drafts.received({**draft, "input": schema}))
 
     def _drawn(self, draft: Any, now: _State) -> tuple[_State, _Said | None]:
         try:
@@ -221,8 +251,8 @@ class SagaDesigner(anywidget.AnyWidget):
         except (OSError, ValueError) as error:
             return _said(f"{path} was not saved: {_why(error)}", "error")
         self.catalogue = self._catalogue()
-        wrong = sum(problem["level"] == "error" for problem in now["problems"])
-        but = f"; it cannot run yet: {wrong} error{'' if wrong == 1 else 's'}" if wrong else ""
+        wrong = sum(map(_is_error, now["problems"]))
+        but = f"; it cannot run yet: {_count(wrong, 'error')}" if wrong else ""
         return _said(f"Saved {path}{but}")
 
     def _show(self, now: _State) -> None:
@@ -334,20 +364,16 @@ class SagaDesigner(anywidget.AnyWidget):
             "problems": found,
             "kinds": kinds,
             "positions": self._positions,
-            "data": self._data(),
+            "data": self._model.shown,
             "said": None,
         }
-
-    def _data(self) -> dict[str, Any]:
-        """The data model in every form."""
-        return {"model": self._model, "picture": "", "python": "", "problems": []}
 
     def _catalogue(self) -> dict[str, Any]:
         return {
             "palette": palette.entries(self._named, self._undoes),
             "actions": sorted(self._named),
             "schema": palette.schema(),
-            "field_types": [],
+            "field_types": FIELDS,
             "files": palette.files(),
         }
 
@@ -362,12 +388,11 @@ class SagaDesigner(anywidget.AnyWidget):
         return _bundled("sagakit.css")
 
     def __repr__(self) -> str:
-        draft = self.state["draft"] or {"saga": "?", "steps": []}
-        count, wrong = len(draft["steps"]), 0
-        wrong = sum(problem["level"] == "error" for problem in self.state["problems"])
-        errors = f", {wrong} error{'' if wrong == 1 else 's'}" if wrong else ""
-        steps = f"{count} step{'' if count == 1 else 's'}"
-        return f"<SagaDesigner '{draft['saga']}': {steps}{errors}>"
+        draft, count = self.state["draft"], sum(map(_is_error, self.state["problems"]))
+        words = [] if draft is None else [_count(len(draft["steps"]), "step")]
+        words += [_count(count, "error")] if count else []
+        name = "" if draft is None else f" '{draft['saga']}'"
+        return f"<SagaDesigner{name}: {', '.join(words)}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
@@ -429,6 +454,14 @@ def _kinds(saga: Saga, way: tuple[str, ...] = ()) -> dict[str, str]:
     return found
 
 
+def _is_error(problem: Problem) -> bool:
+    return bool(problem["level"] == "error")
+
+
+def _count(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
 def _said(text: str, level: str = "info") -> _Said:
     return {"text": text, "level": level}
 
@@ -436,7 +469,7 @@ def _said(text: str, level: str = "info") -> _Said:
 def _why(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"it is not UTF-8 text (byte {error.start})"
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    return (getattr(error, "strerror", None) or "").lower() or str(error)
 
 
 def _yaml_path(path: str | os.PathLike[str]) -> Path:

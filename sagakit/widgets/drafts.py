@@ -248,11 +248,14 @@ def _unmarked(value: Any) -> Any:
 
 
 def _with_after(draft: Draft) -> Draft:
+    """Each ``after`` is written out, and what is nothing is left out."""
+    draft = {key: value for key, value in draft.items() if value is not None}
     steps = []
     for item, default in _defaults(draft["steps"]):
         after = item.get("after")
         given = default if after is None else [after] if not isinstance(after, list) else after
-        steps.append({**_inside(item, _with_after), "after": list(map(str, given))})
+        said = {key: value for key, value in item.items() if value is not None}
+        steps.append({**_inside(said, _with_after), "after": list(map(str, given))})
     return {**draft, "steps": steps}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sagakit import spec
+from sagakit.connectors.forms import CONNECTORS
 from sagakit.errors import DefinitionError
 from sagakit.packaged import data_folder
 from sagakit.widgets import drafts
@@ -99,7 +100,16 @@ _STEPS = [
 
 def _connectors() -> list[Entry]:
     """The actions that need no code."""
-    return []
+    return [
+        _entry(
+            "Connectors",
+            connector.title,
+            connector.summary,
+            "connector",
+            {"step": kind, "action": {kind: connector.shown}},
+        )
+        for kind, connector in CONNECTORS.items()
+    ]
 
 
 def _actions(actions: Mapping[str, Any], undoes: Mapping[str, str]) -> Iterator[Entry]:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sagakit.lab.check.checking import look
-from sagakit.lab.check.rules import RULES
 from sagakit.saga import Saga
 from sagakit.spec import nearest
 from sagakit.widgets import drafts
@@ -44,6 +42,9 @@ def of_names(draft: drafts.Draft, known: Iterable[str], line_of: LineOf) -> Iter
 
 def of_check(saga: Saga, draft: drafts.Draft, line_of: LineOf) -> list[Problem]:
     """What ``check`` finds, the worst first."""
+    from sagakit.lab.check.checking import look  # with it comes the whole lab
+    from sagakit.lab.check.rules import RULES
+
     found = []
     for rule, view, one in look(saga):
         names = view.path if one.step is None else (*view.path, one.step)

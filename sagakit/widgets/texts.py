@@ -49,7 +49,7 @@ def edited(text: str, node: Any, old: Draft, new: Draft, plain: Mapping[str, Any
         part, value = found.get(key, (_Part(0, "", ""), None))
         if key in found and key in old and old[key] == new.get(key) and key != "steps":
             own = part.own
-        elif key == "steps" and sheet.has_lines(value):
+        elif key == "steps" and key in plain and key in found and sheet.has_lines(value):
             own = sheet.steps(part, value, old["steps"], new["steps"], plain["steps"])
         elif key in plain:
             own = spec.yaml_text({key: plain[key]})
@@ -71,7 +71,8 @@ class _Sheet:
         self.end = len(self._lines)
         nodes, aliases = _nodes(node)
         several = re.search(r"^(---|\.\.\.|%)", text, re.MULTILINE)  # documents, directives
-        whole = text.endswith("\n") and not several and not node.flow_style
+        at_the_edge = all(key.start_mark.column == 0 for key, _ in node.value)
+        whole = text.endswith("\n") and not several and not node.flow_style and at_the_edge
         # whether each line belongs to one thing alone
         self.simple = whole and not aliases
         # in a text of several lines what looks like a comment may be none
@@ -122,8 +123,6 @@ class _Sheet:
         plain: Sequence[Draft],
     ) -> str:
         """The lines of the steps, and of the key in front of them, which are this part."""
-        if not plain:
-            return spec.yaml_text({"steps": []})
         indent = self._dash(node.value[0]) or 0
         starts = [item.start_mark.line for item in node.value]
         end = part.start + len(part.own.splitlines())

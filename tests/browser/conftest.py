@@ -47,6 +47,15 @@ def _failed(request: pytest.FixtureRequest) -> bool:
     return report is None or report.failed
 
 
+def _tell(screen: Screen, name: str) -> None:
+    """What is known besides of a test that failed; pytest shows what is printed."""
+    screen.shot(f"failed/{name}")
+    try:
+        screen.check()
+    except AssertionError as error:
+        print(error)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The browser's program."""
@@ -106,7 +115,7 @@ def lab(
 
     yield open_notebook
     if _failed(request):
-        screen.shot(f"failed/{request.node.name}")
+        _tell(screen, request.node.name)
         screen.close()
         return
     try:
@@ -129,7 +138,7 @@ def notebook7(
     screen = Screen.open(browser, notebook_server)
     yield screen.notebook
     if _failed(request):
-        screen.shot(f"failed/{request.node.name}")
+        _tell(screen, request.node.name)
     else:
         screen.check()
     screen.close()

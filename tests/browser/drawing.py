@@ -56,6 +56,12 @@ class Designer:
         """The field of the inspector that has this label."""
         return self.inspector.get_by_label(label, exact=True)
 
+    def unfold(self, section: str) -> None:
+        """Open a section of the inspector, if it is not open."""
+        box = self.inspector.locator("details", has_text=section).first
+        if box.get_attribute("open") is None:
+            box.locator("summary").click()
+
     @property
     def yaml(self) -> Locator:
         return self.root.get_by_label("The saga as YAML")
@@ -98,6 +104,31 @@ class Designer:
     def press(self, *keys: str) -> None:
         for key in keys:
             self.book.page.keyboard.press(key)
+
+    def focused(self) -> str:
+        """What a screen reader calls the element that has the focus: its label, or its words."""
+        name: str = self.book.page.evaluate(
+            """() => {
+                const at = document.activeElement;
+                const labels = [...(at.labels ?? [])].map(label => label.textContent).join(' ');
+                return at.getAttribute('aria-label') ?? (labels || at.textContent);
+            }"""
+        )
+        return " ".join(name.split())
+
+    def tab_to(self, name: str, back: bool = False) -> None:
+        """Press Tab until what is called so has the focus.
+
+        Raises:
+            AssertionError: it cannot be reached so.
+        """
+        passed = []
+        for _ in range(120):
+            self.press("Shift+Tab" if back else "Tab")
+            passed.append(self.focused())
+            if passed[-1] == name:
+                return
+        raise AssertionError(f"Tab does not lead to '{name}'; it went through {passed}")
 
     def _middle(self, what: Locator) -> tuple[float, float]:
         box = what.bounding_box()

@@ -69,6 +69,7 @@ class Server:
     url: str  # ends with a slash
     token: str
     root: Path
+    log: Path  # what it and its kernels say, errors in the handlers of widgets among it
 
     def page_of(self, name: str) -> str:
         """The address that opens the notebook of this name, in a workspace of its own."""
@@ -96,7 +97,7 @@ def serve(folder: Path, app: App = "lab") -> Iterator[Server]:
             command, cwd=root, env=_environment(folder), stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            yield Server(app, _address(process, folder / "runtime", log), token, root)
+            yield Server(app, _address(process, folder / "runtime", log), token, root, log)
         finally:
             process.terminate()  # shuts its kernels down, too
             try:
@@ -162,6 +163,7 @@ class Screen:
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)  # requests that leave the machine
     sent: list[bytes] = field(default_factory=list)  # to kernels, by web sockets
+    logged: int = 0  # so much of the server's log is older
 
     @classmethod
     def open(cls, browser: Browser, server: Server, width: int = 1400, height: int = 900) -> Screen:
@@ -186,11 +188,14 @@ class Screen:
         """Begin anew: what was sent and what went wrong is another test's."""
         for kept in (self.errors, self.foreign, self.sent):
             kept.clear()
+        self.logged = self.server.log.stat().st_size
 
     def check(self) -> None:
-        """Nothing left the machine, and nothing went wrong."""
+        """Nothing left the machine, and nothing went wrong, here or in the kernel."""
         assert self.foreign == [], "requests that leave the machine"
         assert self.errors == [], "errors in the browser's console"
+        logged = self.server.log.read_bytes()[self.logged :].decode("utf-8", "replace")
+        assert "Traceback" not in logged, f"the server's log has an error:\n{logged[-3000:]}"
 
     def shot(self, name: str, what: Locator | None = None) -> None:
         """Save a picture of the page, or of a part of it, if SAGAKIT_SCREENSHOTS names a folder."""
@@ -398,7 +403,13 @@ class Book:
             AssertionError: it says something else even when PATIENCE is over.
         """
         limit = time.monotonic() + PATIENCE / 1000
-        while (found := self.value(expression)) != value:
+        while True:
+            try:
+                found = self.value(expression)
+                if found == value:
+                    return
+            except AssertionError as error:
+                found = error
             assert time.monotonic() < limit, f"{expression} is {found!r}, not {value!r}"
             self.page.wait_for_timeout(50)
 

@@ -194,10 +194,11 @@ def beside_each_other(view: View) -> Iterator[Found]:
     for step in view.steps:
         if step.name not in working or _one_at_a_time(view, step):
             continue
+        left = working - said
         others = [
             other.name
             for other in view.beside(step)
-            if other.name in working - said
+            if other.name in left
             and other.service == step.service
             and not _exclusive(step, other)
         ]

@@ -32,7 +32,7 @@ export function DataTab(props: PanelProps) {
           <div className="sk-data">
             <div className="sk-entities">
               <InputChoice {...{ model, editModel }} />
-              <Problems id="" problems={problemsAt(problems, [], ["entities", "input"])} />
+              <Problems problems={problemsAt(problems, [], ["entities", "input"])} />
               {[...services, ""].map((service) => (
                 <ServiceEntities key={service} {...props} service={service} services={services} />
               ))}
@@ -71,6 +71,7 @@ function servicesOf(model: DataModel, { whole }: PanelProps): string[] {
 type Edits = Pick<PanelProps, "editModel"> & { model: DataModel };
 
 function InputChoice({ model, editModel }: Edits) {
+  const at = useProblemsAt();
   const names = model.entities.map((one) => one.name);
   if (names.length === 0) return null;
   const stray = model.input && !names.includes(model.input) ? [model.input] : [];
@@ -79,6 +80,7 @@ function InputChoice({ model, editModel }: Edits) {
       label="The saga's input"
       hint="The entity that the saga is given: its fields make the saga's input schema."
       path={["input"]}
+      problems={at(["input"])}
       value={model.input ?? ""}
       choices={[
         { value: "", label: "None of them" },
@@ -154,7 +156,6 @@ function EntityForm({ model, entity, at, services, types, editModel }: EntityPro
       </summary>
       <div className="sk-section-body">
         <Problems
-          id=""
           // those of single fields stand with them
           problems={problemsAt(problems, path, HEAD).filter((one) => one.path.length < 4)}
         />

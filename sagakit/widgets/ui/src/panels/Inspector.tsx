@@ -116,7 +116,7 @@ function OneStep(props: PanelProps & { step: StepDraft }) {
   return (
     <FormProvider value={form}>
       <section className="sk-panel" aria-label={`Step ${name}`}>
-        <Problems id="" problems={problemsAt(form.problems, path, keys)} />
+        <Problems problems={problemsAt(form.problems, path, keys)} />
         <NameField {...props} path={[...path, "step"]} />
         <StepForm
           options={stepOptions}
@@ -225,7 +225,7 @@ function SeveralSteps(props: PanelProps & { steps: StepDraft[] }) {
       <section className="sk-panel" aria-label={`${count} selected`}>
         <h3>{count}</h3>
         <p className="sk-muted">{names.join(", ")}</p>
-        <Problems id="" problems={paths.flatMap((path) => problemsAt(form.problems, path))} />
+        <Problems problems={paths.flatMap((path) => problemsAt(form.problems, path))} />
         <p className="sk-hint">What you set here is set for all of them.</p>
         <RunsAfter
           draft={draft}

@@ -30,7 +30,6 @@ export function SagaOptions(props: PanelProps) {
     <FormProvider value={form}>
       <section className="sk-panel" aria-label={`Saga ${draft.saga}`}>
         <Problems
-          id=""
           problems={problemsAt(
             state.problems,
             at,

@@ -18,7 +18,7 @@ export function Problems({
   problems,
   error,
 }: {
-  id: string;
+  id?: string;
   problems: Problem[];
   error?: string;
 }) {
@@ -63,6 +63,7 @@ interface RowProps {
   label: string;
   hint?: string;
   unit?: string;
+  unitNote?: string; // the value in a larger unit
   path?: Path;
   problems?: Problem[];
   error?: string;
@@ -75,7 +76,19 @@ interface RowProps {
 
 /** A label, a control, and what there is to say about it. */
 export function Row(props: RowProps) {
-  const { label, hint, unit, path, problems = [], error, inline, hideLabel, told, onClear } = props;
+  const {
+    label,
+    hint,
+    unit,
+    unitNote,
+    path,
+    problems = [],
+    error,
+    inline,
+    hideLabel,
+    told,
+    onClear,
+  } = props;
   const id = useId();
   const place = usePlace();
   const wrong = Boolean(error) || problems.some((one) => one.level === "error");
@@ -105,6 +118,7 @@ export function Row(props: RowProps) {
         {unit && (
           <span className="sk-unit" aria-hidden="true">
             {unit}
+            {unitNote && ` = ${unitNote}`}
           </span>
         )}
         {onClear && <ClearButton label={label} onClear={onClear} />}
@@ -139,10 +153,10 @@ interface TextProps extends Omit<RowProps, "children" | "error"> {
   read: (text: string) => Read;
   onCommit: (value: Json | undefined) => void;
   names?: string[]; // what the text can be, for instance
-  lines?: number; // more than one: Enter begins a new line
+  lines?: number;
   placeholder?: string;
   numeric?: boolean;
-  code?: boolean;
+  code?: boolean; // in which Enter begins a new line
 }
 
 /** A field that is typed into. */
@@ -158,7 +172,7 @@ export function TextRow(props: TextProps) {
     code,
     ...row
   } = props;
-  const { error, control } = useTyped(value, read, onCommit);
+  const { error, control } = useTyped(value, read, onCommit, code);
   const list = useId();
   const className = code ? "sk-code" : undefined;
   return (
@@ -169,7 +183,7 @@ export function TextRow(props: TextProps) {
             {...ties}
             {...control}
             {...{ placeholder, className }}
-            rows={lines}
+            rows={Math.min(lines, 12)}
             spellCheck={false}
           />
         ) : (

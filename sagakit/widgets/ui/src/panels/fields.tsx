@@ -20,7 +20,7 @@ import {
   type Option,
   type Shape,
 } from "./schema";
-import { format, parse, put, same, type Read } from "./values";
+import { duration, format, parse, put, same, type Read } from "./values";
 
 /** One option of a struct. */
 export function Field(props: FieldProps) {
@@ -100,6 +100,7 @@ function TypedField({ option, path, value, mixed, onChange, shape, bare }: Shape
       hideLabel={bare}
       hint={hintOf(option, shape)}
       unit={shape.kind === "number" ? option.unit : undefined}
+      unitNote={option.unit && duration(value)}
       path={path}
       problems={problemsAt(problems, path)}
       value={text}
@@ -107,13 +108,17 @@ function TypedField({ option, path, value, mixed, onChange, shape, bare }: Shape
       onCommit={(next) => onChange(next, next === undefined ? `${said} cleared` : said)}
       onClear={clearable ? () => onChange(undefined, `${said} cleared`) : undefined}
       names={shape.kind === "text" ? suggest(option) : []}
-      lines={long ? Math.min(12, text.split("\n").length + (option.hint ? 2 : 0)) : 1}
+      lines={
+        long ? text.split("\n").length + (option.hint ? 2 : 0) : Math.ceil(text.length / WIDTH)
+      }
       placeholder={mixed ? "different" : placeholderOf(option)}
       numeric={shape.kind === "number"}
       code={shape.kind === "any" || long}
     />
   );
 }
+
+const WIDTH = 38; // letters in a line of the inspector: a longer text is shown in several
 
 function hintOf(option: Option, shape: Shape): string {
   if (shape.kind !== "any" || !option.hint) return option.hint;
@@ -187,6 +192,8 @@ function UnionField(props: FieldProps) {
   const drawn = shape !== undefined && shape.kind !== "boolean";
   const own = drawn ? [] : problemsAt(problems, path);
   const told = shape && ["text", "number", "any"].includes(shape.kind); // beneath the text
+  // the select has the option's own name; two fields of one name could not be told apart
+  const chosen = { ...option, label: `${option.label} (${ways[at]?.label.toLowerCase()})` };
   const stray = value !== undefined && at < 0; // fits none of the ways: to be seen, and changed
   const label = option.label.toLowerCase();
   return (
@@ -205,7 +212,7 @@ function UnionField(props: FieldProps) {
           onChange(next, `${label}: ${one.label.toLowerCase()}`);
         }}
       />
-      {drawn && <ShapeField {...props} shape={shape} bare />}
+      {drawn && <ShapeField {...props} option={chosen} shape={shape} bare />}
       {stray && <TypedField {...props} shape={{ kind: "any" }} bare />}
     </div>
   );
@@ -257,7 +264,7 @@ function StructField(props: StructProps) {
   if (bare && inner.length === 1) return <OnlyOption {...props} value={value} only={inner[0]!} />;
   return (
     <Group
-      label={bare ? `${label}: ${shape.title}` : label}
+      label={label}
       hint={bare ? shape.about : option.hint}
       path={path}
       parts={inner.map((one) => one.key)}

@@ -10,6 +10,7 @@ export function useTyped(
   shown: string,
   read: (text: string) => Read,
   commit: (value: Json | undefined) => void,
+  breaks = false, // Enter begins a new line; Ctrl+Enter gives the text away
 ) {
   const [typed, setTyped] = useState<string | null>(null);
   const found = typed === null ? undefined : read(typed);
@@ -27,8 +28,7 @@ export function useTyped(
   useEffect(() => () => last.current(), []);
 
   function onKeyDown(event: KeyboardEvent) {
-    const multiline = event.currentTarget.tagName === "TEXTAREA";
-    if (event.key === "Enter" && (!multiline || event.ctrlKey || event.metaKey)) {
+    if (event.key === "Enter" && (!breaks || event.ctrlKey || event.metaKey)) {
       settle();
       event.preventDefault();
     } else if (event.key === "Escape" && typed !== null) {

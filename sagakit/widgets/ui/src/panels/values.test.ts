@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Json } from "../protocol";
 import type { Shape } from "./schema";
-import { format, get, parse, parseMapping, put, same } from "./values";
+import { duration, format, get, parse, parseMapping, put, same } from "./values";
 
 const number: Shape = { kind: "number", whole: false };
 const whole: Shape = { kind: "number", whole: true, least: 1, most: 9 };
@@ -75,6 +75,20 @@ describe("what is shown", () => {
   it("is what stands there, also where it does not fit", () => {
     expect(format(number, "soon")).toBe("soon");
     expect(parse(number, "soon")).toHaveProperty("error");
+  });
+});
+
+describe("seconds", () => {
+  it("are told in words where they are many", () => {
+    expect([604800, 5400, 61, 60, 90.5, "soon", undefined].map(duration)).toEqual([
+      "7 d",
+      "1 h 30 min",
+      "1 min 1 s",
+      "",
+      "",
+      "",
+      "",
+    ]);
   });
 });
 

@@ -87,6 +87,24 @@ export function format(one: Shape | undefined, value: Json | undefined): string 
   return JSON.stringify(value, null, 2);
 }
 
+/** Many seconds in words: 5400 -> "1 h 30 min"; fewer than a minute need none. */
+export function duration(seconds: Json | undefined): string {
+  if (typeof seconds !== "number" || seconds <= 60 || !Number.isInteger(seconds)) return "";
+  const units = [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+    [1, "s"],
+  ] as const;
+  let left = seconds;
+  const parts = units.map(([size, unit]) => {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    return count ? `${count} ${unit}` : "";
+  });
+  return parts.filter(Boolean).join(" ");
+}
+
 /** The value with `part` at `path`; a part that is undefined is taken out. */
 export function put<T>(value: T, path: Path, part: Json | undefined): T {
   const [key, ...rest] = path;

@@ -1,0 +1,176 @@
+"""The forms of the designer: what is typed, what is sent of it, and what is wrong beside it."""
+
+from __future__ import annotations
+
+import pytest
+from drawing import designer
+from playwright.sync_api import expect
+
+CHECKOUT = """\
+from sagakit import Saga
+from sagakit.widgets import SagaDesigner
+designer = SagaDesigner(Saga.from_yaml('''
+saga: checkout
+services:
+  - {service: bank, breaker: {failures: 3}}
+steps:
+  - {step: order, compensation: cancel}
+  - {step: charge, compensation: refund, retry: {attempts: 3}, timeout: 2, service: bank}
+  - {step: reserve, compensation: release, after: order}
+  - {step: confirm, after: [charge, reserve], pivot: true, service: bank}
+'''))
+"""
+
+
+@pytest.fixture
+def checkout(lab):
+    book = lab([CHECKOUT, "designer"])
+    book.run()
+    return designer(book)
+
+
+def sent(page):
+    """How many gestures the page has told the kernel, once the kernel has answered them."""
+    page.book.wait_idle()
+    return page.book.messages("edit")
+
+
+def step(page, name):
+    """The step as the kernel has it now."""
+    page.book.wait_idle()
+    steps = page.book.value("designer.state['draft']['steps']")
+    return next(one for one in steps if one["step"] == name)
+
+
+def place(page, path):
+    return page.inspector.locator(f'[data-path="{path}"]')
+
+
+def test_an_option_is_sent_when_its_field_is_left_and_only_then(checkout):
+    checkout.step("charge").click()
+    field = place(checkout, "retry.attempts").locator("input")
+    expect(field).to_have_value("3")
+    field.press("Control+A")
+    field.press_sequentially("12")
+    assert sent(checkout) == 0
+    field.press("Tab")
+    assert sent(checkout) == 1
+    assert step(checkout, "charge")["retry"] == {"attempts": 12}
+
+
+def test_what_is_no_number_stays_in_the_field_is_said_there_and_sent_to_nobody(checkout):
+    checkout.step("charge").click()
+    timeout = place(checkout, "timeout")
+    field = timeout.locator("input")
+    field.fill("soon")
+    field.press("Tab")
+    expect(field).to_have_value("soon")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(timeout).to_contain_text("is not a number; give one such as 2.5")
+    assert field.get_attribute("aria-describedby")
+    assert sent(checkout) == 0
+    field.press("Escape")
+    expect(field).to_have_value("2")
+    expect(timeout).not_to_contain_text("is not a number")
+
+
+def test_what_the_library_refuses_is_said_in_its_words_beside_the_field(checkout):
+    checkout.step("charge").click()
+    timeout = place(checkout, "timeout")
+    checkout.type_into(timeout.locator("input"), "-5")
+    expect(timeout).to_contain_text("timeout is -5.0")
+    expect(timeout.locator("input")).to_have_attribute("aria-invalid", "true")
+    checkout.open("Problems")
+    checkout.root.get_by_role("button", name="timeout is -5.0").press("Enter")
+    expect(place(checkout, "timeout").locator("input")).to_be_focused()
+    place(checkout, "timeout").get_by_role("button", name="Clear timeout").click()
+    expect(place(checkout, "timeout")).not_to_contain_text("timeout is -5.0")
+    assert "timeout" not in step(checkout, "charge")
+
+
+def test_a_tick_is_an_arrow_and_what_comes_later_cannot_be_ticked(checkout):
+    checkout.step("charge").click()
+    after = place(checkout, "after")
+    expect(after.get_by_role("checkbox", name="order")).to_be_checked()
+    after.get_by_role("checkbox", name="reserve").check()
+    expect(checkout.canvas.locator(".react-flow__edge")).to_have_count(5)
+    assert "reserve → charge" in checkout.edges()
+    assert step(checkout, "charge")["after"] == ["order", "reserve"]
+    later = after.get_by_role("checkbox", name="confirm")
+    expect(later).to_have_attribute("aria-disabled", "true")
+    later.press("Space")
+    expect(later).not_to_be_checked()
+    assert sent(checkout) == 1
+
+
+def test_a_step_that_is_renamed_keeps_its_arrows_the_selection_and_the_focus(checkout):
+    checkout.step("charge").click()
+    name = place(checkout, "step").locator("input")
+    name.fill("reserve")
+    expect(place(checkout, "step")).to_contain_text("another step is called 'reserve'")
+    name.fill("bill")
+    name.press("Enter")
+    expect(checkout.step("bill")).to_be_visible()
+    expect(name).to_be_focused()
+    expect(name).to_have_value("bill")
+    assert {"order → bill", "bill → confirm"} <= checkout.edges()
+    assert sent(checkout) == 1
+
+
+def test_policies_are_added_and_removed_by_keys_without_losing_the_place(checkout):
+    checkout.canvas.press("Escape")
+    services = place(checkout, "services.0")
+    services.get_by_role("button", name="Add hedge").press("Enter")
+    expect(place(checkout, "services.0.hedge.after").locator("input")).to_be_focused()
+    services.get_by_role("button", name="Remove hedge").press("Enter")
+    expect(services.get_by_role("button", name="Add hedge")).to_be_focused()
+    name = place(checkout, "services.0.service").locator("input")
+    checkout.type_into(name, "till")
+    assert step(checkout, "charge")["service"] == step(checkout, "confirm")["service"] == "till"
+    assert checkout.book.value("designer.saga.services[0].name") == "till"
+
+
+def test_several_steps_are_changed_by_one_message(checkout):
+    checkout.step("charge").click()
+    checkout.step("reserve").click(modifiers=["Control"])
+    expect(checkout.inspector.get_by_role("heading", name="2 steps")).to_be_visible()
+    service = place(checkout, "service").locator("input")
+    expect(service).to_have_attribute("placeholder", "different")
+    checkout.type_into(service, "shop")
+    assert step(checkout, "charge")["service"] == step(checkout, "reserve")["service"] == "shop"
+    assert sent(checkout) == 1
+
+
+def test_text_that_is_typed_is_sent_at_a_pause_and_is_never_overwritten(checkout):
+    checkout.open("YAML")
+    text = checkout.yaml
+    text.press("Control+Home")
+    text.press_sequentially("# ours\n", delay=20)
+    assert sent(checkout) == 0
+    checkout.book.page.wait_for_timeout(600)  # longer than the pause
+    assert sent(checkout) == 1
+    text.press_sequentially("versio", delay=20)
+    checkout.book.page.wait_for_timeout(600)
+    assert text.input_value().startswith("# ours\nversiosaga: checkout\n")
+    expect(checkout.root.get_by_role("button", name="Line 2").first).to_be_visible()
+    text.press("Tab")
+    expect(text).not_to_be_focused()
+    assert text.input_value().startswith("# ours\nversiosaga: checkout\n")
+    text.fill(text.input_value().replace("versiosaga", "saga"))
+    checkout.open("Canvas")  # leaving the tab sends what is typed
+    expect(checkout.step("charge")).to_be_visible()
+    checkout.book.wait_idle()
+    assert checkout.book.value("designer.yaml").startswith("# ours\nsaga: checkout\n")
+    assert checkout.book.value("designer.saga.name") == "checkout"
+
+
+def test_the_kernel_does_not_write_over_what_is_being_typed(checkout):
+    checkout.open("YAML")
+    checkout.yaml.press("Control+Home")
+    checkout.yaml.press_sequentially("# mine")
+    checkout.book.execute("designer.yaml = 'saga: other\\nsteps: [{step: order}]'")
+    expect(checkout.root.get_by_text("1 step", exact=True)).to_be_visible()
+    assert checkout.yaml.input_value().startswith("# minesaga: checkout")
+    checkout.yaml.press("Tab")  # whichever was last, both show it from here on
+    checkout.book.wait_idle()
+    expect(checkout.yaml).to_have_value(checkout.book.value("designer.yaml"))
