@@ -1,7 +1,7 @@
 /** The whole designer: tabs, tools, palette, canvas, inspector, and what is said at the bottom. */
 import {
   useCallback, useEffect, useId, useMemo, useRef, useState, useSyncExternalStore,
-  type FocusEvent, type KeyboardEvent, type PointerEvent,
+  type KeyboardEvent,
 } from "react";
 import { Canvas, type CanvasHandle } from "./canvas";
 import { worst } from "./graph";
@@ -10,6 +10,7 @@ import { Palette } from "./palette";
 import { DataTab, focusField, Inspector, ProblemsTab, PythonTab, YamlTab } from "./panels";
 import type { PaletteEntry, PanelProps } from "./protocol";
 import { Files, Help, Search } from "./sheets";
+import { Grip, keepKeys } from "./shell";
 import { counted, type Snapshot, type Store } from "./store";
 import { useTheme } from "./theme";
 import { Tabs, Toolbar, type Tool } from "./toolbar";
@@ -17,7 +18,7 @@ import { Tabs, Toolbar, type Tool } from "./toolbar";
 type TabName = "canvas" | "yaml" | "python" | "problems" | "data";
 type Sheet = "help" | "search" | "save" | "load" | null;
 
-const HEIGHT = { least: 320, first: 560, most: 1600, step: 40 };
+const HEIGHT = 560; // to begin with
 
 export function App({ store }: { store: Store }) {
   const snapshot = useSyncExternalStore(store.subscribe, store.get);
@@ -28,7 +29,7 @@ export function App({ store }: { store: Store }) {
   const [tab, setTab] = useState<TabName>("canvas");
   const [sheet, setSheet] = useState<Sheet>(null);
   const [isSideOpen, setSideOpen] = useState(true);
-  const [height, setHeight] = useState(HEIGHT.first);
+  const [height, setHeight] = useState(HEIGHT);
   const show = useCallback(() => {
     setTab("canvas");
     setSideOpen(true);
@@ -156,14 +157,6 @@ function focusFirst(box: Element | null | undefined): void {
 
 // -- keys -----------------------------------------------------------------------------------------
 
-/**
- * JupyterLab reads keys before the widget does, and `d d` deletes a cell. It leaves alone what is
- * marked so; the mark counts on the very element that has the focus, not on what is around it.
- */
-function keepKeys(event: FocusEvent | KeyboardEvent): void {
-  (event.target as Element).setAttribute?.("data-lm-suppress-shortcuts", "true");
-}
-
 interface Commands {
   undo(): void;
   redo(): void;
@@ -263,7 +256,7 @@ function Foot({ snapshot, height, onHeight }: FootProps) {
         {said}
       </span>
       <span className="sk-counts">{counted(draft.steps.length)}</span>
-      <Grip height={height} onHeight={onHeight} />
+      <Grip of="designer" height={height} onHeight={onHeight} />
       {/* apart, since what appears is read aloud only in an element that was there before */}
       <span className="sk-hidden" role="status" aria-live="polite">{notice?.level === "info" ? notice.text : ""}</span>
       <span className="sk-hidden" role="alert">{notice?.level === "error" ? notice.text : ""}</span>
@@ -283,38 +276,4 @@ function useLate(is: boolean, after: number): boolean {
     };
   }, [is, after]);
   return late;
-}
-
-/** Makes the widget higher or lower, by mouse or by arrow keys. */
-function Grip({ height, onHeight }: { height: number; onHeight(height: number): void }) {
-  const start = useRef<{ y: number; height: number } | null>(null);
-  const set = (wanted: number) => onHeight(Math.min(Math.max(wanted, HEIGHT.least), HEIGHT.most));
-  const onKeyDown = (event: KeyboardEvent) => {
-    const by = { ArrowDown: HEIGHT.step, ArrowUp: -HEIGHT.step }[event.key];
-    if (by === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    set(height + by);
-  };
-  const onPointerDown = (event: PointerEvent<HTMLDivElement>) => {
-    event.currentTarget.setPointerCapture(event.pointerId);
-    start.current = { y: event.clientY, height };
-  };
-  return (
-    <div
-      className="sk-grip"
-      role="separator"
-      tabIndex={0}
-      aria-orientation="horizontal"
-      aria-label="Height of the designer"
-      aria-valuenow={height}
-      aria-valuemin={HEIGHT.least}
-      aria-valuemax={HEIGHT.most}
-      title="Drag to make the designer higher or lower"
-      onKeyDown={onKeyDown}
-      onPointerDown={onPointerDown}
-      onPointerMove={(event) => start.current && set(start.current.height + event.clientY - start.current.y)}
-      onPointerUp={() => (start.current = null)}
-    />
-  );
 }

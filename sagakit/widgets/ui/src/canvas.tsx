@@ -37,7 +37,9 @@ interface Props {
 
 const EDGE = 12; // what is nearer to the canvas's edge than this is not quite in sight
 const EMPTY = "empty";
+const OPTIONS = { hideAttribution: true };
 const NODE_TYPES = { step: StepBox };
+const OVERVIEW = { width: 136, height: 84 };
 const STILL: Positions = {};
 const isTyping = (target: EventTarget) =>
   target instanceof Element && target.closest("input, textarea, select, [contenteditable=true]") !== null;
@@ -231,11 +233,19 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
     if (chosen.length > 0) store.move(`Move ${named(selected)}`, Object.fromEntries(places));
   };
 
-  const enter = (name: string | undefined, inspect: boolean) => {
-    if (name === undefined) return;
-    store.select([name]);
-    if (inspect || !store.enter(name)) onInspect();
-  };
+  const enter = useCallback(
+    (name: string | undefined, inspect: boolean) => {
+      if (name === undefined) return;
+      store.select([name]);
+      if (inspect || !store.enter(name)) onInspect();
+    },
+    [store, onInspect],
+  );
+
+  // the same functions at each drawing, since React Flow draws anew for new ones
+  const onDoubleClick = useCallback((_: unknown, { id }: Node) => enter(id, false), [enter]);
+  const onPaneClick = useCallback(() => frame.current?.focus({ preventScroll: true }), []);
+  const onConnect = useCallback(({ source, target }: Connection) => join(source, target), [join]);
 
   const escape = () => {
     setBubble(null);
@@ -340,10 +350,9 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
           onNodesChange={onNodesChange}
           onEdgesChange={onEdgesChange}
           onNodeDragStop={onMoved}
-          onSelectionDragStop={(event, moved) => onMoved(event, null, moved)}
-          onNodeDoubleClick={(_, { id }) => enter(id, false)}
-          onPaneClick={() => frame.current?.focus({ preventScroll: true })}
-          onConnect={({ source, target }) => join(source, target)}
+          onNodeDoubleClick={onDoubleClick}
+          onPaneClick={onPaneClick}
+          onConnect={onConnect}
           onConnectEnd={onConnectEnd}
           isValidConnection={isValid}
           connectionRadius={28}
@@ -357,12 +366,12 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
           nodesFocusable={false}
           edgesFocusable={false}
           disableKeyboardA11y
-          proOptions={{ hideAttribution: true }}
+          proOptions={OPTIONS}
         >
           <Background gap={20} size={1.2} />
           <PivotLine nodes={nodes} />
           {draft.steps.length > 0 && (
-            <MiniMap nodeClassName={miniClass} pannable ariaLabel="Overview" style={{ width: 136, height: 84 }} />
+            <MiniMap nodeClassName={miniClass} pannable ariaLabel="Overview" style={OVERVIEW} />
           )}
           <Controls showInteractive={false} showFitView={false} aria-label="Zoom" />
         </ReactFlow>
@@ -407,21 +416,21 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
     oldData.current = same(oldData.current, graph.stepData({ whole, at, draft, state }, problems));
     return oldData.current;
   }, [whole, at, draft, state, problems]);
-  const shape = JSON.stringify([
-    keyOf(whole, at, ""),
-    draft.steps.map(({ step, after, when, branch }, i) => [step, after, when, branch, graph.sizeOf(data[i]!).height]),
-  ]);
+  const shape = useMemo(() => {
+    const steps = draft.steps.map(({ step, after, when, branch }, i) => [step, after, when, branch, graph.sizeOf(data[i]!).height]);
+    return JSON.stringify([keyOf(whole, at, ""), steps]);
+  }, [whole, at, draft, data]);
   const places = useMemo(() => {
     const sizes = new Map(data.map((one) => [one.name, graph.sizeOf(one)]));
     return graph.placesOf({ whole, at, draft, positions }, sizes);
     // `shape` is all of the saga that a layout depends on
   }, [shape, positions]);
   const old = useRef(new Map<string, ShownStep>());
-  return useMemo(() => {
+  const still = useMemo(() => {
     const chosen = new Set(selected);
     const first = selected[0] ?? data[0]?.name;
     const nodes = data.map((one) => {
-      const node = graph.stepNode(one, drag[one.name] ?? places.get(one.name)!) as ShownStep;
+      const node = graph.stepNode(one, places.get(one.name)!) as ShownStep;
       const before = old.current.get(one.name);
       const more = { first: one.name === first, renaming: one.name === renaming };
       const isSame = before && before.data.first === more.first && before.data.renaming === more.renaming && before.shown === one;
@@ -432,7 +441,13 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
     });
     old.current = new Map(nodes.map((node) => [node.id, node]));
     return nodes;
-  }, [data, places, drag, selected, renaming]);
+  }, [data, places, selected, renaming]);
+  return useMemo(() => (drag === STILL ? still : still.map((node) => dragged(node, drag))), [still, drag]);
+}
+
+function dragged(node: ShownStep, drag: Positions): ShownStep {
+  const place = drag[node.id];
+  return place ? { ...node, position: { x: place[0], y: place[1] } } : node;
 }
 
 function useEdges({ draft }: Snapshot, chosen: string[]): Edge[] {

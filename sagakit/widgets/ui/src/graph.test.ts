@@ -38,7 +38,7 @@ test("a step shows what it is, its service's policies, retries and timeout", () 
   expect(of("pay").badges.map(({ icon, text }) => [icon, text])).toEqual([
     ["retry", "3×"],
     ["timeout", "2 min"],
-    ["shield", ""],
+    ["guards", ""],
   ]);
   expect(of("pay").about).toBe("bank");
   expect(of("insure").about).toBe("http");

@@ -8,7 +8,7 @@ import type { Snapshot } from "./store";
 export type Icon = "step" | "wait" | "choice" | "saga" | "for_each" | "connector";
 
 export interface Badge {
-  icon: "retry" | "timeout" | "when" | "branch" | "shield" | "read";
+  icon: "retry" | "timeout" | "when" | "branch" | "guards" | "read" | "note";
   text: string;
   title: string;
 }
@@ -113,7 +113,7 @@ function badges(step: StepDraft, policies: Map<string, string[]>, edgeTells: boo
     branch && !edgeTells && { icon: "branch", text: branch[1], title: `Runs when '${branch[0]}' says ${branch[1]}` },
     retry && { icon: "retry", text: retry.attempts ? `${retry.attempts}×` : "on", title: retry.attempts ? `At most ${retry.attempts} attempts` : "Is retried" },
     typeof step.timeout === "number" && { icon: "timeout", text: seconds(step.timeout), title: `Times out after ${seconds(step.timeout)}` },
-    guards.length > 0 && { icon: "shield", text: "", title: `Service '${String(step.service)}' has ${guards.join(", ")}` },
+    guards.length > 0 && { icon: "guards", text: "", title: `Service '${String(step.service)}' has ${guards.join(", ")}` },
     step.read === true && { icon: "read", text: "", title: "Only reads" },
   ];
   return found.filter((badge): badge is Badge => Boolean(badge));

@@ -1,7 +1,7 @@
 /** One step on the canvas: its box, shaped by its kind, and its compensation beneath. */
-import { memo, useContext, useEffect, useRef, createContext, type KeyboardEvent } from "react";
+import { memo, useContext, useEffect, useRef, createContext, type CSSProperties, type KeyboardEvent } from "react";
 import { Handle, Position, type NodeProps } from "@xyflow/react";
-import { GLYPHS, KIND_WORDS, MAIN, MORE, TWIN, WIDTH, type StepData, type StepNode } from "./graph";
+import { GLYPHS, KIND_WORDS, MAIN, MORE, TWIN, WIDTH, type Badge, type StepData, type StepNode } from "./graph";
 import { Icon } from "./icons";
 
 /** What a step's box asks of the canvas; it never changes, so that no box is drawn anew for it. */
@@ -11,24 +11,48 @@ export interface NodeActions {
 }
 export const NodeActionsContext = createContext<NodeActions>({ rename() {}, cancelRename() {} });
 
+/** How a step that is watched stands: its own look, and its compensation's; see watch/look.ts. */
+export interface Seen {
+  glyph: string; // empty: that of its kind
+  words: string;
+  paint: Paint;
+  undo: { glyph: string; words: string; paint: Paint } | null;
+  struck: string; // what goes wrong here, in words; empty: nothing
+  isNow: boolean; // the event that is shown is this step's
+}
+export interface Paint {
+  style: CSSProperties;
+  "data-hatch"?: string;
+  "data-dash"?: string;
+}
+
 export type ShownStep = StepNode & {
-  data: StepData & { first?: boolean; renaming?: boolean };
+  data: StepData & { first?: boolean; renaming?: boolean; seen?: Seen };
   shown?: StepData; // what `data` was made of
 };
 
 export const StepBox = memo(function StepBox({ data, selected }: NodeProps<ShownStep>) {
   const height = MAIN + (data.badges.length > 0 ? MORE : 0);
   return (
-    <div className={`sk-step sk-kind-${data.kind}${selected ? " sk-selected" : ""}`}>
+    <div
+      className={`sk-step sk-kind-${data.kind}${selected ? " sk-selected" : ""}${data.seen ? " sk-seen" : ""}${data.seen?.isNow ? " sk-now" : ""}`}
+      {...data.seen?.paint}
+    >
+      {data.undo !== null && <Twin undo={data.undo} top={height} seen={data.seen?.undo} />}
+      <Main data={data} height={height} selected={selected} />
       <Handle type="target" position={Position.Left} style={{ top: height / 2 }} />
       <Handle type="source" position={Position.Right} style={{ top: height / 2 }} />
-      {data.undo !== null && <Twin undo={data.undo} top={height} />}
-      <Main data={data} height={height} selected={selected} />
     </div>
   );
 });
 
+/*
+ * A browser without a graphics card paints all of 200 boxes anew for each frame of a drag. What
+ * clips, fades or scales costs most there: so signs are characters, only long words are cut, and
+ * only the pointed shape is a drawing.
+ */
 function Main({ data, height, selected }: { data: ShownStep["data"]; height: number; selected: boolean }) {
+  const isPlain = data.icon === "step";
   return (
     <div
       className="sk-main"
@@ -38,29 +62,30 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
       tabIndex={data.first ? 0 : -1}
       aria-pressed={data.renaming ? undefined : selected}
     >
+      {data.kind === "retriable" && <Pointed height={height} />}
       {!data.renaming && <span className="sk-hidden">{data.spoken}</span>}
-      <Outline kind={data.kind} height={height} />
-      <span className="sk-chip">
-        <Icon name={data.icon === "step" && data.kind === "pivot" ? "pivot" : data.icon} />
+      <span className="sk-chip" aria-hidden="true" title={KIND_WORDS[data.kind]}>
+        {data.seen?.glyph || (isPlain ? GLYPHS[data.kind] : <Icon name={data.icon} />)}
       </span>
       <span className="sk-words" aria-hidden={!data.renaming}>
-        {data.renaming ? <NameField name={data.name} /> : <span className="sk-name" title={data.name}>{data.name}</span>}
-        <span className="sk-about" title={data.about}>
-          <span className="sk-glyph" title={KIND_WORDS[data.kind]}>{GLYPHS[data.kind]}</span>
-          {data.about || KIND_SHORT[data.kind]}
-        </span>
+        {data.renaming ? <NameField name={data.name} /> : <Words className="sk-name" text={data.name} most={17} />}
+        <Words
+          className="sk-about"
+          text={`${isPlain ? "" : `${GLYPHS[data.kind]} `}${data.about || data.kind}`}
+          most={22}
+        />
       </span>
-      {data.opens && <span className="sk-opens" aria-hidden="true"><Icon name="open" size={14} /></span>}
+      {data.opens && <span className="sk-opens" aria-hidden="true">›</span>}
       {data.badges.length > 0 && (
         <span className="sk-badges" aria-hidden="true">
           {data.badges.map(({ icon, text, title }) => (
-            <span key={icon} className={`sk-badge sk-badge-${icon}`} title={title}>
-              <Icon name={icon} size={12} />
-              {text && <span>{text}</span>}
+            <span key={title} className="sk-badge" title={title}>
+              {`${SIGNS[icon]} ${text.length > 14 ? `${text.slice(0, 13)}…` : text}`}
             </span>
           ))}
         </span>
       )}
+      {data.seen?.struck && <span aria-hidden="true" className="sk-marker sk-level-error" title={data.seen.struck}>✶</span>}
       {data.worst !== null && (
         <span aria-hidden="true" className={`sk-marker sk-level-${data.worst}`} title={`${data.problems} ${data.problems === 1 ? "problem" : "problems"}`}>
           {data.worst === "note" ? "i" : "!"}
@@ -71,36 +96,44 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
   );
 }
 
-const KIND_SHORT = {
-  plain: "step",
-  compensatable: "compensatable",
-  pivot: "pivot",
-  retriable: "retriable",
-} as const;
+const SIGNS: Record<Badge["icon"], string> = {
+  retry: "↻",
+  timeout: "◷",
+  when: "◇",
+  branch: "◇",
+  guards: "⌁",
+  read: "◎",
+  note: "",
+};
+
+/** Text that is cut where it may be longer than there is room. */
+function Words({ className, text, most }: { className: string; text: string; most: number }) {
+  const isLong = text.length > most;
+  return (
+    <span className={isLong ? `${className} sk-cut` : className} title={isLong ? text : undefined}>
+      {text}
+    </span>
+  );
+}
 
 /** The compensation of a step: a smaller box that hangs on it, with the arrow back. */
-function Twin({ undo, top }: { undo: string; top: number }) {
+function Twin({ undo, top, seen }: { undo: string; top: number; seen?: Seen["undo"] }) {
+  const place = { top: top - 6, height: TWIN + 4, ...seen?.paint.style };
+  const title = seen ? `${undo}: ${seen.words}` : `Undone by ${undo}`;
   return (
-    <div className="sk-twin" style={{ top: top - 6, height: TWIN + 4 }} title={`Undone by ${undo}`} aria-hidden="true">
-      <Icon name="back" size={14} />
-      <span>{undo}</span>
+    <div className={`sk-twin${seen ? " sk-seen" : ""}`} {...seen?.paint} style={place} title={title} aria-hidden="true">
+      <span>{seen?.glyph ?? "↶"}</span>
+      <Words className="sk-undo" text={undo} most={19} />
     </div>
   );
 }
 
-/** The shape says the kind: square, rounded, with a double border, pointed. */
-function Outline({ kind, height }: { kind: StepData["kind"]; height: number }) {
+/** The shape of what is retried until it succeeds; the other kinds' are borders. */
+function Pointed({ height }: { height: number }) {
   const [w, h] = [WIDTH - 1.5, height - 1.5];
   return (
-    <svg className="sk-outline" width={WIDTH} height={height} aria-hidden="true">
-      <g transform="translate(.75 .75)">
-        {kind === "retriable" ? (
-          <path d={`M4 0H${w - 16}L${w} ${h / 2}L${w - 16} ${h}H4Q0 ${h} 0 ${h - 4}V4Q0 0 4 0Z`} />
-        ) : (
-          <rect width={w} height={h} rx={kind === "compensatable" ? 13 : 3} />
-        )}
-        {kind === "pivot" && <rect className="sk-inner" x={3.5} y={3.5} width={w - 7} height={h - 7} rx={2} />}
-      </g>
+    <svg className="sk-pointed" width={WIDTH} height={height} aria-hidden="true">
+      <path transform="translate(.75 .75)" d={`M4 0H${w - 16}L${w} ${h / 2}L${w - 16} ${h}H4Q0 ${h} 0 ${h - 4}V4Q0 0 4 0Z`} />
     </svg>
   );
 }

@@ -1,0 +1,54 @@
+/** How what the legend describes is drawn on the page: colours, glyph and hatch of a look. */
+import { type CSSProperties } from "react";
+import type { Paint } from "../step-node";
+import type { Legend, Look } from "../watching";
+
+/** The legend's colours are for white paper; the stylesheet makes others of them in a dark theme. */
+export function paint(look: Look | undefined): Paint {
+  if (!look) return { style: {} };
+  const style = { "--sk-fill": look.fill, "--sk-stroke": look.stroke } as CSSProperties;
+  return { style, "data-hatch": look.hatch || undefined, "data-dash": look.dash ? "" : undefined };
+}
+
+/** A word with its glyph, on its colours. */
+export function Tag({ look, text, quiet = false }: { look: Look | undefined; text: string; quiet?: boolean }) {
+  return (
+    <span className={`sk-tag sk-seen${quiet ? " sk-quiet" : ""}`} {...paint(look)}>
+      {look?.glyph && <span aria-hidden="true">{look.glyph}</span>}
+      <span>{text}</span>
+    </span>
+  );
+}
+
+const GROUPS: [keyof Legend, string][] = [
+  ["kinds", "Steps: the shape"],
+  ["states", "States: the colour"],
+  ["statuses", "The whole execution"],
+  ["marks", "Marks"],
+];
+
+/** All that is drawn, and what it means. */
+export function LegendList({ legend }: { legend: Legend }) {
+  return (
+    <div className="sk-legend">
+      {GROUPS.map(([group, title]) => (
+        <section key={group}>
+          <h3>{title}</h3>
+          <ul>
+            {Object.entries(legend[group] as Record<string, Look>).map(([name, look]) => (
+              <li key={name}>
+                <span className={`sk-sample sk-seen${look.shape ? ` sk-shape-${look.shape}` : ""}`} {...paint(look)} aria-hidden="true">
+                  {look.glyph}
+                </span>
+                <span>
+                  {name}
+                  {look.meaning && <span className="sk-hint">: {look.meaning}</span>}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}
