@@ -21,6 +21,9 @@ from sagakit.widgets.frames import Graph, scenes
 from sagakit.widgets.menu import menu, plain
 from sagakit.widgets.question import Question, Score
 
+_WIDTH = 88  # of code that is copied
+_BREAK = "\n    "
+
 
 class Playing:
     """Runs a saga again and again, each time in a fresh world.
@@ -132,7 +135,9 @@ class Playing:
             given.append(f"scenario={scenario!r}")
         if self.film.seed:
             given.append(f"seed={self.film.seed}")
-        return f"simulate({', '.join(given)})"
+        code = f"simulate({', '.join(given)})"
+        # a line for each argument, or the scenario stands far behind a long input
+        return code if len(code) <= _WIDTH else f"simulate({_BREAK}{f',{_BREAK}'.join(given)},\n)"
 
 
 def _read_json(text: str) -> Any:

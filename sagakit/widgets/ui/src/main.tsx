@@ -8,8 +8,9 @@ import { App } from "./app";
 import type { Model } from "./model";
 import type { Catalogue, Edit, State } from "./protocol";
 import { Store } from "./store";
+import { MatrixApp } from "./watch/matrix";
 import { PlayerApp } from "./watch/player";
-import { playerSource } from "./watch/source";
+import { MatrixSource, playerSource } from "./watch/source";
 import type { Legend } from "./watching";
 import "@xyflow/react/dist/base.css";
 import "./style.css";
@@ -40,6 +41,10 @@ const VIEWS: Record<string, (model: Model) => () => ReactNode> = {
   player(model) {
     const source = playerSource(model);
     return () => <PlayerApp source={source} legend={model.get("legend") as Legend} />;
+  },
+  matrix(model) {
+    const source = new MatrixSource(model);
+    return () => <MatrixApp source={source} legend={model.get("legend") as Legend} />;
   },
 };
 

@@ -60,7 +60,8 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
       data-step={data.name}
       role={data.renaming ? "group" : "button"}
       tabIndex={data.first ? 0 : -1}
-      aria-pressed={data.renaming ? undefined : selected}
+      aria-pressed={data.renaming || data.seen ? undefined : selected}
+      aria-haspopup={data.seen && "dialog"}
     >
       {data.kind === "retriable" && <Pointed height={height} />}
       {!data.renaming && <span className="sk-hidden">{data.spoken}</span>}

@@ -12,7 +12,7 @@ function film(events: number, nodes = 5, rows = 4): Film {
   const entries: (number | string | null)[] = [];
   for (let event = 0; event < events; event += 1) {
     for (let i = chance(3); i > 0; i -= 1) changes.push(event, chance(nodes), chance(STATES.length));
-    for (let i = chance(2); i > 0; i -= 1) entries.push(event, chance(rows), chance(5) === 0 ? null : chance(100));
+    for (let i = chance(4); i > 0; i -= 1) entries.push(event, chance(rows), chance(5) === 0 ? null : chance(100));
   }
   const zeros = Array.from({ length: events }, () => 0);
   return {

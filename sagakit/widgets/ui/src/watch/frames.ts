@@ -77,7 +77,7 @@ export class Reel {
     }
     for (; ledgers.changes[this.now.entry] === this.at; this.now.entry += 3) {
       const row = ledgers.changes[this.now.entry + 1] as number;
-      before.set(row, values[row]!);
+      if (!before.has(row)) before.set(row, values[row]!);
       values[row] = ledgers.changes[this.now.entry + 2]!;
     }
     if ((this.at + 1) % STRIDE === 0 && (this.at + 1) / STRIDE === this.kept.length) this.keep();

@@ -25,7 +25,7 @@ interface Props {
 
 const NODE_TYPES = { step: StepBox };
 const OPTIONS = { hideAttribution: true };
-const LEAST = 0.55; // smaller than this, words cannot be read
+const LEAST = 0.7; // smaller than this, words cannot be read
 const EDGE = 12;
 const DIRECTIONS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 

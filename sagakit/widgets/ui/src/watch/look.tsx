@@ -3,10 +3,13 @@ import { type CSSProperties } from "react";
 import type { Paint } from "../step-node";
 import type { Legend, Look } from "../watching";
 
+const BLACK = "#000000";
+
 /** The legend's colours are for white paper; the stylesheet makes others of them in a dark theme. */
 export function paint(look: Look | undefined): Paint {
   if (!look) return { style: {} };
-  const style = { "--sk-fill": look.fill, "--sk-stroke": look.stroke } as CSSProperties;
+  const hue = look.stroke === BLACK ? look.fill : look.stroke; // black has none to make a dark colour of
+  const style = { "--sk-fill": look.fill, "--sk-stroke": look.stroke, "--sk-hue": hue } as CSSProperties;
   return { style, "data-hatch": look.hatch || undefined, "data-dash": look.dash ? "" : undefined };
 }
 

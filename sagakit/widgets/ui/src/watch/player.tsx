@@ -101,8 +101,8 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
         <aside className="sk-side sk-panel" aria-label="The run">
           {predicts && <Predict state={state} asked={asked} tally={tally} send={send} onAgain={head.toggle} />}
           <Faults state={state} asked={asked} legend={legend} send={send} />
-          <Given state={state} asked={asked} legend={legend} send={send} />
           <Code state={state} asked={asked} legend={legend} send={send} />
+          <Given state={state} asked={asked} legend={legend} send={send} />
         </aside>
         {node >= 0 && (
           <FaultMenu

@@ -76,7 +76,7 @@ function Verdict({ state, name, tally, onAgain }: VerdictProps) {
   const answer = state.answer!;
   return (
     <div role="status">
-      <p className={answer.right ? "sk-right" : "sk-wrong"} data-right={answer.right}>
+      <p className={answer.right ? "sk-holds" : "sk-holds-not"} data-right={answer.right}>
         <b>{answer.right ? "✓ Right" : "✗ Not quite"}</b>
       </p>
       <p>{answer.words}</p>

@@ -1,5 +1,5 @@
 /** What a run is given: faults, input, seed; and the same as code to copy. */
-import { useEffect, useId, useState, type ReactNode } from "react";
+import { memo, useEffect, useId, useState, type ReactNode } from "react";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
 import { PythonCode } from "../panels/PythonCode";
@@ -16,7 +16,7 @@ interface Props {
   send: PlayerSource["send"];
 }
 
-export function Faults({ state, asked, legend, send }: Props) {
+export const Faults = memo(function Faults({ state, asked, legend, send }: Props) {
   const { faults, crashes, menu, film } = state;
   const without = <T,>(all: T[], number: number) => all.filter((_, i) => i !== number);
   return (
@@ -35,7 +35,7 @@ export function Faults({ state, asked, legend, send }: Props) {
       )}
     </Part>
   );
-}
+});
 
 function Broken({ tag, step, words, onRemove }: { tag: ReactNode; step: string; words: string; onRemove(): void }) {
   return (
@@ -50,7 +50,7 @@ function Broken({ tag, step, words, onRemove }: { tag: ReactNode; step: string; 
   );
 }
 
-export function Given({ state, asked, send }: Props) {
+export const Given = memo(function Given({ state, asked, send }: Props) {
   const [input, setInput] = useTyped(state.input);
   const [seed, setSeed] = useTyped(String(state.seed));
   const id = useId();
@@ -82,10 +82,10 @@ export function Given({ state, asked, send }: Props) {
       </div>
     </Part>
   );
-}
+});
 
 /** The scenario as code: Python to run it again, YAML to keep, which can be edited here too. */
-export function Code({ state, asked, send }: Props) {
+export const Code = memo(function Code({ state, asked, send }: Props) {
   const [form, setForm] = useState<"python" | "yaml">("python");
   const [yaml, setYaml] = useTyped(state.yaml);
   const choice = (name: typeof form, label: string) => (
@@ -108,7 +108,7 @@ export function Code({ state, asked, send }: Props) {
       )}
     </Part>
   );
-}
+});
 
 /** A part of the side, and what went wrong with what was last asked for there. */
 export function Part({ title, state, asked, of, children }: { title: string; state: PlayerState; asked: string[]; of: string[]; children: ReactNode }) {

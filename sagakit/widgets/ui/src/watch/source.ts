@@ -1,7 +1,7 @@
 /** What a widget is shown from, and by which it tells: the traits of one model, or parts of them. */
 import type { Model } from "../model";
 import { same } from "../same";
-import type { PlayerAnswer, PlayerEdit, PlayerState, Said } from "../watching";
+import type { MatrixEdit, MatrixState, PlayerAnswer, PlayerEdit, PlayerState, Said } from "../watching";
 
 export interface Snapshot<S> {
   state: S;
@@ -36,7 +36,8 @@ export class Source<S extends { seq: number; said: Said }, E extends object> {
   receive = (): void => {
     const state = same(this.shown.state, this.read());
     this.seq = Math.max(this.seq, state.seq);
-    this.change({ state, waits: state.seq < this.seq, connected: true });
+    // 0: it is not an answer; Python asked for another run
+    this.change({ state, waits: state.seq > 0 && state.seq < this.seq, connected: true });
   };
 
   send = (edit: E): void => {
@@ -75,4 +76,39 @@ export function playerSource(model: Model): PlayerSource {
   for (const trait of ["state", "answer"]) model.on(`change:${trait}`, source.receive);
   model.on("comm_live_update", source.lose);
   return source;
+}
+
+// -- the matrix -----------------------------------------------------------------------------------
+
+type Without<T> = T extends unknown ? Omit<T, "seq"> : never;
+
+/** The matrix, and the player that is open beneath it. */
+export class MatrixSource extends Source<MatrixState, Without<MatrixEdit>> {
+  private played: PlayerSource | null = null;
+
+  constructor(private readonly model: Model) {
+    super(() => model.get("state") as MatrixState, sender(model));
+    this.open();
+    model.on("change:state", this.receive);
+    model.on("change:player", this.open);
+    model.on("change:answer", () => this.played?.receive());
+    model.on("comm_live_update", () => {
+      this.lose();
+      this.played?.lose();
+    });
+  }
+
+  /** The player; each time that something is opened another one. Null: nothing is open. */
+  player = (): PlayerSource | null => this.played;
+
+  private open = (): void => {
+    const state = this.model.get("player") as PlayerState | Record<string, never>;
+    if (!("film" in state)) this.played = null;
+    else if (this.played && state.seq > 0) return this.played.receive();
+    else {
+      const read = () => ({ ...(this.model.get("player") as PlayerState), answer: answerOf(this.model) });
+      this.played = new Source(read, (play) => this.send({ play }));
+    }
+    this.receive();
+  };
 }
