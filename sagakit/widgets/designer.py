@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -178,7 +178,6 @@ class SagaDesigner(anywidget.AnyWidget):
             OSError: it cannot be written.
         """
         target = _yaml_path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         _write(target, self.yaml)
         self.catalogue = self._catalogue()
         return target
@@ -245,9 +244,7 @@ class SagaDesigner(anywidget.AnyWidget):
 
     def _saved(self, path: str, now: _State) -> _Said:
         try:
-            target = _yaml_path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(target, now["text"])
+            _write(_yaml_path(path), now["text"])
         except (OSError, ValueError) as error:
             return _said(f"{path} was not saved: {_why(error)}", "error")
         self.catalogue = self._catalogue()
@@ -268,7 +265,7 @@ class SagaDesigner(anywidget.AnyWidget):
         names = _Names(self._named)
         document = saga.to_names(names.of, self._named)
         self._named = names.named
-        for item in saga.steps:
+        for item in (item for one in saga.family() for item in one.steps):
             self._pair(item, names)
         return self._from_document(document)
 
@@ -481,14 +478,16 @@ def _yaml_path(path: str | os.PathLike[str]) -> Path:
 
 def _write(target: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False, newline="\n"
-    ) as file:
-        file.write(text)
+    target = target.resolve()  # what a link leads to, not the link
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
     try:
-        os.replace(file.name, target)
-    except OSError:
-        os.unlink(file.name)
+        part.write_text(text, "utf-8", newline="\n")
+        if target.exists():
+            shutil.copymode(target, part)
+        os.replace(part, target)
+    except (OSError, UnicodeError):
+        part.unlink(missing_ok=True)
         raise
 
 

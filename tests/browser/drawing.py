@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from lab import Book
 from playwright.sync_api import Locator, expect
@@ -70,7 +71,16 @@ class Designer:
         """A button of the toolbar; its label begins so."""
         return self.root.get_by_role("toolbar").get_by_role("button", name=label)
 
+    def problems(self, level: str) -> list[dict[str, Any]]:
+        """What the kernel finds wrong, of one level."""
+        found: list[dict[str, Any]] = self.book.value("designer.problems")
+        return [problem for problem in found if problem["level"] == level]
+
     # -- what hands do ----------------------------------------------------------------------
+
+    def to_sight(self) -> None:
+        """Scroll the notebook so that all of the designer is seen."""
+        self.root.evaluate("root => root.scrollIntoView({block: 'center'})")
 
     def open(self, tab: str) -> None:
         """Open a tab by click."""
@@ -141,7 +151,7 @@ class Designer:
         return box["x"] + dx, box["y"] + dy
 
     def _drag(self, what: Locator, to: Callable[[], tuple[float, float]]) -> None:
-        self.root.scroll_into_view_if_needed()
+        self.to_sight()
         what.scroll_into_view_if_needed()
         (x, y), mouse = to(), self.book.page.mouse  # where it is once nothing scrolls any more
         mouse.move(*self._middle(what))

@@ -610,6 +610,18 @@ def test_save_and_load_raise_where_a_person_calls_them(folder: Path) -> None:
         designer.load("nowhere.yaml")
 
 
+def test_a_save_keeps_who_may_read_the_file_and_where_a_link_leads(folder: Path) -> None:
+    designer = SagaDesigner(some())
+    real = designer.save("real.yaml")
+    real.chmod(0o640)
+    Path("link.yaml").symlink_to(real)
+    designer.yaml = "saga: s\nsteps:\n- step: a\n"
+    designer.save("link.yaml")
+    assert Path("link.yaml").is_symlink()
+    assert real.read_text("utf-8") == designer.yaml
+    assert real.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_save_that_fails_leaves_the_old_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,9 +198,7 @@ def beside_each_other(view: View) -> Iterator[Found]:
         others = [
             other.name
             for other in view.beside(step)
-            if other.name in left
-            and other.service == step.service
-            and not _exclusive(step, other)
+            if other.name in left and other.service == step.service and not _exclusive(step, other)
         ]
         said.add(step.name)
         if others:

@@ -3,6 +3,7 @@ import {
   useCallback, useEffect, useId, useMemo, useRef, useState, useSyncExternalStore,
   type KeyboardEvent,
 } from "react";
+import { Boundary } from "./boundary";
 import { Canvas, type CanvasHandle } from "./canvas";
 import { worst } from "./graph";
 import { Icon } from "./icons";
@@ -77,17 +78,21 @@ export function App({ store }: { store: Store }) {
       <div className="sk-body">
         <div className={`sk-panel-canvas${isSideOpen ? "" : " sk-no-side"}`} role="tabpanel" id={`${id}-panel-canvas`} aria-labelledby={`${id}-tab-canvas`} hidden={tab !== "canvas"}>
           <Palette entries={snapshot.catalogue.palette} onAdd={addEntry} />
-          <Canvas
-            store={store}
-            snapshot={snapshot}
-            handle={canvas}
-            onInspect={inspect}
-            onSearch={() => openSheet("search")}
-            onHelp={() => openSheet("help")}
-            onMend={() => setTab("yaml")}
-          />
+          <Boundary what="The canvas" again={snapshot.whole}>
+            <Canvas
+              store={store}
+              snapshot={snapshot}
+              handle={canvas}
+              onInspect={inspect}
+              onSearch={() => openSheet("search")}
+              onHelp={() => openSheet("help")}
+              onMend={() => setTab("yaml")}
+            />
+          </Boundary>
           <aside className="sk-side" hidden={!isSideOpen} aria-label={snapshot.selected.length > 0 ? "Options of the step" : "Options of the saga"}>
-            <Inspector {...props} />
+            <Boundary what="The form" again={props}>
+              <Inspector {...props} />
+            </Boundary>
           </aside>
           {sheet === "search" && (
             <Search draft={snapshot.draft} onShow={(name) => canvas.current?.show(name)} onClose={close} />
@@ -95,10 +100,12 @@ export function App({ store }: { store: Store }) {
         </div>
         {tab !== "canvas" && (
           <div className="sk-panel-other" role="tabpanel" id={`${id}-panel-${tab}`} aria-labelledby={`${id}-tab-${tab}`}>
-            {tab === "yaml" && <YamlTab {...props} />}
-            {tab === "python" && <PythonTab {...props} />}
-            {tab === "problems" && <ProblemsTab {...props} />}
-            {tab === "data" && <DataTab {...props} />}
+            <Boundary key={tab} what="This tab" again={props}>
+              {tab === "yaml" && <YamlTab {...props} />}
+              {tab === "python" && <PythonTab {...props} />}
+              {tab === "problems" && <ProblemsTab {...props} />}
+              {tab === "data" && <DataTab {...props} />}
+            </Boundary>
           </div>
         )}
         {sheet === "help" && <Help onClose={close} />}

@@ -36,6 +36,7 @@ interface Props {
 }
 
 const EDGE = 12; // what is nearer to the canvas's edge than this is not quite in sight
+const LEGIBLE = 0.5; // the zoom from which on a step's name can be read
 const EMPTY = "empty";
 const OPTIONS = { hideAttribution: true };
 const NODE_TYPES = { step: StepBox };
@@ -100,9 +101,7 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
       const [from, to] = JSON.parse(edge) as [string, string];
       store.add(label, (one) => insert(one, part(entry), from, to));
     } else {
-      const { x, y } = flow.screenToFlowPosition({ x: event.clientX, y: event.clientY });
-      const place: [number, number] = [Math.round(x - graph.WIDTH / 2), Math.round(y - graph.MAIN / 2)];
-      store.add(label, (one) => add(one, part(entry)), [place]);
+      store.add(label, (one) => add(one, part(entry)), [view.placeAt(event.clientX, event.clientY)]);
     }
     view.focus(store.get().selected[0]);
   };
@@ -356,6 +355,7 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
           onConnectEnd={onConnectEnd}
           isValidConnection={isValid}
           connectionRadius={28}
+          autoPanOnConnect={false} // a step near the edge would flee from who connects it
           minZoom={0.1}
           maxZoom={2}
           preventScrolling={false}
@@ -386,6 +386,11 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
       )}
     </div>
   );
+}
+
+/** How far a stretch must be moved to lie within a length, a little off its ends. */
+function inward(start: number, length: number, room: number): number {
+  return Math.max(EDGE - start, Math.min(0, room - EDGE - length - start));
 }
 
 function placeOf(change: NodeChange): [string, [number, number]] {
@@ -446,7 +451,7 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
 }
 
 function dragged(node: ShownStep, drag: Positions): ShownStep {
-  const place = drag[node.id];
+  const place = Object.hasOwn(drag, node.id) ? drag[node.id] : undefined;
   return place ? { ...node, position: { x: place[0], y: place[1] } } : node;
 }
 
@@ -485,12 +490,24 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
     const bring = (node: ShownStep) => {
       const [width, height] = size();
       const { x, y, zoom } = flow.getViewport();
-      const [left, top] = [node.position.x * zoom + x, node.position.y * zoom + y];
-      const [right, bottom] = [left + graph.WIDTH * zoom, top + node.height! * zoom];
-      const isIn = left >= EDGE && top >= EDGE && right <= width - EDGE && bottom <= height - EDGE;
-      if (isIn || width === 0) return;
-      const centre = [node.position.x + graph.WIDTH / 2, node.position.y + node.height! / 2] as const;
-      void flow.setCenter(...centre, { zoom: Math.max(zoom, 0.5), duration: duration() });
+      if (width === 0) return;
+      if (zoom < LEGIBLE) {
+        const centre = [node.position.x + graph.WIDTH / 2, node.position.y + node.height! / 2] as const;
+        return void flow.setCenter(...centre, { zoom: LEGIBLE, duration: duration() });
+      }
+      const dx = inward(node.position.x * zoom + x, graph.WIDTH * zoom, width);
+      const dy = inward(node.position.y * zoom + y, node.height! * zoom, height);
+      if (dx !== 0 || dy !== 0) void flow.setViewport({ x: x + dx, y: y + dy, zoom }, { duration: duration() });
+    };
+    /** Where a step dropped at a point of the screen stands: in the middle there, and in sight. */
+    const placeAt = (clientX: number, clientY: number): [number, number] => {
+      const [width, height] = size();
+      const { x: right, y: down } = frame.current!.getBoundingClientRect();
+      const { x, y, zoom } = flow.getViewport();
+      const left = clientX - right - (graph.WIDTH / 2) * zoom;
+      const top = clientY - down - (graph.MAIN / 2) * zoom;
+      const seen = [left + inward(left, graph.WIDTH * zoom, width), top + inward(top, graph.MAIN * zoom, height)];
+      return [Math.round((seen[0]! - x) / zoom), Math.round((seen[1]! - y) / zoom)];
     };
     const focus = (name?: string) => {
       const node = latest.current.find(({ id }) => id === name);
@@ -502,7 +519,7 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       store.select([name]);
       requestAnimationFrame(() => focus(name));
     };
-    return { fit: () => fit(), begin: () => fit(0.6), focus, show };
+    return { fit: () => fit(), begin: () => fit(0.6), focus, show, placeAt };
   }, [flow, frame]);
 
   // a saga that comes into view is shown from its beginning, once there is room for it

@@ -152,11 +152,11 @@ export function rename(draft: Draft, from: string, to: string): Draft {
 export function follow(draft: Draft, names: Map<string, string>): Draft {
   const now = (name: string) => names.get(name) ?? name;
   const steps = draft.steps.map((step) => {
-    const [choice, key] = (step.branch ?? []) as string[];
+    const [choice, ...keys] = Array.isArray(step.branch) ? (step.branch as string[]) : [];
     const isOld = step.after?.some((name) => names.has(name));
     if (!isOld && !names.has(choice ?? "")) return step;
     const after = step.after?.map(now) ?? [];
-    return choice === undefined ? { ...step, after } : { ...step, after, branch: [now(choice), key] };
+    return choice === undefined ? { ...step, after } : { ...step, after, branch: [now(choice), ...keys] };
   });
   return { ...draft, steps };
 }

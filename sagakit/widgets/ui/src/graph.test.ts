@@ -101,3 +101,27 @@ test("a search finds steps by name, service and what they call", () => {
   expect(names("by_w")).toEqual(["way"]);
   expect(names(" ")).toEqual([]);
 });
+
+test("what a text has in a wrong form is drawn as far as it goes", () => {
+  const odd = {
+    saga: "odd",
+    steps: [
+      { step: "a", after: ["a", "gone"], retry: 3, wait: "x", saga: 5, service: 7, when: [1], action: {} },
+      { step: "constructor", after: ["a"], branch: ["way"], for_each: [], compensation: [2], timeout: "x" },
+      { step: "__proto__", after: [], branch: "x" },
+    ],
+  } as unknown as Draft;
+  const wrong = { draft: odd, kinds: {}, problems: [] } as unknown as State;
+  const shown = graph.stepData({ whole: odd, at: [], draft: odd, state: wrong }, new Map());
+  expect(shown.map(({ name, kind }) => [name, kind])).toEqual([
+    ["a", "plain"],
+    ["constructor", "compensatable"],
+    ["__proto__", "plain"],
+  ]);
+  const sized = new Map(shown.map((one) => [one.name, graph.sizeOf(one)]));
+  expect(graph.placesOf({ whole: odd, at: [], draft: odd, positions: {} }, sized).size).toBe(3);
+  expect(graph.edgesOf(odd).map(({ source, target }) => [source, target])).toEqual([
+    ["a", "a"],
+    ["a", "constructor"],
+  ]);
+});

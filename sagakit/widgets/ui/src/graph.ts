@@ -97,6 +97,13 @@ export function seconds(value: number): string {
   return `${value / size} ${unit}`;
 }
 
+/** The choice and the key of a branch; a text may have anything else there. */
+function branchOf(step: StepDraft): [choice: string, key: string] | null {
+  const branch = step.branch;
+  const isBranch = Array.isArray(branch) && branch.length === 2 && branch.every((part) => typeof part === "string");
+  return isBranch ? (branch as [string, string]) : null;
+}
+
 /** The condition that a step runs on, in a word; null: it runs in any case. */
 export function condition(step: StepDraft): string | null {
   if (step.when === undefined || step.when === null || step.when === true) return null;
@@ -106,7 +113,7 @@ export function condition(step: StepDraft): string | null {
 function badges(step: StepDraft, policies: Map<string, string[]>, edgeTells: boolean): Badge[] {
   const retry = step.retry as { attempts?: number } | undefined;
   const when = condition(step);
-  const branch = step.branch as [string, string] | undefined;
+  const branch = branchOf(step);
   const guards = policies.get(step.service as string) ?? [];
   const found: (Badge | false | null | undefined)[] = [
     when !== null && !edgeTells && { icon: "when", text: when, title: `Runs ${when}` },
@@ -170,7 +177,7 @@ export function stepData(
     const key = prefix + step.step;
     const compensation = step.compensation;
     const undo = compensation === undefined || compensation === null ? null : callable(compensation, "undo");
-    const kind = kindOf(step, state.kinds[key], undo);
+    const kind = kindOf(step, Object.hasOwn(state.kinds, key) ? state.kinds[key] : undefined, undo);
     const wrong = problems.get(key) ?? [];
     const data = {
       name: step.step,
@@ -223,12 +230,12 @@ export function placesOf(
   const { whole, at, draft, positions } = snapshot;
   const prefix = keyOf(whole, at, "");
   const places = layout(draft.steps, ({ step }) => sizes.get(step)!, labelWidth);
-  const fixed = draft.steps.filter(({ step }) => positions[prefix + step]).map(({ step }) => step);
+  const isFixed = ({ step }: StepDraft) => Object.hasOwn(positions, prefix + step);
+  const fixed = draft.steps.filter(isFixed).map(({ step }) => step);
   for (const name of fixed) places.set(name, positions[prefix + name]!);
   if (fixed.length === 0) return places;
   const taken = fixed.map((name) => rectangle(places.get(name)!, sizes.get(name)!));
-  for (const { step } of draft.steps) {
-    if (positions[prefix + step]) continue;
+  for (const { step } of draft.steps.filter((one) => !isFixed(one))) {
     const place = clear(places.get(step)!, sizes.get(step)!, taken);
     places.set(step, place);
     taken.push(rectangle(place, sizes.get(step)!));
@@ -288,9 +295,8 @@ export function edgesOf(draft: Draft): Edge[] {
 }
 
 function edge(before: string, step: StepDraft): Edge {
-  const branch = step.branch as [string, string] | undefined;
   const label = edgeLabel(before, step);
-  const isConditional = condition(step) !== null || branch !== undefined;
+  const isConditional = condition(step) !== null || branchOf(step) !== null;
   return {
     id: edgeId(before, step.step),
     source: before,
@@ -307,7 +313,7 @@ function edge(before: string, step: StepDraft): Edge {
 
 /** What stands on an arrow: the branch's key, or the condition, when it is the step's only arrow. */
 function edgeLabel(before: string, step: StepDraft): string | null {
-  const branch = step.branch as [string, string] | undefined;
+  const branch = branchOf(step);
   const isOnly = step.after.length === 1;
   const label = branch && (branch[0] === before || isOnly) ? branch[1] : isOnly ? condition(step) : null;
   return label === null ? null : short(label);

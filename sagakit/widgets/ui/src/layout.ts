@@ -22,16 +22,21 @@ export function layout(
   graph.setGraph({ ...STYLE });
   graph.setDefaultEdgeLabel(() => ({}));
   const boxes = new Map(steps.map((step) => [step.step, box(size(step))]));
-  for (const [name, one] of boxes) graph.setNode(name, { ...one });
+  for (const [name, one] of boxes) graph.setNode(id(name), { ...one });
   for (const step of steps) {
     for (const before of step.after ?? []) {
       if (!boxes.has(before)) continue;
       const words = { width: label(before, step), height: 20, labelpos: "c" };
-      graph.setEdge(before, step.step, words.width > 0 ? words : {});
+      graph.setEdge(id(before), id(step.step), words.width > 0 ? words : {});
     }
   }
   dagre(graph);
-  const centres = new Map(steps.map(({ step }) => [step, [graph.node(step).x, graph.node(step).y] as Point]));
+  const centres = new Map(
+    steps.map(({ step }) => {
+      const { x, y } = graph.node(id(step));
+      return [step, [x, y] as Point];
+    }),
+  );
   for (const twins of alike(steps)) restack(twins, centres, boxes);
   return new Map(
     steps.map((step) => {
@@ -40,6 +45,11 @@ export function layout(
       return [step.step, [x - width / 2, y - middle]];
     }),
   );
+}
+
+/** dagre keeps what it knows in plain objects, in which "constructor" is there already. */
+function id(name: string): string {
+  return `step ${name}`;
 }
 
 /** As high above its middle as beneath, so that what follows in a row stands in a straight line. */

@@ -26,14 +26,21 @@ const isForEach = (at: Path) => at[at.length - 1] === "for_each";
 /** The saga at a place, or null when there is none. */
 export function sagaAt(whole: Draft, at: Path): Draft | null {
   const value = get(whole, at) as (Draft & { step?: StepDraft }) | null | undefined;
-  if (value && isForEach(at)) return value.step ? { saga: value.step.step, steps: [value.step] } : null;
+  if (value && isForEach(at)) return value.step ? asSaga(value.step) : null;
   return value && Array.isArray(value.steps) ? value : null;
+}
+
+/** What is done for each item has no `after` of its own in the YAML form, but has one on the page. */
+function asSaga(step: StepDraft): Draft {
+  return { saga: step.step, steps: [step.after ? step : { ...step, after: [] }] };
 }
 
 /** The outermost saga with another one at this place. */
 export function withSagaAt(whole: Draft, at: Path, inner: Draft): Draft {
-  if (isForEach(at)) return put(whole, [...at, "step"], inner.steps[0]) as Draft;
-  return put(whole, at, inner) as Draft;
+  if (!isForEach(at)) return put(whole, at, inner) as Draft;
+  const { after, ...step } = inner.steps[0]!;
+  const had = (get(whole, [...at, "step"]) as StepDraft).after !== undefined;
+  return put(whole, [...at, "step"], had ? { ...step, after } : step) as Draft;
 }
 
 /** The path of a step of the saga at a place. */

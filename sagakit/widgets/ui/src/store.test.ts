@@ -293,14 +293,16 @@ describe("inside a step", () => {
   });
 
   test("a 'for each' keeps its one step", () => {
-    const each = { items: "lines", step: { step: "line", after: [] } };
+    const each = { items: "lines", step: { step: "line" } };
     store.receive(stateOf({ saga: "s", steps: [{ step: "pick", after: [], for_each: each }] }));
     store.enter("pick");
     expect(names()).toEqual(["line"]);
     expect(addStep("a")).toBe(false);
     expect(store.get().notice!.text).toContain("sub-saga");
     store.apply("Read", (draft) => ({ ...draft, steps: [{ ...draft.steps[0]!, read: true }] }));
-    expect(store.get().whole.steps[0]!.for_each).toMatchObject({ step: { read: true } });
+    expect(store.get().whole.steps[0]!.for_each).toMatchObject({
+      step: { step: "line", read: true },
+    });
   });
 
   test("a problem's path opens the saga and selects the step", () => {
