@@ -188,9 +188,9 @@ def _parsed(magic: Any, line: str) -> Any:
 
 
 def _parted(line: str) -> tuple[str, str]:
-    """The words of a line, and the input if it is written out: from its first bracket on."""
-    found = re.search(r"(?:^|\s)[\[{]", line)
-    return (line, "") if found is None else (line[: found.start()], line[found.start() :].strip())
+    """The words of a line, and the input if it is written out: what its brackets hold."""
+    found = re.search(r"(?<!\S)[\[{].*[\]}](?!\S)|(?<!\S)[\[{].*", line)
+    return (line, "") if found is None else (line.replace(found[0], " ", 1), found[0].strip())
 
 
 def _known(names: Mapping[str, Any]) -> dict[str, Saga | SagaBuilder]:

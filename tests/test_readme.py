@@ -94,8 +94,9 @@ def test_the_command_line_is_as_the_readme_says():
     from sagakit.cli import cli
 
     commands = dict(cli.commands)
-    audit = commands.pop("audit").commands  # type: ignore[attr-defined]
-    commands |= {f"audit {name}": command for name, command in audit.items()}
+    for group in ("audit", "import"):
+        inside = commands.pop(group).commands  # type: ignore[attr-defined]
+        commands |= {f"{group} {name}": command for name, command in inside.items()}
     without = {
         name
         for name, command in commands.items()

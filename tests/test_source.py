@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import subprocess
 import sys
@@ -35,7 +36,7 @@ from sagakit import (
     sub_saga,
     timer,
 )
-from sagakit.connectors import Cel, Http, Secret
+from sagakit.connectors import CATALOGUE, Cel, Http, Secret
 from sagakit.source import python_source, write
 from sagakit.steps import Choose, ForEach, Nested, Wait
 
@@ -237,6 +238,15 @@ def test_a_value_that_python_has_no_text_for_is_asked_for_by_name() -> None:
     saga = Saga("s", step(Simulated("create", result=order)))
     assert write(saga).scope == {"create_result": order}
     assert run(saga) == saga
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.kind)
+def test_every_kind_of_connector_is_written_out(entry: Any) -> None:
+    saga = Saga.from_yaml(json.dumps({"saga": "s", "steps": [entry.step]}))
+    made = write(saga)
+    assert not made.scope
+    assert run(saga) == saga
+    assert _reformatted(made.text, 88) == made.text
 
 
 def test_connectors_and_expressions_are_written_out() -> None:

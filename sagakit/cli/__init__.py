@@ -15,6 +15,7 @@ from sagakit.cli import (
     check,
     doctor,
     explore,
+    imports,
     journal,
     operate,
     run,
@@ -43,7 +44,7 @@ for _command in (
     *(run.run, run.show),
     *(journal.list_, journal.inspect, journal.recover),
     *(operate.resolve, operate.signal, operate.cancel, operate.migrate),
-    *(world.demo, world.lab, strip.strip),
+    *(world.demo, world.lab, imports.import_, strip.strip),
     *(audit.audit, check.check, doctor.doctor, explore.explore, scenarios.scenarios, trace.trace),
 ):
     cli.add_command(_command)

@@ -8,9 +8,25 @@ name="pay")``) and in the YAML form (``action: {http: {url: https://…}}``). Th
 from __future__ import annotations
 
 from sagakit.connectors.base import Connector
+from sagakit.connectors.catalogue import CATALOGUE
 from sagakit.connectors.cel import Cel
 from sagakit.connectors.graphql import Graphql
+from sagakit.connectors.publish import Message, Publish, relay
 from sagakit.connectors.rest import Http
 from sagakit.connectors.secret import Secret
+from sagakit.connectors.soap import Soap
+from sagakit.connectors.sql import Sql
 
-__all__ = ["Cel", "Connector", "Graphql", "Http", "Secret"]
+__all__ = [
+    "CATALOGUE",
+    "Cel",
+    "Connector",
+    "Graphql",
+    "Http",
+    "Message",
+    "Publish",
+    "Secret",
+    "Soap",
+    "Sql",
+    "relay",
+]

@@ -75,9 +75,25 @@ class Connector(
 
     def find(self, ctx: Any) -> Any:
         """Make the call; ``ABSENT`` where it says that what it is about is not there."""
-        place = f"step '{ctx.step}'"
-        vault = Vault(place)
-        return vault.clean(self.call(ctx, templates.Filling(ctx, vault), vault))
+        return self._discreetly(ctx, self.call)
+
+    def ask(self, ctx: Any) -> Any:
+        """As a reconcile: what the step's action did; ``ABSENT`` if it did nothing."""
+        return self._discreetly(ctx, self.inquire)
+
+    def _discreetly(self, ctx: Any, call: Callable[..., Any]) -> Any:
+        vault = Vault(f"step '{ctx.step}'")
+        return vault.clean(call(ctx, templates.Filling(ctx, vault), vault))
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a repeat with the same key is told from another request."""
+        return False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a call ends by itself, answered or not."""
+        return False
 
     def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
         """Make the call.
@@ -89,12 +105,17 @@ class Connector(
         """
         raise NotImplementedError
 
-    def for_role(self, role: str) -> Callable[[Any], Any]:  # noqa: ARG002  reconcile: see steps
-        """What is called where it stands in this role of a step."""
-        return self
+    def inquire(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
+        """Make the call as a reconcile: the same call, for most."""
+        return self.call(ctx, fill, vault)
 
-    def problems(self, role: str = "") -> list[Problem]:  # noqa: ARG002  each may stand anywhere
-        """What is wrong with it, each with its cure, and where."""
+    def problems(self, role: str = "", action: Any = None) -> list[Problem]:  # noqa: ARG002
+        """What is wrong with it, each with its cure, and where.
+
+        Parameters:
+            role: in which it stands, and
+            action: of the step in which it does; most kinds may stand in any.
+        """
         return [
             Problem(_at(text), self.kind, *text.path) for text in (*self._numbers(), *self.faults())
         ]

@@ -19,7 +19,7 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 
@@ -59,6 +59,9 @@ class Cel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
 
+    repeatable: ClassVar[bool] = True  # it has no effect,
+    bounded: ClassVar[bool] = True  # and ends: see `limits`
+
     def __call__(self, ctx: Any) -> Any:
         return evaluate(self.cel, variables(ctx), f"step '{ctx.step}'")
 
@@ -84,7 +87,7 @@ class Cel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What is called where it stands in this role of a step."""
         return {"when": self.holds, "timeout": self.seconds}.get(role, self)
 
-    def problems(self, role: str = "") -> list[Problem]:  # noqa: ARG002  every role takes one
+    def problems(self, role: str = "", action: Any = None) -> list[Problem]:  # noqa: ARG002
         """What is wrong with it, with the cure."""
         return [Problem(text, "cel") for text in faults(self.cel)]
 

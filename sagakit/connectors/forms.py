@@ -14,9 +14,14 @@ import msgspec
 from sagakit.connectors.base import Connector
 from sagakit.connectors.cel import Cel
 from sagakit.connectors.graphql import Graphql
+from sagakit.connectors.publish import Publish
 from sagakit.connectors.rest import Http
+from sagakit.connectors.soap import Soap
+from sagakit.connectors.sql import Sql
 
-CONNECTORS: dict[str, type[Connector]] = {kind.kind: kind for kind in (Http, Graphql)}
+CONNECTORS: dict[str, type[Connector]] = {
+    kind.kind: kind for kind in (Http, Graphql, Soap, Sql, Publish)
+}
 CEL = "cel"
 
 

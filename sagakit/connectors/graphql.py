@@ -102,8 +102,20 @@ class Graphql(Connector, frozen=True):
             found += [Problem(text, "result") for text in texts]
         return found
 
+    @property
+    def repeatable(self) -> bool:
+        return bool(self.idempotency_header) or not self._changes
+
+    @property
+    def bounded(self) -> bool:
+        return True
+
+    @property
+    def _changes(self) -> bool:
+        return re.search(r"\bmutation\b", self.query) is not None
+
     def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
-        changes = re.search(r"\bmutation\b", self.query) is not None
+        changes = self._changes
         key = self.idempotency_header if changes else None
         body: dict[str, Any] = {"query": self.query, "variables": fill.data(self.variables)}
         if self.operation is not None:

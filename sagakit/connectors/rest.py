@@ -26,6 +26,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 Statuses = tuple[int, ...]
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_IDEMPOTENT = (*_SAFE, "PUT", "DELETE")  # RFC 9110 §9.2.2
 
 
 class Http(Connector, frozen=True):
@@ -137,6 +138,14 @@ class Http(Connector, frozen=True):
             found += [Problem(text, "result") for text in cel.faults(self.result, RESULT_VARIABLES)]
         return found
 
+    @property
+    def repeatable(self) -> bool:
+        return bool(self.idempotency_header) or self.method in _IDEMPOTENT
+
+    @property
+    def bounded(self) -> bool:
+        return True
+
     def call(self, ctx: Any, fill: templates.Filling, vault: Vault) -> Any:
         key = None if self.method in _SAFE else self.idempotency_header
         content, kind = self._content(fill)
@@ -164,6 +173,8 @@ class Http(Connector, frozen=True):
     def _content(self, fill: templates.Filling) -> tuple[bytes | None, str | None]:
         if self.json is not None:
             data = fill.data(self.json)
+            if data is None:  # an expression left it out
+                return None, None
             return msgspec.json.encode(data), "application/json"
         if self.body is not None:
             return fill.text(self.body).encode(), None

@@ -7,6 +7,7 @@ stand; anywhere else the value becomes text.
 
 from __future__ import annotations
 
+import copy
 import functools
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -110,7 +111,16 @@ class Filling:
     def __init__(self, ctx: Any, vault: Vault) -> None:
         self.place = vault.place
         self._vault = vault
-        self._given = cel.variables(ctx)
+        self.given: cel.Variables = cel.variables(ctx)
+
+    def knowing(self, **values: Any) -> Filling:
+        """One for which these variables have other values."""
+        twin = copy.copy(self)
+        twin.given = {
+            **self.given,
+            **{name: functools.partial(values.get, name) for name in values},
+        }
+        return twin
 
     def data(self, value: Any) -> Any:
         """Plain data with every template and reference in it replaced by its value."""
@@ -160,7 +170,7 @@ class Filling:
         return "".join(texts)
 
     def _value(self, part: _Expression) -> Any:
-        return cel.evaluate(part.text, self._given, self.place)
+        return cel.evaluate(part.text, self.given, self.place)
 
     def _as_text(self, part: _Expression) -> str:
         value = self._value(part)
@@ -172,11 +182,6 @@ class Filling:
             why = "gives nothing, a list or a mapping, where text is wanted"
             raise ExpressionError(self.place, part.text, why)
         return str(msgspec.to_builtins(value))
-
-
-def result_of(mapping: str, given: cel.Variables, place: str) -> Any:
-    """What a result mapping, an expression over ``response``, makes of a reply."""
-    return cel.evaluate(mapping, given, place)
 
 
 def refuse_line_breaks(text: str, place: str, what: str) -> str:

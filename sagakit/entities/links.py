@@ -64,37 +64,34 @@ _End = tuple[Entity, Relation]
 
 def _ends(model: DataModel) -> list[tuple[_End, Entity, Relation | None]]:
     """Each relation that is not the other end of one before it, where it leads, its other end."""
-    between: dict[tuple[str, str], list[Relation]] = defaultdict(list)
-    for entity in model.entities:
-        for relation in entity.relations:
-            between[entity.name, relation.to].append(relation)
+    every = [(entity, relation) for entity in model.entities for relation in entity.relations]
+    between: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, (entity, relation) in enumerate(every):
+        between[entity.name, relation.to].append(number)
     taken: set[int] = set()
     found: list[tuple[_End, Entity, Relation | None]] = []
-    for entity in model.entities:
-        for relation in entity.relations:
-            target = model.entity(relation.to)
-            if target is None or id(relation) in taken:
-                continue
-            back = _back(between, entity, relation, taken)
-            taken |= {id(relation), id(back)}
-            found.append(((entity, relation), target, back))
+    for number, (entity, relation) in enumerate(every):
+        target = model.entity(relation.to)
+        if target is None or number in taken:
+            continue
+        there, back = between[entity.name, relation.to], between[relation.to, entity.name]
+        other = _other([every[i][1] for i in there], there, back, number)
+        taken |= {number} | ({other} if other is not None else set())
+        found.append(((entity, relation), target, None if other is None else every[other][1]))
     return found
 
 
-def _back(
-    between: dict[tuple[str, str], list[Relation]],
-    entity: Entity,
-    relation: Relation,
-    taken: set[int],
-) -> Relation | None:
-    """The other end: known only where there is one relation each way."""
-    there, back = between[entity.name, relation.to], between[relation.to, entity.name]
-    if entity.name == relation.to:
-        kinds = sorted(each.kind for each in there)
-        others = [each for each in there if each is not relation]
-        return others[0] if kinds == ["many", "one"] else None
-    alone = len(there) == len(back) == 1 and id(back[0]) not in taken
-    return back[0] if alone else None
+def _other(relations: list[Relation], there: list[int], back: list[int], number: int) -> int | None:
+    """The other end of a relation: it is known only where there is one relation each way; within
+    one entity, one to a single row and one to many.
+
+    Parameters:
+        relations: those of ``there``, the numbers of the relations that lead the same way.
+    """
+    if there == back:
+        paired = sorted(relation.kind for relation in relations) == ["many", "one"]
+        return next(other for other in there if other != number) if paired else None
+    return back[0] if len(there) == len(back) == 1 else None
 
 
 def _link(end: _End, target: Entity, back: Relation | None) -> Link:

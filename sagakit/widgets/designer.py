@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -20,7 +19,7 @@ from sagakit.entities import DataModel
 from sagakit.errors import DefinitionError
 from sagakit.saga import Saga
 from sagakit.steps import Action, Step, callable_name
-from sagakit.widgets import drafts, palette
+from sagakit.widgets import drafts, files, palette
 from sagakit.widgets.models import FIELDS, Model
 from sagakit.widgets.problems import Problem, of_check, of_error, of_names, of_yaml
 from sagakit.widgets.texts import edited
@@ -67,7 +66,9 @@ class SagaDesigner(anywidget.AnyWidget):
         self._undoes: dict[str, str] = {}
         self._types: tuple[Any, ...] = ()
         self._saga: Saga | None = None
-        self._lines = _Lines("")
+        self._draft: drafts.Draft | None = None
+        self._text = _Text("")
+        self._kinds: dict[str, str] = {}
         self._python = ""
         self._model = Model({"entities": []})
         self._positions: dict[str, Any] = {}
@@ -177,10 +178,9 @@ class SagaDesigner(anywidget.AnyWidget):
             ValueError: it does not.
             OSError: it cannot be written.
         """
-        target = _yaml_path(path)
-        _write(target, self.yaml)
+        written = files.write(path, self.yaml)
         self.catalogue = self._catalogue()
-        return target
+        return written
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Show the saga of a file. Where the text is wrong, ``problems`` says so.
@@ -189,7 +189,9 @@ class SagaDesigner(anywidget.AnyWidget):
             ValueError: its name does not end in .yaml, or it is not UTF-8 text.
             OSError: it cannot be read.
         """
-        self._show(self._from_text(_yaml_path(path).read_text("utf-8")))
+        text = files.read(path)
+        self._positions = {}  # they were of other steps
+        self._show(self._from_text(text))
 
     # -- edits ------------------------------------------------------------------------------
 
@@ -236,17 +238,17 @@ class SagaDesigner(anywidget.AnyWidget):
 
     def _loaded(self, path: str, now: _State) -> tuple[_State, _Said]:
         try:
-            now = self._from_text(_yaml_path(path).read_text("utf-8"))
+            text = files.read(path)
         except (OSError, ValueError) as error:
-            return now, _said(f"{path} was not loaded: {_why(error)}", "error")
-        self._positions = {}
-        return now, _said(f"Loaded {path}")
+            return now, _said(f"{path} was not loaded: {files.why(error)}", "error")
+        self._positions = {}  # they were of other steps
+        return self._from_text(text), _said(f"Loaded {path}")
 
     def _saved(self, path: str, now: _State) -> _Said:
         try:
-            _write(_yaml_path(path), now["text"])
+            files.write(path, now["text"])
         except (OSError, ValueError) as error:
-            return _said(f"{path} was not saved: {_why(error)}", "error")
+            return _said(f"{path} was not saved: {files.why(error)}", "error")
         self.catalogue = self._catalogue()
         wrong = sum(map(_is_error, now["problems"]))
         but = f"; it cannot run yet: {_count(wrong, 'error')}" if wrong else ""
@@ -280,21 +282,23 @@ class SagaDesigner(anywidget.AnyWidget):
 
     def _from_draft(self, draft: drafts.Draft) -> _State:
         plain = drafts.plain(draft)
+        document: spec.SagaSpec | None
         try:
             document = msgspec.convert(plain, spec.SagaSpec)
         except msgspec.ValidationError:
+            # it is wrong, or it has what only the reader of the YAML form knows: a connector
             text = self._rewritten(draft, plain)
-            _, partial, found = spec.read(text)
-            return self._state(draft, text, partial, found)
+            _, document, found = spec.read(text)
+            if document is None or found:
+                return self._state(draft, text, document, found)
         text = self._rewritten(draft, spec.as_plain(document))
         return self._state(draft, text, document, [])
 
     def _rewritten(self, draft: drafts.Draft, plain: dict[str, Any]) -> str:
         """The text of a new draft: as far as it is the old one, as it was."""
-        old, node = self.state.get("draft"), self._lines.node
-        if old is None or node is None:
+        if self._draft is None or self._text.node is None:
             return spec.yaml_text(plain)
-        return edited(self.state["text"], node, old, draft, plain)
+        return edited(self._text.text, self._text.node, self._draft, draft, plain)
 
     def _from_text(self, text: str) -> _State:
         try:
@@ -313,8 +317,8 @@ class SagaDesigner(anywidget.AnyWidget):
         return self._state(draft, text, document, found)
 
     def _unread(self, text: str, found: list[Problem]) -> _State:
-        self._lines = _Lines(text)
-        return self._whole(None, text, found, dict(self.state.get("kinds", {})))
+        self._draft, self._text = None, _Text(text)
+        return self._whole(found)
 
     def _state(
         self,
@@ -329,7 +333,8 @@ class SagaDesigner(anywidget.AnyWidget):
             document: the same as a document, as far as it could be read.
             found: what is wrong so far.
         """
-        self._lines = line_of = _Lines(text)
+        self._draft, self._text = draft, _Text(text)
+        line_of = self._text.line_of
         saga, wrong = None, list(found)
         if document is not None:
             try:
@@ -339,27 +344,25 @@ class SagaDesigner(anywidget.AnyWidget):
         shown = list(of_error(wrong, line_of))
         if self._named:
             shown += of_names(draft, self._named, line_of)
-        if saga is None or wrong:
-            return self._whole(draft, text, shown, dict(self.state.get("kinds", {})))
-        self._saga = saga
-        self._python = source.python_source(saga)
-        shown += of_check(saga, draft, line_of)
-        return self._whole(draft, text, shown, _kinds(saga))
+        if saga is not None and not wrong:
+            self._saga, self._kinds = saga, _kinds(saga)
+            self._python = source.python_source(saga)
+            shown += of_check(saga, draft, line_of)
+        return self._whole(shown)
 
-    def _whole(
-        self,
-        draft: drafts.Draft | None,
-        text: str,
-        found: list[Problem],
-        kinds: dict[str, str],
-    ) -> _State:
+    def _whole(self, found: list[Problem]) -> _State:
+        """The state as it is now.
+
+        Parameters:
+            found: the problems.
+        """
         return {
             "seq": 0,
-            "draft": draft,
-            "text": text,
+            "draft": self._draft,
+            "text": self._text.text,
             "python": self._python,
             "problems": found,
-            "kinds": kinds,
+            "kinds": self._kinds,
             "positions": self._positions,
             "data": self._model.shown,
             "said": None,
@@ -423,19 +426,19 @@ class _Names:
         return self._by_key[key]
 
 
-class _Lines:
-    """The lines of a text, which is read only when one is asked for."""
+class _Text:
+    """A text, which is read only when a line is asked for."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
 
-    def __call__(self, path: drafts.Path) -> int | None:
+    def line_of(self, path: drafts.Path) -> int | None:
         return None if self.node is None else spec.line_of(self.node, path)
 
     @functools.cached_property
     def node(self) -> Any:
         with contextlib.suppress(DefinitionError):
-            return spec.compose(self._text, "the text", "")
+            return spec.compose(self.text, "the text", "")
         return None
 
 
@@ -461,34 +464,6 @@ def _count(count: int, word: str) -> str:
 
 def _said(text: str, level: str = "info") -> _Said:
     return {"text": text, "level": level}
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"it is not UTF-8 text (byte {error.start})"
-    return (getattr(error, "strerror", None) or "").lower() or str(error)
-
-
-def _yaml_path(path: str | os.PathLike[str]) -> Path:
-    target = Path(path)
-    if target.suffix not in (".yaml", ".yml"):
-        raise ValueError(f"'{path}' is no YAML file; give a name that ends in .yaml")
-    return target
-
-
-def _write(target: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    target = target.resolve()  # what a link leads to, not the link
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        part.write_text(text, "utf-8", newline="\n")
-        if target.exists():
-            shutil.copymode(target, part)
-        os.replace(part, target)
-    except (OSError, UnicodeError):
-        part.unlink(missing_ok=True)
-        raise
 
 
 @functools.cache

@@ -252,22 +252,22 @@ def _with_after(draft: Draft) -> Draft:
     draft = {key: value for key, value in draft.items() if value is not None}
     steps = []
     for item, default in _defaults(draft["steps"]):
-        after = item.get("after")
-        given = default if after is None else [after] if not isinstance(after, list) else after
+        after = _after(item)
+        given = default if after is None else list(after)
         said = {key: value for key, value in item.items() if value is not None}
-        steps.append({**_inside(said, _with_after), "after": list(map(str, given))})
+        steps.append({**_inside(said, _with_after), "after": given})
     return {**draft, "steps": steps}
 
 
 def _without_after(draft: Draft) -> Draft:
     steps = []
     for item, default in _defaults(draft["steps"]):
-        after = item.get("after")
+        after = _after(item)
         made = _inside(item, _without_after)
-        if after is None or (isinstance(after, list) and sorted(after) == sorted(default)):
+        if after is None or sorted(after) == sorted(default):
             made.pop("after", None)
-        elif isinstance(after, list) and len(after) == 1:
-            made["after"] = after[0]
+        else:
+            made["after"] = after[0] if len(after) == 1 else list(after)
         steps.append(_ordered(made, spec.StepSpec))
     return _ordered({**draft, "steps": steps}, spec.SagaSpec)
 
@@ -301,14 +301,22 @@ def _defaults(steps: list[Draft]) -> Iterator[tuple[Draft, list[str]]]:
 
 def _outline(item: Mapping[str, Any]) -> Step:
     """What of a step decides what the one below comes after."""
-    branch, after = item.get("branch"), item.get("after")
+    branch = item.get("branch")
     is_pair = isinstance(branch, list) and len(branch) == 2
     return Step(
         name=str(item["step"]),
         action=_CHOOSES if item.get("choice") is not None else _nothing,
-        after=None if after is None else (after,) if isinstance(after, str) else tuple(after),
+        after=_after(item),
         branch=(str(branch[0]), str(branch[1])) if is_pair else None,  # type: ignore[index]
     )
+
+
+def _after(item: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """What a step says that it comes after; None: nothing is said."""
+    after = item.get("after")
+    if after is None:
+        return None
+    return tuple(map(str, after)) if isinstance(after, list) else (str(after),)
 
 
 def _placed(outline: Step, after: tuple[str, ...]) -> Step:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sagakit import spec
-from sagakit.connectors.forms import CONNECTORS
+from sagakit.connectors import CATALOGUE
 from sagakit.errors import DefinitionError
 from sagakit.packaged import data_folder
 from sagakit.widgets import drafts
@@ -98,18 +98,10 @@ _STEPS = [
 ]
 
 
-def _connectors() -> list[Entry]:
+def _connectors() -> Iterator[Entry]:
     """The actions that need no code."""
-    return [
-        _entry(
-            "Connectors",
-            connector.title,
-            connector.summary,
-            "connector",
-            {"step": kind, "action": {kind: connector.shown}},
-        )
-        for kind, connector in CONNECTORS.items()
-    ]
+    for one in CATALOGUE:
+        yield _entry("Connectors", one.title, one.description, "connector", one.step)
 
 
 def _actions(actions: Mapping[str, Any], undoes: Mapping[str, str]) -> Iterator[Entry]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from drawing import designer
+from lab import DARK, LIGHT, violations
 from playwright.sync_api import expect
 
 CHECKOUT = """\
@@ -174,3 +177,67 @@ def test_the_kernel_does_not_write_over_what_is_being_typed(checkout):
     checkout.yaml.press("Tab")  # whichever was last, both show it from here on
     checkout.book.wait_idle()
     expect(checkout.yaml).to_have_value(checkout.book.value("designer.yaml"))
+
+
+def test_a_connector_has_the_form_that_its_schema_says(checkout):
+    checkout.step("reserve").click()
+    checkout.field("Action").select_option(label="HTTP request")
+    url = place(checkout, "action.http.url")
+    expect(url.first).to_be_visible()
+    expect(checkout.inspector).to_contain_text("give one that begins with https://")
+    checkout.type_into(checkout.field("URL (text)"), "https://stock.example/reservations")
+    checkout.field("Method").select_option(label="POST")
+    checkout.type_into(checkout.field("Add to headers: its name"), "Authorization")
+    checkout.field("Authorization").select_option(label="Secret")
+    checkout.type_into(checkout.field("Secret"), "STOCK_TOKEN")
+    checkout.type_into(checkout.field("Add to expected"), "201")
+    assert step(checkout, "reserve")["action"] == {
+        "http": {
+            "url": "https://stock.example/reservations",
+            "method": "POST",
+            "headers": {"Authorization": {"secret": "STOCK_TOKEN"}},
+            "expect": [201],
+        }
+    }
+    assert checkout.book.value("designer.saga is not None")
+
+
+def test_entities_give_the_saga_its_input_a_picture_and_models(checkout):
+    checkout.open("Data")
+    data = checkout.root.get_by_role("region", name="Data")
+    data.get_by_role("button", name="Add an entity to bank").click()
+    checkout.type_into(data.get_by_label("Name", exact=True), "Payment")
+    data.get_by_role("button", name="Add a field").click()
+    checkout.type_into(data.get_by_label("Name of field"), "amount")
+    data.get_by_label("Type of amount").select_option("money")
+    data.get_by_label("The saga's input").select_option("Payment")
+    expect(data.get_by_role("img", name="Payment of bank has id, amount")).to_be_visible()
+    expect(data.get_by_label("SQLAlchemy models of saga checkout")).to_contain_text("class Payment")
+    checkout.open("YAML")  # the kernel has answered when its text has the input
+    expect(checkout.yaml).to_have_value(re.compile("^input:", re.MULTILINE))
+    assert set(checkout.book.value("designer.saga.input_schema")["properties"]) == {"id", "amount"}
+    checkout.open("Data")
+    checkout.type_into(data.get_by_label("Name of amount"), "2nd")
+    expect(data).to_contain_text("is no name for Python and SQL")
+    expect(data.get_by_label("Name of 2nd")).to_have_attribute("aria-invalid", "true")
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_axe_finds_nothing_serious_in_any_form(checkout, theme):
+    page = checkout.book.page
+    checkout.book.theme(theme)
+    checkout.step("charge").click()
+    checkout.field("Action").select_option(label="HTTP request")  # with what is wrong beside it
+    for title in ("Undoing it", "Trying again"):
+        checkout.inspector.locator("summary", has_text=title).click()
+    expect(checkout.inspector).to_contain_text("give one that begins with https://")
+    assert violations(page, ".sk-root") == []
+    checkout.step("reserve").click(modifiers=["Control"])
+    assert violations(page, ".sk-root") == []
+    checkout.open("Data")
+    checkout.root.get_by_role("button", name="Add an entity to bank").click()
+    for tab in ("Data", "Problems", "YAML", "Python"):
+        checkout.open(tab)
+        checkout.book.wait_idle()
+        assert violations(page, ".sk-root") == [], tab
+        checkout.book.screen.shot(f"forms-{tab}-{theme}", checkout.root)

@@ -122,6 +122,19 @@ def test_one_and_one_is_one_at_most() -> None:
             session.commit()
 
 
+def test_one_relation_that_two_entities_have_is_one_of_each() -> None:
+    to_box = Relation("box", "Box")
+    model = DataModel(
+        (
+            Entity("Cup", fields=(ID,), relations=(to_box,)),
+            Entity("Pot", fields=(ID,), relations=(to_box,)),
+            Entity("Box", fields=(ID,)),
+        )
+    )
+    names = run(model)
+    assert all(names[name](box_id="b").box_id == "b" for name in ("Cup", "Pot"))
+
+
 def test_two_ways_between_the_same_entities_are_told_apart() -> None:
     model = DataModel(
         (

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,16 @@ def test_any_draft_is_answered(given_: tuple[Saga, Any]) -> None:
     check(designer, saga)
     designer.edit = {"seq": 2, "draft": designer.state["draft"]}
     check(designer, designer.saga or saga)
+
+
+@pytest.mark.parametrize("after", [False, 5, "create_order", [["way"]], [None], {"a": 1}, [1, "b"]])
+def test_an_after_of_any_type_is_answered(after: Any) -> None:
+    saga = BEGINNING["checkout"]
+    designer = SagaDesigner(saga)
+    draft = copy.deepcopy(designer.state["draft"])
+    draft["steps"][2]["after"] = after
+    designer.edit = {"seq": 1, "draft": draft}
+    check(designer, saga)
 
 
 @given(st.sampled_from(sorted(DATA.glob("*.yaml"))), st.data())

@@ -141,7 +141,9 @@ def test_what_json_cannot_hold_comes_back_from_the_page(page: Any) -> None:
     )
     saga = designer.saga
     assert saga is not None, designer.problems
-    draft = designer.state["draft"]
+    draft = copy.deepcopy(designer.state["draft"])
+    result = draft["steps"][1]["action"]["result"]
+    assert result["n"] == {"!!yaml": "9007199254740993"}  # JavaScript would round it
     draft["steps"][1]["description"] = "changed"
     draft["steps"][0]["description"] = "changed"
     page(designer).edit(draft=draft)
@@ -443,6 +445,10 @@ def test_connectors_and_expressions_come_back_and_their_problems_lead_to_them(pa
     draft = copy.deepcopy(designer.state["draft"])
     page(designer).edit(draft=draft)
     assert designer.saga == saga
+    draft["steps"][1]["description"] = ""
+    draft["steps"][2]["pivot"] = False
+    page(designer).edit(draft=draft, positions={})
+    assert designer.yaml == SagaDesigner(saga).yaml  # what is as by default is not written
     draft["steps"][0]["action"]["http"]["methud"] = "PUT"
     draft["steps"][0]["when"] = {"cel": "input.n >"}
     draft["steps"][1]["wait"]["on_timeout"] = "sleep"
@@ -697,6 +703,20 @@ def test_the_entity_that_is_the_input_gives_the_saga_its_schema(page: Any) -> No
     assert state["data"]["problems"] == []
     wire.edit(model={**MODEL, "input": None} | {"entities": MODEL["entities"]})
     assert designer.saga == some()
+
+
+def test_a_gesture_may_change_the_draft_and_the_model_at_once(page: Any) -> None:
+    designer = SagaDesigner()
+    designer.yaml = "# mine\nsaga: s\nsteps:\n# first\n- step: a\n- step: b\n"
+    draft = copy.deepcopy(designer.state["draft"])
+    draft["steps"].insert(0, {"step": "new", "after": []})
+    state = page(designer).edit(draft=draft, model=MODEL, positions={"a": [1, 2]})
+    assert state["text"].startswith("# mine\nsaga: s\ninput:\n")
+    assert "- step: new\n# first\n- step: a\n" in state["text"]
+    assert [item["step"] for item in state["draft"]["steps"]] == ["new", "a", "b"]
+    assert state["positions"] == {"a": [1, 2]}
+    assert designer.saga is not None
+    assert designer.saga.input_schema is not None
 
 
 def test_a_model_that_is_wrong_says_where_and_leaves_the_saga(page: Any) -> None:

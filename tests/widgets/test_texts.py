@@ -130,6 +130,8 @@ def test_a_text_in_one_line_is_written_anew() -> None:
     [
         "saga: s\nsteps:\n- step: a\n  description: |\n    two\n    # lines\n- step: b\n",
         "saga: s\nsteps:\n- &a\n  step: a\n- step: b\n  retry: &r {attempts: 2}\n",
+        "saga: s\nsteps:\n- step: a\n  retry: &r {attempts: 2}\n- step: b\n  retry: *r\n",
+        "saga: s\nsteps:\n- step: a\n  description: |+\n    two\n\n- step: b\n",
         "---\nsaga: s\nsteps:\n- step: a\n- step: b\n...\n",
         "saga: s\nsteps:\n  -\n    step: a\n  - step: b",
         "steps:\n    - step: a\n    - step: b\nsaga: s",

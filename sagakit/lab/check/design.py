@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from sagakit.connectors.base import Connector
+from sagakit.connectors.secret import is_reference
 from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
 from sagakit.redaction import LIKELY, fields
@@ -344,9 +346,9 @@ def secret_literal(view: View) -> Iterator[Found]:
     """Who may read the definition, its journal or its repository has it, for ever.
 
     Found are the forms of well-known keys, and texts that are given a sensitive name (`password`,
-    `api_key` …, or one of `redact`) in simulated results, schemas and code, its module's constants
-    included. The finding does not show the text. Source: OWASP, "Secrets Management Cheat Sheet";
-    CWE-798.
+    `api_key` …, or one of `redact`) in simulated results, connectors, schemas and code, its
+    module's constants included. The finding does not show the text. Source: OWASP, "Secrets
+    Management Cheat Sheet"; CWE-798.
     """
     names = LIKELY | view.saga.sensitive
     cure = "take it out and replace it: it is known now; read it from the environment or a vault"
@@ -381,7 +383,18 @@ def _written(step: Step) -> dict[str, Any]:
         function = getattr(step, role)
         if isinstance(function, Simulated):
             found[role] = function.result
+        elif isinstance(function, Connector):
+            found[role] = _without_references(msgspec.to_builtins(function))
     return found
+
+
+def _without_references(value: Any) -> Any:
+    """What a connector holds, but for secrets by their names."""
+    if is_reference(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_references(part) for key, part in value.items()}
+    return [_without_references(part) for part in value] if isinstance(value, list) else value
 
 
 _VALUES = ("default", "const", "example", "examples", "enum")

@@ -157,7 +157,14 @@ class Findings(Sequence[Finding]):
     def _repr_html_(self) -> str:
         head = ["place", "severity", "rule", "step", "finding", "cure"]
         rows = [
-            [one.place, one.severity, one.rule, one.step or "", one.message, one.cure]
+            [
+                one.place.replace(" ", "\xa0"),
+                one.severity,
+                one.rule,
+                one.step or "",
+                one.message,
+                one.cure,
+            ]
             for one in self
         ]
         if not any(one.place for one in self):

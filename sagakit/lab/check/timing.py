@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sagakit.connectors.base import Connector
+from sagakit.connectors.cel import Cel
 from sagakit.lab.check.durations import backward, forward, longest, pauses, shortest
 from sagakit.lab.check.finding import rule
 from sagakit.lab.check.view import Found, View
@@ -47,13 +49,15 @@ def no_timeout(view: View) -> Iterator[Found]:
 
     Of an action it is a warning where it stands under a deadline, which no call that is under way
     obeys, or where retries are declared, which a call that hangs never comes to. What answers
-    within its own process needs none. Source: Nygard, "Release It!", "Timeouts".
+    within its own process needs none, and an HTTP connector has its own. Source: Nygard, "Release
+    It!", "Timeouts".
     """
     for step in view.working():
         silent = [
             f"its {role}"
-            for role, _ in view.callables(step)
+            for role, function in view.callables(step)
             if (step.timeout if role == "action" else step.compensation_timeout) is None
+            and not _ends_by_itself(function)
         ]
         if not silent:
             continue
@@ -158,12 +162,14 @@ def retry_not_idempotent(view: View) -> Iterator[Found]:
     twice.
 
     A step after the pivot is always retried. An action whose code uses `ctx.idempotency_key` or
-    `ctx.action_key`, and not `ctx.attempt`, is taken for idempotent. Source: Helland, "Idempotence
-    Is Not a Medical Condition", 2012.
+    `ctx.action_key`, and not `ctx.attempt`, is taken for idempotent; so is a connector that sends
+    the key. Source: Helland, "Idempotence Is Not a Medical Condition", 2012.
     """
     for step in view.working():
         retriable = view.kind(step) == "retriable"
         if step.idempotent or step.read or not (retriable or _repeats(step)):
+            continue
+        if isinstance(step.action, Connector | Cel) and step.action.repeatable:
             continue
         names = view.code(step.action).names
         keyed = {"idempotency_key", "action_key"} & names
@@ -543,3 +549,7 @@ def _told(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def _ends_by_itself(function: object) -> bool:
+    return isinstance(function, Connector | Cel) and function.bounded

@@ -7,12 +7,16 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from sagakit.connectors.base import Connector
+from sagakit.connectors.cel import Cel
 from sagakit.lab.check.code import Code
 from sagakit.lab.check.finding import Severity
 from sagakit.plan import Kind, Plan, reach
 from sagakit.saga import FanOut, Saga
 from sagakit.spec import Simulated
 from sagakit.steps import Choose, ForEach, Nested, Special, Step, Wait, callable_name
+
+_DATA = (Simulated, Connector, Cel)  # what has no code of the user's
 
 
 class Found(NamedTuple):
@@ -83,7 +87,7 @@ class View:
     def working(self) -> list[Step]:
         """The steps that call an action, those that never run left out."""
         never = self.never
-        return [s for s in self.steps if not isinstance(s.action, Special) and s.name not in never]
+        return [s for s in self.steps if not _idle(s) and s.name not in never]
 
     def compensatable(self) -> list[Step]:
         """The working steps that may have to be undone."""
@@ -147,8 +151,8 @@ class View:
         return self.code(chooser.action.by).constants
 
     def code(self, function: Any) -> Code:
-        """The code of a callable; empty for what is none, or is simulated."""
-        if not callable(function) or isinstance(function, Simulated):
+        """The code of a callable; empty for what is none, is simulated, or is data itself."""
+        if not callable(function) or isinstance(function, _DATA):
             return _NO_CODE
         if id(function) not in self._codes:
             self._codes[id(function)] = Code(function)
@@ -179,3 +183,9 @@ class View:
             yield "action", step.action
         if step.compensation is not None:
             yield "compensation", step.compensation
+
+
+def _idle(step: Step) -> bool:
+    """Whether a step calls nothing: an expression has no effect, and ends by itself."""
+    expression = isinstance(step.action, Cel) and step.compensation is None
+    return expression or isinstance(step.action, Special)

@@ -29,6 +29,7 @@ from sagakit import (
     sub_saga,
     timer,
 )
+from sagakit.connectors import Cel, Http
 from sagakit.countermeasures import SemanticLock, by_value
 from sagakit.lab import World, pairs
 from sagakit.lab.check import Findings
@@ -558,6 +559,22 @@ def test_a_branch_within_a_branch_that_is_never_chosen_cannot_be_taken_either() 
     steps = choice("way", air, {"air": step(act, undo, name="fly"), "sea": inner})
     found = severities(check(Saga("s", *steps)), "SAGA401")
     assert found == {"inner": "warning", "deep": "warning"}
+
+
+def test_an_expression_has_no_effect_and_ends_by_itself() -> None:
+    price = step(Cel("input.seats * 45"), name="price", retry=Retry(attempts=2, wait=1))
+    assert list(check(Saga("s", price, end, version="1"), ignore="SAGA201:end")) == []
+    undone = step(Cel("input.seats * 45"), undo, name="price")
+    assert severities(check(Saga("s", undone, end)), "SAGA201") == {"price": "note", "end": "note"}
+
+
+def test_a_connector_has_a_timeout_of_its_own() -> None:
+    call = Http("https://bank.example", method="POST")
+    assert severities(check(Saga("s", step(call, call, name="call"))), "SAGA201") == {}
+    half = Saga("s", step(call, undo, name="call"))
+    assert [one.message for one in check(half) if one.rule == "SAGA201"] == [
+        "its compensation may hang for ever"
+    ]
 
 
 def test_a_simulated_choice_stands_for_any_but_must_name_a_branch() -> None:

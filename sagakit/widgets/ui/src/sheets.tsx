@@ -104,7 +104,8 @@ const KEYS: [string, [keys: string, does: string][]][] = [
 export function Help({ onClose }: { onClose(): void }) {
   return (
     <Sheet label="Keys" className="sk-help" onClose={onClose}>
-      <div className="sk-keys">
+      {/* the focus is here, so that arrow keys scroll */}
+      <div className="sk-keys" data-first tabIndex={0} role="group" aria-label="Every key">
         {KEYS.map(([group, keys]) => (
           <section key={group}>
             <h3>{group}</h3>

@@ -27,7 +27,7 @@ export function DataTab(props: PanelProps) {
   const services = servicesOf(model, props);
   return (
     <FormProvider value={form}>
-      <section className="sk-panel" aria-label="Data">
+      <section className="sk-panel sk-fill" aria-label="Data">
         <KeptFocus>
           <div className="sk-data">
             <div className="sk-entities">

@@ -131,6 +131,11 @@ describe("names", () => {
     expect(words("CircuitBreaker")).toBe("Circuit breaker");
     expect(words("WaitSpec")).toBe("Wait");
   });
+  it("begin a hint as a sentence, but for what is no word", () => {
+    const hint = (description: string) => option(root, "a", { description }, false).hint;
+    expect(hint("seconds, at most")).toBe("Seconds, at most");
+    expect(hint("https://… is filled in")).toBe("https://… is filled in");
+  });
   it("are taken from the schema where it gives a title, but not from the struct referred to", () => {
     const text = { anyOf: [{ type: "string", title: "Expression" }, { type: "null" }] };
     expect(option(root, "cel", text as Schema, false).label).toBe("Expression");

@@ -296,7 +296,7 @@ function lead(description: Json | undefined): string {
 
 /** Begun as a sentence, where it begins with a word: `https://…` is none. */
 const sentence = (text: string) =>
-  text.replace(/^[a-z]+(?=[ ,:;.])/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
+  text.replace(/^[a-z]+(?=[ ,;.]|: )/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 
 export function isMapping(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
