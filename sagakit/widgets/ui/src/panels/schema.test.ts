@@ -46,6 +46,7 @@ describe("an option of the real schema", () => {
     expect(of("StepSpec", "timeout").unit).toBe("s");
     expect(of("Retry", "max_wait").unit).toBe("s");
     expect(of("RetryBudget", "least").unit).toBe("");
+    expect(of("RateLimit", "calls").unit).toBe(""); // a number of calls, in so many seconds
     expect(of("Retry", "backoff").fallback).toBe(2);
     expect(of("RateLimit", "calls").required).toBe(true);
     expect(of("Service", "hedge").hint).toMatch(/^Ask a second time when the answer is slow/);
