@@ -38,19 +38,24 @@ class SagaWidget(anywidget.AnyWidget):
     def _on_edit(self, change: Any) -> None:
         with self.hold_sync():
             self._answer(change["new"])
+        # forgotten without a word to the page: the same gesture may come again after a reload
+        self._trait_values["edit"] = {}
 
     def _answer(self, edit: dict[str, Any]) -> None:
         """Do what the page asks for, and answer by a state of the same ``seq``."""
         raise NotImplementedError
 
     def _picture(self) -> str:
-        """The HTML for those who only read: it has no script, and an image as a data URI."""
+        """The HTML for those who only read: it has no script, and an image as a data URI. Empty:
+        there is nothing to see yet."""
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         made: Any = super()._repr_mimebundle_(**options)  # a pair, for a widget that has a view
         bundle, metadata = made
-        return {**bundle, "text/html": self._picture(), "text/plain": repr(self)}, metadata
+        picture = self._picture()
+        html = {"text/html": picture} if picture else {}
+        return {**bundle, **html, "text/plain": repr(self)}, metadata
 
     @traitlets.default("_esm")
     def _page(self) -> str:
