@@ -20,6 +20,9 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
   const [height, setHeight] = useState(HEIGHT);
   const [legendOpen, setLegendOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
+  const head = useRef<HTMLDivElement>(null);
+  // something happens, so that it must be seen
+  useEffect(() => head.current?.scrollIntoView({ block: "nearest" }), [state.opened]);
   const close = () => {
     source.send({ close: true });
     root.current?.querySelector<HTMLElement>(".sk-matrix [tabindex='0']")?.focus();
@@ -45,7 +48,7 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
       </div>
       {player && (
         <section className="sk-opened" aria-label="The run that is open" style={{ height }}>
-          <div className="sk-opened-head">
+          <div ref={head} className="sk-opened-head">
             <span role="status">{openedWords(state)}</span>
             <button type="button" className="sk-tool" aria-label="Close the run" title="Close" onClick={close}><Icon name="close" /></button>
           </div>

@@ -2,6 +2,7 @@
 import { memo, useEffect, useId, useState, type ReactNode } from "react";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
+import { KeptFocus } from "../panels/KeptFocus";
 import { PythonCode } from "../panels/PythonCode";
 import { indented } from "../panels/indent";
 import type { Legend, PlayerState } from "../watching";
@@ -116,7 +117,7 @@ export function Part({ title, state, asked, of, children }: { title: string; sta
   return (
     <section className="sk-part-of">
       <h3>{title}</h3>
-      {children}
+      <KeptFocus>{children}</KeptFocus>
       <div role="alert">{said && <p className={said.level === "error" ? "sk-error" : undefined}>{said.text}</p>}</div>
     </section>
   );

@@ -1,8 +1,9 @@
 /** Play, pause, steps forward and back, and the scrubber with its marks. */
+import { memo, type CSSProperties } from "react";
 import { Icon, type IconName } from "../icons";
 import type { Film, Legend } from "../watching";
-import { SPEEDS, type Playhead } from "./playhead";
 import { paint } from "./look";
+import { SPEEDS, type Playhead } from "./playhead";
 
 interface Props {
   film: Film;
@@ -41,7 +42,7 @@ export function Transport({ film, head, legend, off, words }: Props) {
           step={1}
           value={at}
           disabled={off}
-          style={{ "--sk-done": last > 0 ? at / last : 0 } as React.CSSProperties}
+          style={{ "--sk-done": last > 0 ? at / last : 0 } as CSSProperties}
           onChange={(event) => go(Number(event.target.value))}
         />
         {!off && <Ticks film={film} legend={legend} last={last} />}
@@ -58,16 +59,22 @@ export function Transport({ film, head, legend, off, words }: Props) {
   );
 }
 
+const PLACES = 200; // along the scrubber; of more marks at one of them only one could be seen
+
 /** Where faults and crashes struck. */
-function Ticks({ film, legend, last }: { film: Film; legend: Legend; last: number }) {
+const Ticks = memo(function Ticks({ film, legend, last }: { film: Film; legend: Legend; last: number }) {
   if (last <= 0) return null;
+  const places = new Map(film.struck.map(([event, what]) => [Math.round((event / last) * PLACES), what]));
   return (
     <div className="sk-ticks-row" aria-hidden="true">
-      {film.struck.map(([event, what], i) => (
-        <span key={i} className="sk-tick-mark sk-seen" {...paint(legend.marks[what])} style={{ ...paint(legend.marks[what]).style, left: `${(event / last) * 100}%` }}>
-          {legend.marks[what]?.glyph}
-        </span>
-      ))}
+      {[...places].map(([place, what]) => {
+        const { style, ...hatch } = paint(legend.marks[what]);
+        return (
+          <span key={place} className="sk-tick-mark sk-seen" {...hatch} style={{ ...style, left: `${(place / PLACES) * 100}%` }}>
+            {legend.marks[what]?.glyph}
+          </span>
+        );
+      })}
     </div>
   );
-}
+});
