@@ -31,7 +31,7 @@ interface LineProps {
   before: string | number | null | undefined; // undefined: it has not changed
 }
 
-function Line({ name, value, before }: LineProps) {
+const Line = memo(function Line({ name, value, before }: LineProps) {
   const hasChanged = before !== undefined && before !== null;
   return (
     <tr className={hasChanged ? "sk-changed" : undefined}>
@@ -47,7 +47,7 @@ function Line({ name, value, before }: LineProps) {
       </td>
     </tr>
   );
-}
+});
 
 function shown(value: string | number | null): string {
   return value === null ? "gone" : typeof value === "number" ? value.toLocaleString("en") : value;
