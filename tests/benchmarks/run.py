@@ -25,6 +25,7 @@ GROUPS = (
     "tracing",
     "reading",
     "startup",
+    "designing",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -1,6 +1,12 @@
 /** The whole designer: tabs, tools, palette, canvas, inspector, and what is said at the bottom. */
 import {
-  useCallback, useEffect, useId, useMemo, useRef, useState, useSyncExternalStore,
+  useCallback,
+  useEffect,
+  useId,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
   type KeyboardEvent,
 } from "react";
 import { Boundary } from "./boundary";
@@ -31,6 +37,7 @@ export function App({ store }: { store: Store }) {
   const [sheet, setSheet] = useState<Sheet>(null);
   const [isSideOpen, setSideOpen] = useState(true);
   const [height, setHeight] = useState(HEIGHT);
+  const [file, setFile] = useState<string | null>(null); // where it was last saved or loaded
   const show = useCallback(() => {
     setTab("canvas");
     setSideOpen(true);
@@ -66,17 +73,34 @@ export function App({ store }: { store: Store }) {
       onKeyDown={(event) => onCommand(event, commands)}
     >
       <div className="sk-head">
-        <Tabs id={id} tabs={tabsOf(snapshot)} open={tab} onOpen={(name) => setTab(name as TabName)} />
+        <Tabs
+          id={id}
+          tabs={tabsOf(snapshot)}
+          open={tab}
+          onOpen={(name) => setTab(name as TabName)}
+        />
         <Toolbar
           tools={[
             ...toolsOf(store, snapshot, tab, sheet, canvas, openSheet),
-            { name: "side", label: "Options", does: () => setSideOpen(!isSideOpen), pressed: isSideOpen, off: tab !== "canvas" },
+            {
+              name: "side",
+              label: "Options",
+              does: () => setSideOpen(!isSideOpen),
+              pressed: isSideOpen,
+              off: tab !== "canvas",
+            },
           ]}
         />
       </div>
       {!snapshot.connected && <Disconnected snapshot={snapshot} store={store} />}
       <div className="sk-body">
-        <div className={`sk-panel-canvas${isSideOpen ? "" : " sk-no-side"}`} role="tabpanel" id={`${id}-panel-canvas`} aria-labelledby={`${id}-tab-canvas`} hidden={tab !== "canvas"}>
+        <div
+          className={`sk-panel-canvas${isSideOpen ? "" : " sk-no-side"}`}
+          role="tabpanel"
+          id={`${id}-panel-canvas`}
+          aria-labelledby={`${id}-tab-canvas`}
+          hidden={tab !== "canvas"}
+        >
           <Palette entries={snapshot.catalogue.palette} onAdd={addEntry} />
           <Boundary what="The canvas" again={snapshot.whole}>
             <Canvas
@@ -89,17 +113,32 @@ export function App({ store }: { store: Store }) {
               onMend={() => setTab("yaml")}
             />
           </Boundary>
-          <aside className="sk-side" hidden={!isSideOpen} aria-label={snapshot.selected.length > 0 ? "Options of the step" : "Options of the saga"}>
+          <aside
+            className="sk-side"
+            hidden={!isSideOpen}
+            aria-label={
+              snapshot.selected.length > 0 ? "Options of the step" : "Options of the saga"
+            }
+          >
             <Boundary what="The form" again={props}>
               <Inspector {...props} />
             </Boundary>
           </aside>
           {sheet === "search" && (
-            <Search draft={snapshot.draft} onShow={(name) => canvas.current?.show(name)} onClose={close} />
+            <Search
+              draft={snapshot.draft}
+              onShow={(name) => canvas.current?.show(name)}
+              onClose={close}
+            />
           )}
         </div>
         {tab !== "canvas" && (
-          <div className="sk-panel-other" role="tabpanel" id={`${id}-panel-${tab}`} aria-labelledby={`${id}-tab-${tab}`}>
+          <div
+            className="sk-panel-other"
+            role="tabpanel"
+            id={`${id}-panel-${tab}`}
+            aria-labelledby={`${id}-tab-${tab}`}
+          >
             <Boundary key={tab} what="This tab" again={props}>
               {tab === "yaml" && <YamlTab {...props} />}
               {tab === "python" && <PythonTab {...props} />}
@@ -109,11 +148,17 @@ export function App({ store }: { store: Store }) {
           </div>
         )}
         {sheet === "help" && <Help onClose={close} />}
-        {sheet === "save" && (
-          <Files does="Save" files={snapshot.catalogue.files} given={`${snapshot.whole.saga}.yaml`} onDo={store.save} onClose={close} />
-        )}
-        {sheet === "load" && (
-          <Files does="Load" files={snapshot.catalogue.files} given="" onDo={store.load} onClose={close} />
+        {(sheet === "save" || sheet === "load") && (
+          <Files
+            does={sheet === "save" ? "Save" : "Load"}
+            files={snapshot.catalogue.files}
+            given={file ?? `data/sagas/${snapshot.whole.saga}.yaml`}
+            onDo={(path) => {
+              setFile(path);
+              store[sheet](path);
+            }}
+            onClose={close}
+          />
         )}
       </div>
       <Foot snapshot={snapshot} height={height} onHeight={setHeight} />
@@ -145,7 +190,13 @@ function usePanelProps(
   }, [revealed, root]);
   return useMemo(
     () => ({
-      whole, at, draft, state, catalogue, selected, reveal,
+      whole,
+      at,
+      draft,
+      state,
+      catalogue,
+      selected,
+      reveal,
       apply: (label, change) => void store.apply(label, change),
       editText: store.editText,
       editModel: store.editModel,
@@ -173,7 +224,9 @@ interface Commands {
 
 function onCommand(event: KeyboardEvent, { undo, redo, search, save }: Commands): void {
   if (!(event.ctrlKey || event.metaKey) || event.altKey || event.defaultPrevented) return;
-  const typing = event.target instanceof Element && event.target.closest("input, textarea, [contenteditable=true]");
+  const typing =
+    event.target instanceof Element &&
+    event.target.closest("input, textarea, [contenteditable=true]");
   const key = event.key.toLowerCase();
   const does = { z: event.shiftKey ? redo : undo, y: redo, f: search, s: save }[key];
   // in a field, undo is the field's own
@@ -188,7 +241,10 @@ function onCommand(event: KeyboardEvent, { undo, redo, search, save }: Commands)
 function tabsOf({ state }: Snapshot) {
   const level = worst(state.problems);
   const count = level && (
-    <span className={`sk-tab-count sk-level-${level}`} aria-label={`, ${state.problems.length} found`}>
+    <span
+      className={`sk-tab-count sk-level-${level}`}
+      aria-label={`, ${state.problems.length} found`}
+    >
       {state.problems.length}
     </span>
   );
@@ -211,15 +267,52 @@ function toolsOf(
 ): (Tool | null)[] {
   const isHidden = tab !== "canvas";
   return [
-    { name: "undo", label: undo === null ? "Undo" : `Undo: ${undo}`, keys: "Ctrl+Z", does: store.undo, off: undo === null },
-    { name: "redo", label: redo === null ? "Redo" : `Redo: ${redo}`, keys: "Ctrl+Y", does: store.redo, off: redo === null },
+    {
+      name: "undo",
+      label: undo === null ? "Undo" : `Undo: ${undo}`,
+      keys: "Ctrl+Z",
+      does: store.undo,
+      off: undo === null,
+    },
+    {
+      name: "redo",
+      label: redo === null ? "Redo" : `Redo: ${redo}`,
+      keys: "Ctrl+Y",
+      does: store.redo,
+      off: redo === null,
+    },
     null,
     { name: "layout", label: "Lay out the steps", does: store.layOut, off: isHidden },
-    { name: "fit", label: "Show everything", keys: "0", does: () => canvas.current?.fit(), off: isHidden },
-    { name: "search", label: "Find a step", keys: "Ctrl+F", does: () => open("search"), pressed: sheet === "search" },
+    {
+      name: "fit",
+      label: "Show everything",
+      keys: "0",
+      does: () => canvas.current?.fit(),
+      off: isHidden,
+    },
+    {
+      name: "search",
+      label: "Find a step",
+      keys: "Ctrl+F",
+      does: () => open("search"),
+      pressed: sheet === "search",
+    },
     null,
-    { name: "save", label: "Save", keys: "Ctrl+S", does: () => open("save"), pressed: sheet === "save", off: !connected },
-    { name: "load", label: "Load", does: () => open("load"), pressed: sheet === "load", off: !connected },
+    {
+      name: "save",
+      label: "Save",
+      keys: "Ctrl+S",
+      does: () => open("save"),
+      pressed: sheet === "save",
+      off: !connected,
+    },
+    {
+      name: "load",
+      label: "Load",
+      does: () => open("load"),
+      pressed: sheet === "load",
+      off: !connected,
+    },
     null,
     { name: "help", label: "Keys", keys: "?", does: () => open("help"), pressed: sheet === "help" },
   ];
@@ -239,7 +332,9 @@ function Disconnected({ snapshot, store }: { snapshot: Snapshot; store: Store })
     <div className="sk-banner" role="alert">
       <Icon name="warning" />
       <span>The kernel has restarted: run the cell again. Your drawing is still here.</span>
-      <button type="button" className="sk-button" onClick={copy}>Copy it as text</button>
+      <button type="button" className="sk-button" onClick={copy}>
+        Copy it as text
+      </button>
     </div>
   );
 }
@@ -258,15 +353,22 @@ function Foot({ snapshot, height, onHeight }: FootProps) {
   const said = isSlow ? "Waiting for the kernel …" : notice?.text;
   return (
     <div className="sk-foot">
-      <span className={`sk-said${notice?.level === "error" && !isSlow ? " sk-refused" : ""}`} key={notice?.count}>
+      <span
+        className={`sk-said${notice?.level === "error" && !isSlow ? " sk-refused" : ""}`}
+        key={notice?.count}
+      >
         {notice?.level === "error" && !isSlow && <Icon name="warning" size={14} />}
         {said}
       </span>
       <span className="sk-counts">{counted(draft.steps.length)}</span>
       <Grip of="designer" height={height} onHeight={onHeight} />
       {/* apart, since what appears is read aloud only in an element that was there before */}
-      <span className="sk-hidden" role="status" aria-live="polite">{notice?.level === "info" ? notice.text : ""}</span>
-      <span className="sk-hidden" role="alert">{notice?.level === "error" ? notice.text : ""}</span>
+      <span className="sk-hidden" role="status" aria-live="polite">
+        {notice?.level === "info" ? notice.text : ""}
+      </span>
+      <span className="sk-hidden" role="alert">
+        {notice?.level === "error" ? notice.text : ""}
+      </span>
     </div>
   );
 }

@@ -1,16 +1,47 @@
 /** The saga in view as boxes and arrows, and everything that mouse and keyboard do to them. */
 import {
-  useCallback, useEffect, useImperativeHandle, useMemo, useRef, useState,
-  type ClipboardEvent, type DragEvent, type KeyboardEvent, type Ref,
+  useCallback,
+  useEffect,
+  useImperativeHandle,
+  useMemo,
+  useRef,
+  useState,
+  type ClipboardEvent,
+  type DragEvent,
+  type KeyboardEvent,
+  type Ref,
 } from "react";
 import {
-  Background, Controls, MiniMap, ReactFlow, ReactFlowProvider, ViewportPortal,
-  getNodesBounds, getViewportForBounds, useReactFlow,
-  type Connection, type Edge, type EdgeChange, type FinalConnectionState, type Node, type NodeChange,
+  Background,
+  Controls,
+  MiniMap,
+  ReactFlow,
+  ReactFlowProvider,
+  ViewportPortal,
+  getNodesBounds,
+  getViewportForBounds,
+  useReactFlow,
+  type Connection,
+  type Edge,
+  type EdgeChange,
+  type FinalConnectionState,
+  type Node,
+  type NodeChange,
 } from "@xyflow/react";
-import { add, connect, disconnect, duplicate, insert, objection, remove, rename, type Loose } from "./edits";
+import {
+  add,
+  connect,
+  disconnect,
+  duplicate,
+  insert,
+  objection,
+  remove,
+  rename,
+  type Loose,
+} from "./edits";
 import * as graph from "./graph";
 import { Icon } from "./icons";
+import type { Layout } from "./layout";
 import { DRAGGED } from "./palette";
 import { keyOf, trail } from "./places";
 import type { PaletteEntry } from "./protocol";
@@ -18,6 +49,7 @@ import { same } from "./same";
 import { NodeActionsContext, StepBox, type NodeActions, type ShownStep } from "./step-node";
 import { counted, type Positions, type Snapshot, type Store } from "./store";
 import { movesLess } from "./theme";
+import { WayEdge } from "./way-edge";
 
 export interface CanvasHandle {
   fit(): void;
@@ -40,10 +72,12 @@ const LEGIBLE = 0.5; // the zoom from which on a step's name can be read
 const EMPTY = "empty";
 const OPTIONS = { hideAttribution: true };
 const NODE_TYPES = { step: StepBox };
+const EDGE_TYPES = { way: WayEdge };
 const OVERVIEW = { width: 136, height: 84 };
 const STILL: Positions = {};
 const isTyping = (target: EventTarget) =>
-  target instanceof Element && target.closest("input, textarea, select, [contenteditable=true]") !== null;
+  target instanceof Element &&
+  target.closest("input, textarea, select, [contenteditable=true]") !== null;
 const stepUnder = (target: Element | null) =>
   target?.closest<HTMLElement>(".react-flow__node")?.dataset.id ?? null;
 const edgeUnder = (target: Element | null) =>
@@ -67,8 +101,8 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
   const [edgesChosen, setEdgesChosen] = useState<string[]>([]);
   const [renaming, setRenaming] = useState<string | null>(null);
   const [bubble, setBubble] = useState<{ text: string; x: number; y: number } | null>(null);
-  const nodes = useNodes(snapshot, drag, renaming);
-  const edges = useEdges(snapshot, edgesChosen);
+  const [nodes, ways] = useNodes(snapshot, drag, renaming);
+  const edges = useEdges(snapshot, ways, edgesChosen);
   const view = useView(frame, nodes, snapshot);
 
   // -- adding -----------------------------------------------------------------------------
@@ -84,7 +118,11 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
     [store, view],
   );
 
-  useImperativeHandle(handle, () => ({ fit: view.fit, show: view.show(store), add: addAfter }), [view, store, addAfter]);
+  useImperativeHandle(handle, () => ({ fit: view.fit, show: view.show(store), add: addAfter }), [
+    view,
+    store,
+    addAfter,
+  ]);
 
   const onDrop = (event: DragEvent) => {
     const text = event.dataTransfer.getData(DRAGGED);
@@ -101,7 +139,9 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
       const [from, to] = JSON.parse(edge) as [string, string];
       store.add(label, (one) => insert(one, part(entry), from, to));
     } else {
-      store.add(label, (one) => add(one, part(entry)), [view.placeAt(event.clientX, event.clientY)]);
+      store.add(label, (one) => add(one, part(entry)), [
+        view.placeAt(event.clientX, event.clientY),
+      ]);
     }
     view.focus(store.get().selected[0]);
   };
@@ -118,8 +158,11 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
 
   const onNodesChange = useCallback(
     (changes: NodeChange<ShownStep>[]) => {
-      const moved = changes.filter((one) => one.type === "position" && one.dragging && one.position);
-      if (moved.length > 0) setDrag((now) => ({ ...now, ...Object.fromEntries(moved.map(placeOf)) }));
+      const moved = changes.filter(
+        (one) => one.type === "position" && one.dragging && one.position,
+      );
+      if (moved.length > 0)
+        setDrag((now) => ({ ...now, ...Object.fromEntries(moved.map(placeOf)) }));
       const chosen = changes.filter((one) => one.type === "select");
       if (chosen.length === 0) return;
       const names = new Set(store.get().selected);
@@ -147,7 +190,10 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
 
   const onMoved = useCallback(
     (_: unknown, __: unknown, moved: Node[]) => {
-      const places = moved.map(({ id, position }) => [id, [Math.round(position.x), Math.round(position.y)]]);
+      const places = moved.map(({ id, position }) => [
+        id,
+        [Math.round(position.x), Math.round(position.y)],
+      ]);
       store.move(`Move ${named(moved.map(({ id }) => id))}`, Object.fromEntries(places));
       setDrag(STILL);
     },
@@ -162,20 +208,29 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
       const box = frame.current?.getBoundingClientRect();
       if (done || !at || !box) return;
       const text = store.get().notice!.text;
-      setBubble({ text, x: Math.min(Math.max(at.x - box.x, 120), box.width - 120), y: at.y - box.y });
+      setBubble({
+        text,
+        x: Math.min(Math.max(at.x - box.x, 120), box.width - 120),
+        y: at.y - box.y,
+      });
     },
     [store],
   );
 
   const isValid = useCallback(
-    ({ source, target }: Connection | Edge) => objection(store.get().draft, source, target) === null,
+    ({ source, target }: Connection | Edge) =>
+      objection(store.get().draft, source, target) === null,
     [store],
   );
 
   const onConnectEnd = useCallback(
-    (event: MouseEvent | TouchEvent, { fromNode, fromHandle, toNode, isValid: fine }: FinalConnectionState) => {
+    (
+      event: MouseEvent | TouchEvent,
+      { fromNode, fromHandle, toNode, isValid: fine }: FinalConnectionState,
+    ) => {
       if (fine || !fromNode || !fromHandle) return; // a good one has been connected already
-      const { clientX: x, clientY: y } = "changedTouches" in event ? event.changedTouches[0]! : event;
+      const { clientX: x, clientY: y } =
+        "changedTouches" in event ? event.changedTouches[0]! : event;
       const other = toNode?.id ?? stepUnder(document.elementFromPoint(x, y));
       if (other === null || other === fromNode.id) return;
       const [from, to] = fromHandle.type === "source" ? [fromNode.id, other] : [other, fromNode.id];
@@ -199,12 +254,25 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
     const cut = edgesChosen
       .map((id) => JSON.parse(id) as [string, string])
       .filter(([from, to]) => !gone.has(from) && !gone.has(to))
-      .filter(([from, to]) => now.steps.some((one) => one.step === to && one.after?.includes(from)));
+      .filter(([from, to]) =>
+        now.steps.some((one) => one.step === to && one.after?.includes(from)),
+      );
     if (cut.length === 0) store.removeSelected();
     else {
-      const edgeWords = cut.length === 1 ? `'${cut[0]![1]}' no longer runs after '${cut[0]![0]}'` : `Remove ${cut.length} connections`;
-      const label = selected.length === 0 ? edgeWords : `Remove ${named(selected)} and ${cut.length} connections`;
-      store.apply(label, (one) => remove(cut.reduce((all, [from, to]) => disconnect(all, from, to), one), selected));
+      const edgeWords =
+        cut.length === 1
+          ? `'${cut[0]![1]}' no longer runs after '${cut[0]![0]}'`
+          : `Remove ${cut.length} connections`;
+      const label =
+        selected.length === 0
+          ? edgeWords
+          : `Remove ${named(selected)} and ${cut.length} connections`;
+      store.apply(label, (one) =>
+        remove(
+          cut.reduce((all, [from, to]) => disconnect(all, from, to), one),
+          selected,
+        ),
+      );
     }
     setEdgesChosen([]);
     requestAnimationFrame(() => view.focus());
@@ -225,7 +293,10 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
   };
 
   const nudge = (to: graph.Direction) => {
-    const [dx, dy] = { left: [-16, 0], right: [16, 0], up: [0, -16], down: [0, 16] }[to] as [number, number];
+    const [dx, dy] = { left: [-16, 0], right: [16, 0], up: [0, -16], down: [0, 16] }[to] as [
+      number,
+      number,
+    ];
     const { selected } = store.get();
     const chosen = nodes.filter(({ id }) => selected.includes(id));
     const places = chosen.map(({ id, position: { x, y } }) => [id, [x + dx, y + dy]]);
@@ -262,9 +333,14 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
     const isCommand = event.ctrlKey || event.metaKey;
     const commands: Record<string, () => void> = {
       a: () => store.select(store.get().draft.steps.map(({ step }) => step)),
-      d: () => selected.length > 0 && store.add(`Duplicate ${named(selected)}`, (one) => duplicate(one, selected)),
+      d: () =>
+        selected.length > 0 &&
+        store.add(`Duplicate ${named(selected)}`, (one) => duplicate(one, selected)),
     };
-    const onStep = { Enter: () => enter(current, false), " ": () => focused && toggle(focused, isCommand) };
+    const onStep = {
+      Enter: () => enter(current, false),
+      " ": () => focused && toggle(focused, isCommand),
+    };
     const keys: Record<string, () => void> = {
       ...(focused === undefined ? {} : onStep),
       ArrowLeft: () => go(event, focused ?? selected[0], "left"),
@@ -283,7 +359,7 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
       "0": view.fit,
     };
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const action = isCommand ? commands[key] ?? (key === " " ? keys[key] : undefined) : keys[key];
+    const action = isCommand ? (commands[key] ?? (key === " " ? keys[key] : undefined)) : keys[key];
     if (!action) return;
     event.preventDefault();
     event.stopPropagation();
@@ -314,8 +390,11 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
     () => ({
       rename(from, to) {
         setRenaming((now) => (now === from ? null : now));
-        if (to.trim() === from || !store.get().draft.steps.some(({ step }) => step === from)) return;
-        const done = store.apply(`Rename '${from}' to '${to.trim()}'`, (one) => rename(one, from, to));
+        if (to.trim() === from || !store.get().draft.steps.some(({ step }) => step === from))
+          return;
+        const done = store.apply(`Rename '${from}' to '${to.trim()}'`, (one) =>
+          rename(one, from, to),
+        );
         requestAnimationFrame(() => view.focus(done ? to.trim() : from));
       },
       cancelRename(name) {
@@ -346,6 +425,7 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
           nodes={nodes}
           edges={edges}
           nodeTypes={NODE_TYPES}
+          edgeTypes={EDGE_TYPES}
           onNodesChange={onNodesChange}
           onEdgesChange={onEdgesChange}
           onNodeDragStop={onMoved}
@@ -413,7 +493,11 @@ function markDrop(frame: HTMLElement | null, target: Element | null): void {
 // -- what is drawn ------------------------------------------------------------------------------
 
 /** The boxes; a box that shows what it showed is the same object, so that it is not drawn anew. */
-function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null): ShownStep[] {
+function useNodes(
+  snapshot: Snapshot,
+  drag: Positions,
+  renaming: string | null,
+): [ShownStep[], Layout["ways"]] {
   const { whole, at, draft, state, positions, selected } = snapshot;
   const problems = useMemo(() => graph.problemsByStep(state), [state]);
   const oldData = useRef<graph.StepData[]>([]);
@@ -422,12 +506,18 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
     return oldData.current;
   }, [whole, at, draft, state, problems]);
   const shape = useMemo(() => {
-    const steps = draft.steps.map(({ step, after, when, branch }, i) => [step, after, when, branch, graph.sizeOf(data[i]!).height]);
+    const steps = draft.steps.map(({ step, after, when, branch }, i) => [
+      step,
+      after,
+      when,
+      branch,
+      graph.sizeOf(data[i]!).height,
+    ]);
     return JSON.stringify([keyOf(whole, at, ""), steps]);
   }, [whole, at, draft, data]);
-  const places = useMemo(() => {
+  const { places, ways } = useMemo(() => {
     const sizes = new Map(data.map((one) => [one.name, graph.sizeOf(one)]));
-    return graph.placesOf({ whole, at, draft, positions }, sizes);
+    return graph.arranged({ whole, at, draft, positions }, sizes);
     // `shape` is all of the saga that a layout depends on
   }, [shape, positions]);
   const old = useRef(new Map<string, ShownStep>());
@@ -438,16 +528,30 @@ function useNodes(snapshot: Snapshot, drag: Positions, renaming: string | null):
       const node = graph.stepNode(one, places.get(one.name)!) as ShownStep;
       const before = old.current.get(one.name);
       const more = { first: one.name === first, renaming: one.name === renaming };
-      const isSame = before && before.data.first === more.first && before.data.renaming === more.renaming && before.shown === one;
+      const isSame =
+        before &&
+        before.data.first === more.first &&
+        before.data.renaming === more.renaming &&
+        before.shown === one;
       node.selected = chosen.has(one.name);
       node.data = isSame ? before.data : { ...one, ...more };
       node.shown = one;
-      return before && isSame && before.selected === node.selected && before.position.x === node.position.x && before.position.y === node.position.y ? before : node;
+      return before &&
+        isSame &&
+        before.selected === node.selected &&
+        before.position.x === node.position.x &&
+        before.position.y === node.position.y
+        ? before
+        : node;
     });
     old.current = new Map(nodes.map((node) => [node.id, node]));
     return nodes;
   }, [data, places, selected, renaming]);
-  return useMemo(() => (drag === STILL ? still : still.map((node) => dragged(node, drag))), [still, drag]);
+  const shown = useMemo(
+    () => (drag === STILL ? still : still.map((node) => dragged(node, drag))),
+    [still, drag],
+  );
+  return [shown, ways];
 }
 
 function dragged(node: ShownStep, drag: Positions): ShownStep {
@@ -455,16 +559,23 @@ function dragged(node: ShownStep, drag: Positions): ShownStep {
   return place ? { ...node, position: { x: place[0], y: place[1] } } : node;
 }
 
-function useEdges({ draft }: Snapshot, chosen: string[]): Edge[] {
-  const edges = useMemo(() => graph.edgesOf(draft), [draft]);
+function useEdges({ draft }: Snapshot, ways: Layout["ways"], chosen: string[]): Edge[] {
+  const edges = useMemo(() => graph.edgesOf(draft, ways), [draft, ways]);
   return useMemo(
-    () => (chosen.length === 0 ? edges : edges.map((one) => (chosen.includes(one.id) ? { ...one, selected: true } : one))),
+    () =>
+      chosen.length === 0
+        ? edges
+        : edges.map((one) => (chosen.includes(one.id) ? { ...one, selected: true } : one)),
     [edges, chosen],
   );
 }
 
 /** What is in sight: fitting, and moving to a step. */
-function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], { at, positions }: Snapshot) {
+function useView(
+  frame: { current: HTMLDivElement | null },
+  nodes: ShownStep[],
+  { at, positions }: Snapshot,
+) {
   const flow = useReactFlow();
   const placed = useRef(false);
   placed.current = Object.keys(positions).length > 0;
@@ -484,7 +595,11 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       }
       const whole = getViewportForBounds(bounds, width, height, 0.1, 1, "48px");
       const isSmall = whole.zoom < least; // too small to read: it begins at its beginning
-      const start = { x: 48 - bounds.x * least, y: height / 2 - (bounds.y + bounds.height / 2) * least, zoom: least };
+      const start = {
+        x: 48 - bounds.x * least,
+        y: height / 2 - (bounds.y + bounds.height / 2) * least,
+        zoom: least,
+      };
       void flow.setViewport(isSmall ? start : whole, { duration: least > 0.1 ? 0 : duration() });
     };
     const bring = (node: ShownStep) => {
@@ -492,27 +607,40 @@ function useView(frame: { current: HTMLDivElement | null }, nodes: ShownStep[], 
       const { x, y, zoom } = flow.getViewport();
       if (width === 0) return;
       if (zoom < LEGIBLE) {
-        const centre = [node.position.x + graph.WIDTH / 2, node.position.y + node.height! / 2] as const;
+        const centre = [
+          node.position.x + graph.WIDTH / 2,
+          node.position.y + node.height! / 2,
+        ] as const;
         return void flow.setCenter(...centre, { zoom: LEGIBLE, duration: duration() });
       }
       const dx = inward(node.position.x * zoom + x, graph.WIDTH * zoom, width);
       const dy = inward(node.position.y * zoom + y, node.height! * zoom, height);
-      if (dx !== 0 || dy !== 0) void flow.setViewport({ x: x + dx, y: y + dy, zoom }, { duration: duration() });
+      if (dx !== 0 || dy !== 0)
+        void flow.setViewport({ x: x + dx, y: y + dy, zoom }, { duration: duration() });
     };
-    /** Where a step dropped at a point of the screen stands: in the middle there, and in sight. */
+    /** Where a step dropped at a point of the screen stands: in sight, and on no other step. */
     const placeAt = (clientX: number, clientY: number): [number, number] => {
       const [width, height] = size();
       const { x: right, y: down } = frame.current!.getBoundingClientRect();
       const { x, y, zoom } = flow.getViewport();
       const left = clientX - right - (graph.WIDTH / 2) * zoom;
       const top = clientY - down - (graph.MAIN / 2) * zoom;
-      const seen = [left + inward(left, graph.WIDTH * zoom, width), top + inward(top, graph.MAIN * zoom, height)];
-      return [Math.round((seen[0]! - x) / zoom), Math.round((seen[1]! - y) / zoom)];
+      const seen = [
+        left + inward(left, graph.WIDTH * zoom, width),
+        top + inward(top, graph.MAIN * zoom, height),
+      ];
+      return graph.free(
+        [Math.round((seen[0]! - x) / zoom), Math.round((seen[1]! - y) / zoom)],
+        latest.current,
+      );
     };
     const focus = (name?: string) => {
       const node = latest.current.find(({ id }) => id === name);
       if (node) bring(node);
-      const box = name === undefined ? null : frame.current?.querySelector<HTMLElement>(`[data-step="${CSS.escape(name)}"]`);
+      const box =
+        name === undefined
+          ? null
+          : frame.current?.querySelector<HTMLElement>(`[data-step="${CSS.escape(name)}"]`);
       (box ?? frame.current)?.focus({ preventScroll: true });
     };
     const show = (store: Store) => (name: string) => {
@@ -568,7 +696,9 @@ function Breadcrumb({ store, snapshot }: { store: Store; snapshot: Snapshot }) {
         {[{ name: whole.saga, at: [] as typeof at }, ...steps].map(({ name, at: place }, i) => (
           <li key={i}>
             {i < steps.length ? (
-              <button type="button" onClick={() => store.open(place)}>{name}</button>
+              <button type="button" onClick={() => store.open(place)}>
+                {name}
+              </button>
             ) : (
               <span aria-current="page">{name}</span>
             )}
@@ -599,7 +729,9 @@ function Unreadable({ onMend }: { onMend(): void }) {
     <div className="sk-banner" role="alert">
       <Icon name="warning" />
       <span>The YAML text cannot be read. This is the last saga that could.</span>
-      <button type="button" className="sk-button" onClick={onMend}>Mend the text</button>
+      <button type="button" className="sk-button" onClick={onMend}>
+        Mend the text
+      </button>
     </div>
   );
 }

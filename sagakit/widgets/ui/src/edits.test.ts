@@ -90,12 +90,13 @@ describe("rename", () => {
     expect(now.steps[1]!.branch).toEqual(["route", "air"]);
   });
 
-  test.each([["", "needs a name"], ["b", "another step is called 'b'"], ["x/y", "has a '/'"]])(
-    "to '%s' is refused",
-    (to, reason) => {
-      expect(() => edits.rename(saga("a; b"), "a", to)).toThrow(reason);
-    },
-  );
+  test.each([
+    ["", "needs a name"],
+    ["b", "another step is called 'b'"],
+    ["x/y", "has a '/'"],
+  ])("to '%s' is refused", (to, reason) => {
+    expect(() => edits.rename(saga("a; b"), "a", to)).toThrow(reason);
+  });
 
   test("is told from two drafts, but a step that takes another's place is none", () => {
     expect(edits.renames(saga("a; b"), saga("a; c"))).toEqual(new Map([["b", "c"]]));

@@ -131,7 +131,10 @@ function removeOne(draft: Draft, name: string): Draft {
     if (!step.after?.includes(name)) return step;
     const own = without(step.after, [name]);
     const known = new Set([...own, ...ancestors(kept, own)]);
-    return { ...step, after: [...own, ...(gone.after ?? []).filter((before) => !known.has(before))] };
+    return {
+      ...step,
+      after: [...own, ...(gone.after ?? []).filter((before) => !known.has(before))],
+    };
   });
   return { ...draft, steps: steps.map((step) => ofNoBranch(step, (choice) => choice === name)) };
 }
@@ -145,7 +148,10 @@ export function rename(draft: Draft, from: string, to: string): Draft {
   if (namesOf(draft).includes(name)) {
     throw new Refusal(`another step is called '${name}'; choose another name for '${from}'`);
   }
-  return follow(changed(draft, from, (step) => ({ ...step, step: name })), new Map([[from, name]]));
+  return follow(
+    changed(draft, from, (step) => ({ ...step, step: name })),
+    new Map([[from, name]]),
+  );
 }
 
 /** What names a renamed step (`after`, `branch`) follows. */
@@ -156,7 +162,9 @@ export function follow(draft: Draft, names: Map<string, string>): Draft {
     const isOld = step.after?.some((name) => names.has(name));
     if (!isOld && !names.has(choice ?? "")) return step;
     const after = step.after?.map(now) ?? [];
-    return choice === undefined ? { ...step, after } : { ...step, after, branch: [now(choice), ...keys] };
+    return choice === undefined
+      ? { ...step, after }
+      : { ...step, after, branch: [now(choice), ...keys] };
   });
   return { ...draft, steps };
 }

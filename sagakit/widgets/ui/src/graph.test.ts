@@ -19,7 +19,11 @@ const problem = (path: (string | number)[]) => ({ level: "error" as const, text:
 const state = {
   draft,
   kinds,
-  problems: [problem(["steps", 1, "retry"]), problem(["steps", 5, "saga", "steps", 0]), problem([])],
+  problems: [
+    problem(["steps", 1, "retry"]),
+    problem(["steps", 5, "saga", "steps", 0]),
+    problem([]),
+  ],
 } as unknown as State;
 const view = { whole: draft, at: [], draft, state, positions: {} };
 const data = graph.stepData(view, graph.problemsByStep(state));
@@ -27,13 +31,23 @@ const of = (name: string) => data.find((one) => one.name === name)!;
 
 test("a step shows its kind as the kernel derives it, and itself until then", () => {
   expect(data.map(({ kind }) => kind)).toEqual([
-    "compensatable", "plain", "pivot", "retriable", "plain", "plain",
+    "compensatable",
+    "plain",
+    "pivot",
+    "retriable",
+    "plain",
+    "plain",
   ]);
 });
 
 test("a step shows what it is, its service's policies, retries and timeout", () => {
   expect(data.map(({ icon }) => icon)).toEqual([
-    "step", "step", "choice", "step", "connector", "saga",
+    "step",
+    "step",
+    "choice",
+    "step",
+    "connector",
+    "saga",
   ]);
   expect(of("pay").badges.map(({ icon, text }) => [icon, text])).toEqual([
     ["retry", "3×"],
@@ -65,18 +79,48 @@ test("conditional edges have a label: the branch, or the condition", () => {
   expect(labels).toContainEqual(["create", "pay", undefined]);
 });
 
+test("an expression stands for itself", () => {
+  const when = { cel: "input.amount > 100" };
+  expect(graph.condition({ step: "a", after: [], when })).toBe("if input.amount > 100");
+});
+
 const sizes = new Map(data.map((one) => [one.name, graph.sizeOf(one)]));
 
 test("steps moved by hand stand there, and the others keep clear of them", () => {
-  const auto = graph.placesOf(view, sizes);
+  const auto = graph.arranged(view, sizes).places;
   const [x, y] = auto.get("pay")!;
-  const places = graph.placesOf({ ...view, positions: { create: [x, y] } }, sizes);
+  const { places } = graph.arranged({ ...view, positions: { create: [x, y] } }, sizes);
   expect(places.get("create")).toEqual([x, y]);
   expect(places.get("pay")![1]).toBeGreaterThanOrEqual(y + sizes.get("create")!.height);
 });
 
+test("an arrow goes round a step between its ends, while these stand where the layout put them", () => {
+  const steps = [
+    { step: "a", after: [] },
+    { step: "b", after: ["a"] },
+    { step: "c", after: ["a", "b"] },
+  ];
+  const row = { saga: "row", steps };
+  const sized = new Map(steps.map(({ step }) => [step, { width: 200, height: 60, middle: 30 }]));
+  const shown = { whole: row, at: [], draft: row, positions: {} };
+  const { places, ways } = graph.arranged(shown, sized);
+  const middle = places.get("b")![1] + 30;
+  const [way] = [...ways.values()];
+  expect([...ways.keys()]).toEqual([JSON.stringify(["a", "c"])]);
+  expect(way!.some(([, y]) => Math.abs(y - middle) > 30)).toBe(true);
+  const moved = graph.arranged({ ...shown, positions: { a: [0, 300] } }, sized);
+  expect(moved.ways.size).toBe(0);
+});
+
+test("a step dropped onto another one stands beneath it", () => {
+  const nodes = [graph.stepNode(of("pay"), [0, 0])];
+  expect(graph.free([300, 0], nodes)).toEqual([300, 0]);
+  const [x, y] = graph.free([50, 10], nodes);
+  expect([x, y >= nodes[0]!.height!]).toEqual([50, true]);
+});
+
 test("the line of the pivot stands between it and what follows", () => {
-  const places = graph.placesOf(view, sizes);
+  const { places } = graph.arranged(view, sizes);
   const nodes = data.map((one) => graph.stepNode(one, places.get(one.name)!));
   const line = graph.pivotLine(nodes)!;
   expect(line.x).toBeGreaterThan(places.get("way")![0] + graph.WIDTH);
@@ -85,7 +129,7 @@ test("the line of the pivot stands between it and what follows", () => {
 });
 
 test("arrow keys lead to the nearest step ahead", () => {
-  const places = graph.placesOf(view, sizes);
+  const { places } = graph.arranged(view, sizes);
   const nodes = data.map((one) => graph.stepNode(one, places.get(one.name)!));
   expect(graph.neighbour(nodes, "create", "right")).toBe("pay");
   expect(graph.neighbour(nodes, "pay", "left")).toBe("create");
@@ -106,8 +150,24 @@ test("what a text has in a wrong form is drawn as far as it goes", () => {
   const odd = {
     saga: "odd",
     steps: [
-      { step: "a", after: ["a", "gone"], retry: 3, wait: "x", saga: 5, service: 7, when: [1], action: {} },
-      { step: "constructor", after: ["a"], branch: ["way"], for_each: [], compensation: [2], timeout: "x" },
+      {
+        step: "a",
+        after: ["a", "gone"],
+        retry: 3,
+        wait: "x",
+        saga: 5,
+        service: 7,
+        when: [1],
+        action: {},
+      },
+      {
+        step: "constructor",
+        after: ["a"],
+        branch: ["way"],
+        for_each: [],
+        compensation: [2],
+        timeout: "x",
+      },
       { step: "__proto__", after: [], branch: "x" },
     ],
   } as unknown as Draft;
@@ -119,7 +179,8 @@ test("what a text has in a wrong form is drawn as far as it goes", () => {
     ["__proto__", "plain"],
   ]);
   const sized = new Map(shown.map((one) => [one.name, graph.sizeOf(one)]));
-  expect(graph.placesOf({ whole: odd, at: [], draft: odd, positions: {} }, sized).size).toBe(3);
+  const { places } = graph.arranged({ whole: odd, at: [], draft: odd, positions: {} }, sized);
+  expect(places.size).toBe(3);
   expect(graph.edgesOf(odd).map(({ source, target }) => [source, target])).toEqual([
     ["a", "a"],
     ["a", "constructor"],

@@ -1,6 +1,6 @@
 /** The steps of a saga as boxes and arrows: what each shows, and where it stands. No React. */
 import { MarkerType, Position, type Edge, type Node } from "@xyflow/react";
-import { layout, type Point, type Size } from "./layout";
+import { arrow, layout, type Layout, type Point, type Size } from "./layout";
 import { keyOf, located, opened, sagaAt } from "./places";
 import type { Draft, Kind, Problem, State, StepDraft } from "./protocol";
 import type { Snapshot } from "./store";
@@ -64,6 +64,12 @@ function isConnector(action: unknown): boolean {
   return isMapping(action) && Object.keys(action).some((key) => !simulated.includes(key));
 }
 
+/** How an option that is a question is called on the canvas: an expression stands for itself. */
+function question(value: unknown, nameless: string): string {
+  const parts = isMapping(value) ? Object.values(value) : [];
+  return parts.length === 1 && typeof parts[0] === "string" ? parts[0] : callable(value, nameless);
+}
+
 /** How a callable's option is called on the canvas. */
 function callable(value: unknown, nameless: string): string {
   if (typeof value === "string") return value;
@@ -84,15 +90,20 @@ function purpose(step: StepDraft): string {
   const each = step.for_each as { items?: unknown; step?: StepDraft } | undefined;
   if (wait?.event) return `waits for ${wait.event}`;
   if (wait) return `waits ${typeof wait.timeout === "number" ? seconds(wait.timeout) : "a time"}`;
-  if (step.choice) return `by ${callable(step.choice, "a choice")}`;
-  if (inner) return inner.steps?.length === 1 ? "1 step inside" : `${inner.steps?.length ?? 0} steps inside`;
-  if (each) return `each of ${callable(each.items, "several")}`;
+  if (step.choice) return `by ${question(step.choice, "a choice")}`;
+  if (inner)
+    return inner.steps?.length === 1 ? "1 step inside" : `${inner.steps?.length ?? 0} steps inside`;
+  if (each) return `each of ${question(each.items, "several")}`;
   const action = callable(step.action, "");
   return action === step.step ? "" : action;
 }
 
 export function seconds(value: number): string {
-  const units: [number, string][] = [[86_400, "d"], [3600, "h"], [60, "min"]];
+  const units: [number, string][] = [
+    [86_400, "d"],
+    [3600, "h"],
+    [60, "min"],
+  ];
   const [size, unit] = units.find(([one]) => value >= one && value % one === 0) ?? [1, "s"];
   return `${value / size} ${unit}`;
 }
@@ -100,14 +111,17 @@ export function seconds(value: number): string {
 /** The choice and the key of a branch; a text may have anything else there. */
 function branchOf(step: StepDraft): [choice: string, key: string] | null {
   const branch = step.branch;
-  const isBranch = Array.isArray(branch) && branch.length === 2 && branch.every((part) => typeof part === "string");
+  const isBranch =
+    Array.isArray(branch) &&
+    branch.length === 2 &&
+    branch.every((part) => typeof part === "string");
   return isBranch ? (branch as [string, string]) : null;
 }
 
 /** The condition that a step runs on, in a word; null: it runs in any case. */
 export function condition(step: StepDraft): string | null {
   if (step.when === undefined || step.when === null || step.when === true) return null;
-  return step.when === false ? "never" : `if ${callable(step.when, "a condition")}`;
+  return step.when === false ? "never" : `if ${question(step.when, "a condition")}`;
 }
 
 function badges(step: StepDraft, policies: Map<string, string[]>, edgeTells: boolean): Badge[] {
@@ -117,10 +131,27 @@ function badges(step: StepDraft, policies: Map<string, string[]>, edgeTells: boo
   const guards = policies.get(step.service as string) ?? [];
   const found: (Badge | false | null | undefined)[] = [
     when !== null && !edgeTells && { icon: "when", text: when, title: `Runs ${when}` },
-    branch && !edgeTells && { icon: "branch", text: branch[1], title: `Runs when '${branch[0]}' says ${branch[1]}` },
-    retry && { icon: "retry", text: retry.attempts ? `${retry.attempts}×` : "on", title: retry.attempts ? `At most ${retry.attempts} attempts` : "Is retried" },
-    typeof step.timeout === "number" && { icon: "timeout", text: seconds(step.timeout), title: `Times out after ${seconds(step.timeout)}` },
-    guards.length > 0 && { icon: "guards", text: "", title: `Service '${String(step.service)}' has ${guards.join(", ")}` },
+    branch &&
+      !edgeTells && {
+        icon: "branch",
+        text: branch[1],
+        title: `Runs when '${branch[0]}' says ${branch[1]}`,
+      },
+    retry && {
+      icon: "retry",
+      text: retry.attempts ? `${retry.attempts}×` : "on",
+      title: retry.attempts ? `At most ${retry.attempts} attempts` : "Is retried",
+    },
+    typeof step.timeout === "number" && {
+      icon: "timeout",
+      text: seconds(step.timeout),
+      title: `Times out after ${seconds(step.timeout)}`,
+    },
+    guards.length > 0 && {
+      icon: "guards",
+      text: "",
+      title: `Service '${String(step.service)}' has ${guards.join(", ")}`,
+    },
     step.read === true && { icon: "read", text: "", title: "Only reads" },
   ];
   return found.filter((badge): badge is Badge => Boolean(badge));
@@ -157,7 +188,9 @@ export function problemsByStep(state: State): Map<string, Problem[]> {
 
 /** The policies of every service, by its name. */
 function policiesOf(draft: Draft): Map<string, string[]> {
-  const services = Array.isArray(draft.services) ? (draft.services as Record<string, unknown>[]) : [];
+  const services = Array.isArray(draft.services)
+    ? (draft.services as Record<string, unknown>[])
+    : [];
   return new Map(
     services.map(({ service, ...policies }) => {
       const named = Object.keys(policies).filter((key) => policies[key]);
@@ -176,7 +209,8 @@ export function stepData(
   return draft.steps.map((step, index) => {
     const key = prefix + step.step;
     const compensation = step.compensation;
-    const undo = compensation === undefined || compensation === null ? null : callable(compensation, "undo");
+    const undo =
+      compensation === undefined || compensation === null ? null : callable(compensation, "undo");
     const kind = kindOf(step, Object.hasOwn(state.kinds, key) ? state.kinds[key] : undefined, undo);
     const wrong = problems.get(key) ?? [];
     const data = {
@@ -222,25 +256,31 @@ function spoken(data: Omit<StepData, "spoken">, step: StepDraft): string {
   return parts.filter(Boolean).join("; ");
 }
 
-/** Where every step stands: by hand, or by the layout, and then clear of those placed by hand. */
-export function placesOf(
+/**
+ * Where every step stands: by hand, or by the layout, and then clear of those placed by hand; and
+ * the ways of arrows between steps that stand where the layout has put them.
+ */
+export function arranged(
   snapshot: Pick<Snapshot, "whole" | "at" | "draft" | "positions">,
   sizes: Map<string, Size>,
-): Map<string, Point> {
+): Layout {
   const { whole, at, draft, positions } = snapshot;
   const prefix = keyOf(whole, at, "");
-  const places = layout(draft.steps, ({ step }) => sizes.get(step)!, labelWidth);
+  const laidOut = layout(draft.steps, ({ step }) => sizes.get(step)!, labelWidth);
+  const places = new Map(laidOut.places);
   const isFixed = ({ step }: StepDraft) => Object.hasOwn(positions, prefix + step);
   const fixed = draft.steps.filter(isFixed).map(({ step }) => step);
   for (const name of fixed) places.set(name, positions[prefix + name]!);
-  if (fixed.length === 0) return places;
+  if (fixed.length === 0) return laidOut;
   const taken = fixed.map((name) => rectangle(places.get(name)!, sizes.get(name)!));
   for (const { step } of draft.steps.filter((one) => !isFixed(one))) {
     const place = clear(places.get(step)!, sizes.get(step)!, taken);
     places.set(step, place);
     taken.push(rectangle(place, sizes.get(step)!));
   }
-  return places;
+  const isMoved = (name: string) => places.get(name) !== laidOut.places.get(name);
+  const ways = [...laidOut.ways].filter(([key]) => !(JSON.parse(key) as string[]).some(isMoved));
+  return { places, ways: new Map(ways) };
 }
 
 type Rectangle = [x: number, y: number, right: number, bottom: number];
@@ -263,6 +303,14 @@ function clear(place: Point, size: Size, taken: Rectangle[]): Point {
   return now;
 }
 
+/** The place for a new step, or the first one beneath it where no step stands. */
+export function free(place: Point, nodes: StepNode[]): Point {
+  const taken = nodes.map(({ position: { x, y }, width, height }) =>
+    rectangle([x, y], { width: width!, height: height!, middle: 0 }),
+  );
+  return clear(place, { width: WIDTH, height: MAIN, middle: 0 }, taken);
+}
+
 export function stepNode(data: StepData, [x, y]: Point): StepNode {
   const { width, height, middle } = sizeOf(data);
   // said, not measured: so the arrows of steps that are out of sight can be drawn
@@ -281,33 +329,37 @@ export function stepNode(data: StepData, [x, y]: Point): StepNode {
   };
 }
 
-export function edgeId(from: string, to: string): string {
-  return JSON.stringify([from, to]);
-}
-
-export function edgesOf(draft: Draft): Edge[] {
+export function edgesOf(draft: Draft, ways: Layout["ways"] = new Map()): Edge[] {
   const there = new Set(draft.steps.map(({ step }) => step));
   return draft.steps.flatMap((step) =>
     (step.after ?? [])
       .filter((before) => there.has(before))
-      .map((before) => edge(before, step)),
+      .map((before) => edge(before, step, ways.get(arrow(before, step.step)))),
   );
 }
 
-function edge(before: string, step: StepDraft): Edge {
-  const label = edgeLabel(before, step);
+function edge(before: string, step: StepDraft, way: Point[] | undefined): Edge {
   const isConditional = condition(step) !== null || branchOf(step) !== null;
   return {
-    id: edgeId(before, step.step),
-    source: before,
-    target: step.step,
-    label: label ?? undefined,
+    ...edgeBetween(before, step.step, way),
+    label: edgeLabel(before, step) ?? undefined,
     className: isConditional ? "sk-edge sk-conditional" : "sk-edge",
-    markerEnd: { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--sk-edge)" },
-    focusable: false,
     labelShowBg: true,
     labelBgPadding: [6, 3],
     labelBgBorderRadius: 8,
+  };
+}
+
+/** An arrow without words. */
+export function edgeBetween(from: string, to: string, way: Point[] | undefined): Edge {
+  return {
+    id: arrow(from, to),
+    ...(way && way.length > 0 ? { type: "way", data: { way } } : {}),
+    source: from,
+    target: to,
+    className: "sk-edge",
+    markerEnd: { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--sk-edge)" },
+    focusable: false,
   };
 }
 
@@ -315,7 +367,8 @@ function edge(before: string, step: StepDraft): Edge {
 function edgeLabel(before: string, step: StepDraft): string | null {
   const branch = branchOf(step);
   const isOnly = step.after.length === 1;
-  const label = branch && (branch[0] === before || isOnly) ? branch[1] : isOnly ? condition(step) : null;
+  const label =
+    branch && (branch[0] === before || isOnly) ? branch[1] : isOnly ? condition(step) : null;
   return label === null ? null : short(label);
 }
 
@@ -347,7 +400,9 @@ export function pivotLine(nodes: StepNode[]): PivotLine | null {
   const pivot = nodes.find(({ data }) => data.kind === "pivot");
   if (!pivot) return null;
   const edge = pivot.position.x + WIDTH;
-  const later = nodes.filter(({ data, position }) => data.kind === "retriable" && position.x > edge);
+  const later = nodes.filter(
+    ({ data, position }) => data.kind === "retriable" && position.x > edge,
+  );
   const next = Math.min(edge + 56, ...later.map(({ position }) => position.x));
   return {
     x: (edge + next) / 2,
@@ -364,14 +419,19 @@ export type Direction = "left" | "right" | "up" | "down";
 const AHEAD: Record<Direction, Point> = { left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1] };
 
 /** The step that an arrow key leads to: the nearest ahead, what is off to the side counting more. */
-export function neighbour(nodes: StepNode[], from: string | undefined, to: Direction): string | null {
+export function neighbour(
+  nodes: StepNode[],
+  from: string | undefined,
+  to: Direction,
+): string | null {
   const start = nodes.find(({ id }) => id === from);
   if (!start) return nodes[0]?.id ?? null;
   const [dx, dy] = AHEAD[to];
   let best: [number, string] | null = null;
   for (const node of nodes) {
     const x = node.position.x - start.position.x;
-    const y = node.position.y + mainHeight(node.data) / 2 - start.position.y - mainHeight(start.data) / 2;
+    const y =
+      node.position.y + mainHeight(node.data) / 2 - start.position.y - mainHeight(start.data) / 2;
     const ahead = x * dx + y * dy;
     const aside = Math.abs(x * dy) + Math.abs(y * dx);
     if (node === start || ahead <= 1) continue;

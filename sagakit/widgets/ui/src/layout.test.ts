@@ -4,7 +4,7 @@ import { layout } from "./layout";
 const size = () => ({ width: 100, height: 40, middle: 20 });
 
 test("what runs after stands further right, what runs beside stands below", () => {
-  const places = layout(
+  const { places } = layout(
     [
       { step: "a", after: [] },
       { step: "b", after: ["a"] },
@@ -19,18 +19,28 @@ test("what runs after stands further right, what runs beside stands below", () =
 });
 
 test("a name that is no step is left out", () => {
-  expect(layout([{ step: "a", after: ["gone"] }], size).size).toBe(1);
+  expect(layout([{ step: "a", after: ["gone"] }], size).places.size).toBe(1);
 });
 
 test("branches between the same steps stand in the saga's order", () => {
   const steps = ["b", "c", "d"].map((step) => ({ step, after: ["a"] }));
-  const places = layout([{ step: "a", after: [] }, ...steps, { step: "e", after: ["b", "c", "d"] }], size);
+  const { places } = layout(
+    [{ step: "a", after: [] }, ...steps, { step: "e", after: ["b", "c", "d"] }],
+    size,
+  );
   const heights = ["b", "c", "d"].map((name) => places.get(name)![1]);
   expect(heights).toEqual([...heights].sort((one, other) => one - other));
 });
 
 test("steps in a row stand in a straight line, whatever hangs beneath them", () => {
-  const steps = [{ step: "a", after: [] }, { step: "b", after: ["a"] }];
-  const places = layout(steps, ({ step }) => ({ width: 100, height: step === "a" ? 80 : 40, middle: 20 }));
+  const steps = [
+    { step: "a", after: [] },
+    { step: "b", after: ["a"] },
+  ];
+  const { places } = layout(steps, ({ step }) => ({
+    width: 100,
+    height: step === "a" ? 80 : 40,
+    middle: 20,
+  }));
   expect(places.get("a")![1]).toBe(places.get("b")![1]);
 });

@@ -12,12 +12,22 @@ export interface Size {
 // of dagre's rankers the one that takes half the time at 200 steps and draws them as well
 const STYLE = { rankdir: "LR", ranker: "tight-tree", nodesep: 26, ranksep: 52 } as const;
 
-/** The top left corner of every step; `label` says how wide the words on an arrow are. */
+export interface Layout {
+  places: Map<string, Point>; // the top left corner of every step
+  ways: Map<string, Point[]>; // by `arrow`: what an arrow goes by, so as not to run through a step
+}
+
+/** What an arrow is called. */
+export function arrow(before: string, after: string): string {
+  return JSON.stringify([before, after]);
+}
+
+/** Where steps and arrows go; `label` says how wide the words on an arrow are. */
 export function layout(
   steps: StepDraft[],
   size: (step: StepDraft) => Size,
   label: (before: string, step: StepDraft) => number = () => 0,
-): Map<string, Point> {
+): Layout {
   const graph = new Graph();
   graph.setGraph({ ...STYLE });
   graph.setDefaultEdgeLabel(() => ({}));
@@ -38,14 +48,50 @@ export function layout(
     }),
   );
   for (const twins of alike(steps)) restack(twins, centres, boxes);
-  return new Map(
-    steps.map((step) => {
-      const [x, y] = centres.get(step.step)!;
-      const { width, middle } = size(step);
-      return [step.step, [x - width / 2, y - middle]];
-    }),
-  );
+  const places = steps.map((step) => {
+    const [x, y] = centres.get(step.step)!;
+    const { width, middle } = size(step);
+    return [step.step, [x - width / 2, y - middle] as Point] as const;
+  });
+  return { places: new Map(places), ways: detours(steps, centres, boxes, graph) };
 }
+
+/** The ways of the arrows that would run through a step if they went straight. */
+function detours(
+  steps: StepDraft[],
+  centres: Map<string, Point>,
+  boxes: Map<string, { width: number; height: number }>,
+  graph: Graph,
+): Map<string, Point[]> {
+  const ways = new Map<string, Point[]>();
+  for (const { step, after } of steps) {
+    for (const before of after ?? []) {
+      const [from, to] = [centres.get(before), centres.get(step)!];
+      if (!from || !steps.some((other) => isBetween(other.step, before, step))) continue;
+      const points: { x: number; y: number }[] = graph.edge(id(before), id(step)).points ?? [];
+      const inner = points.slice(1, -1).filter(({ x }) => x > from[0] && x < to[0]);
+      ways.set(
+        arrow(before, step),
+        inner.map(({ x, y }) => [x, y]),
+      );
+    }
+  }
+  return ways;
+
+  function isBetween(name: string, before: string, after: string): boolean {
+    if (name === before || name === after) return false;
+    const [[x, y], [x1, y1], [x2, y2]] = [name, before, after].map((one) => centres.get(one)!) as [
+      Point,
+      Point,
+      Point,
+    ];
+    if (x <= x1 || x >= x2) return false;
+    const height = y1 + ((y2 - y1) * (x - x1)) / (x2 - x1); // of the arrow, where the step is
+    return Math.abs(height - y) < boxes.get(name)!.height / 2 + ROOM;
+  }
+}
+
+const ROOM = 4; // between an arrow and a step that it passes
 
 /** dagre keeps what it knows in plain objects, in which "constructor" is there already. */
 function id(name: string): string {
@@ -60,7 +106,8 @@ function box({ width, height, middle }: Size): { width: number; height: number }
 /** The branches between the same steps: their order is free. */
 function alike(steps: StepDraft[]): string[][] {
   const followers = new Map<string, string[]>(steps.map(({ step }) => [step, []]));
-  for (const { step, after } of steps) for (const name of after ?? []) followers.get(name)?.push(step);
+  for (const { step, after } of steps)
+    for (const name of after ?? []) followers.get(name)?.push(step);
   const groups = new Map<string, string[]>();
   for (const { step, after } of steps) {
     const key = JSON.stringify([[...(after ?? [])].sort(), followers.get(step)]);

@@ -50,7 +50,8 @@ const VIEWS: Record<string, (model: Model) => () => ReactNode> = {
 
 export default () => {
   let draw: (() => ReactNode) | null = null;
-  const open = (model: Model) => VIEWS[(model.get("_widget") as string | undefined) ?? "designer"]!(model);
+  const open = (model: Model) =>
+    VIEWS[(model.get("_widget") as string | undefined) ?? "designer"]!(model);
   return {
     initialize({ model }: { model: Model }): void {
       draw = open(model);

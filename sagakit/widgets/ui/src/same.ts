@@ -6,6 +6,10 @@ export function same<T>(old: T, now: T): T {
   const [was, is] = [old as Record<string, unknown>, now as Record<string, unknown>];
   const keys = Object.keys(is);
   const kept = Object.fromEntries(keys.map((key) => [key, same(was[key], is[key])]));
-  if (keys.length === Object.keys(was).length && keys.every((key) => key in was && kept[key] === was[key])) return old;
+  if (
+    keys.length === Object.keys(was).length &&
+    keys.every((key) => key in was && kept[key] === was[key])
+  )
+    return old;
   return (Array.isArray(now) ? keys.map((key) => kept[key]) : kept) as T;
 }

@@ -17,7 +17,9 @@ export function Sheet({ label, className = "", onClose, children }: SheetProps) 
   const id = useId();
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    const first = box.current?.querySelector<HTMLElement>("[data-first], input, .sk-sheet-body button");
+    const first = box.current?.querySelector<HTMLElement>(
+      "[data-first], input, .sk-sheet-body button",
+    );
     (first ?? box.current)?.focus();
     return () => before?.focus();
   }, []);
@@ -39,7 +41,13 @@ export function Sheet({ label, className = "", onClose, children }: SheetProps) 
     >
       <div className="sk-sheet-head">
         <h2 id={id}>{label}</h2>
-        <button type="button" className="sk-tool" aria-label="Close" title="Close (Esc)" onClick={onClose}>
+        <button
+          type="button"
+          className="sk-tool"
+          aria-label="Close"
+          title="Close (Esc)"
+          onClick={onClose}
+        >
           <Icon name="close" />
         </button>
       </div>
@@ -112,7 +120,9 @@ export function Help({ onClose }: { onClose(): void }) {
             <dl>
               {keys.map(([key, does]) => (
                 <div key={key}>
-                  <dt><kbd>{key}</kbd></dt>
+                  <dt>
+                    <kbd>{key}</kbd>
+                  </dt>
                   <dd>{does}</dd>
                 </div>
               ))}
@@ -121,7 +131,8 @@ export function Help({ onClose }: { onClose(): void }) {
         ))}
       </div>
       <p className="sk-hint">
-        To connect steps by keyboard, press Enter on one and tick what it “runs after”. Drawn with React Flow.
+        To connect steps by keyboard, press Enter on one and tick what it “runs after”. Drawn with
+        React Flow.
       </p>
     </Sheet>
   );
@@ -186,7 +197,11 @@ export function Search({ draft, onShow, onClose }: SearchProps) {
               {typeof step.service === "string" && <span>{step.service}</span>}
             </li>
           ))}
-          {steps.length === 0 && <li className="sk-hint" role="option" aria-selected="false">No step has that</li>}
+          {steps.length === 0 && (
+            <li className="sk-hint" role="option" aria-selected="false">
+              No step has that
+            </li>
+          )}
         </ul>
       )}
     </div>
@@ -209,7 +224,11 @@ export function Files({ does, files, given, onDo, onClose }: FilesProps) {
     onDo(wanted.trim());
   };
   return (
-    <Sheet label={does === "Save" ? "Save the saga" : "Load a saga"} className="sk-files" onClose={onClose}>
+    <Sheet
+      label={does === "Save" ? "Save the saga" : "Load a saga"}
+      className="sk-files"
+      onClose={onClose}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -218,20 +237,31 @@ export function Files({ does, files, given, onDo, onClose }: FilesProps) {
       >
         <label htmlFor={id}>File</label>
         <div className="sk-row">
-          <input id={id} className="sk-input" value={path} onChange={(event) => setPath(event.target.value)} />
-          <button type="submit" className="sk-button sk-primary" disabled={!path.trim()}>{does}</button>
+          <input
+            id={id}
+            className="sk-input"
+            value={path}
+            onChange={(event) => setPath(event.target.value)}
+          />
+          <button type="submit" className="sk-button sk-primary" disabled={!path.trim()}>
+            {does}
+          </button>
         </div>
       </form>
       {files.length > 0 && (
         <ul className="sk-file-list" aria-label="Files there are">
           {files.map((file) => (
             <li key={file}>
-              <button type="button" onClick={() => (does === "Load" ? done(file) : setPath(file))}>{file}</button>
+              <button type="button" onClick={() => (does === "Load" ? done(file) : setPath(file))}>
+                {file}
+              </button>
             </li>
           ))}
         </ul>
       )}
-      {does === "Load" && <p className="sk-hint">What is drawn now is replaced; undo brings it back.</p>}
+      {does === "Load" && (
+        <p className="sk-hint">What is drawn now is replaced; undo brings it back.</p>
+      )}
     </Sheet>
   );
 }

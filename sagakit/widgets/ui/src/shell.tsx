@@ -12,7 +12,15 @@ export function keepKeys(event: FocusEvent | KeyboardEvent): void {
 const HEIGHT = { least: 320, most: 1600, step: 40 };
 
 /** Makes the widget higher or lower, by mouse or by arrow keys. */
-export function Grip({ of, height, onHeight }: { of: string; height: number; onHeight(height: number): void }) {
+export function Grip({
+  of,
+  height,
+  onHeight,
+}: {
+  of: string;
+  height: number;
+  onHeight(height: number): void;
+}) {
   const start = useRef<{ y: number; height: number } | null>(null);
   const set = (wanted: number) => onHeight(Math.min(Math.max(wanted, HEIGHT.least), HEIGHT.most));
   const onKeyDown = (event: KeyboardEvent) => {
@@ -39,7 +47,9 @@ export function Grip({ of, height, onHeight }: { of: string; height: number; onH
       title={`Drag to make the ${of} higher or lower`}
       onKeyDown={onKeyDown}
       onPointerDown={onPointerDown}
-      onPointerMove={(event) => start.current && set(start.current.height + event.clientY - start.current.y)}
+      onPointerMove={(event) =>
+        start.current && set(start.current.height + event.clientY - start.current.y)
+      }
       onPointerUp={() => (start.current = null)}
     />
   );

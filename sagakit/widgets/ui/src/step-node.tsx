@@ -1,7 +1,25 @@
 /** One step on the canvas: its box, shaped by its kind, and its compensation beneath. */
-import { memo, useContext, useEffect, useRef, createContext, type CSSProperties, type KeyboardEvent } from "react";
+import {
+  memo,
+  useContext,
+  useEffect,
+  useRef,
+  createContext,
+  type CSSProperties,
+  type KeyboardEvent,
+} from "react";
 import { Handle, Position, type NodeProps } from "@xyflow/react";
-import { GLYPHS, KIND_WORDS, MAIN, MORE, TWIN, WIDTH, type Badge, type StepData, type StepNode } from "./graph";
+import {
+  GLYPHS,
+  KIND_WORDS,
+  MAIN,
+  MORE,
+  TWIN,
+  WIDTH,
+  type Badge,
+  type StepData,
+  type StepNode,
+} from "./graph";
 import { Icon } from "./icons";
 
 /** What a step's box asks of the canvas; it never changes, so that no box is drawn anew for it. */
@@ -51,7 +69,15 @@ export const StepBox = memo(function StepBox({ data, selected }: NodeProps<Shown
  * clips, fades or scales costs most there: so signs are characters, only long words are cut, and
  * only the pointed shape is a drawing.
  */
-function Main({ data, height, selected }: { data: ShownStep["data"]; height: number; selected: boolean }) {
+function Main({
+  data,
+  height,
+  selected,
+}: {
+  data: ShownStep["data"];
+  height: number;
+  selected: boolean;
+}) {
   const isPlain = data.icon === "step";
   return (
     <div
@@ -69,14 +95,22 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
         {data.seen?.glyph || (isPlain ? GLYPHS[data.kind] : <Icon name={data.icon} />)}
       </span>
       <span className="sk-words" aria-hidden={!data.renaming}>
-        {data.renaming ? <NameField name={data.name} /> : <Words className="sk-name" text={data.name} most={17} />}
+        {data.renaming ? (
+          <NameField name={data.name} />
+        ) : (
+          <Words className="sk-name" text={data.name} most={17} />
+        )}
         <Words
           className="sk-about"
           text={`${isPlain ? "" : `${GLYPHS[data.kind]} `}${data.about || data.kind}`}
           most={22}
         />
       </span>
-      {data.opens && <span className="sk-opens" aria-hidden="true">›</span>}
+      {data.opens && (
+        <span className="sk-opens" aria-hidden="true">
+          ›
+        </span>
+      )}
       {data.badges.length > 0 && (
         <span className="sk-badges" aria-hidden="true">
           {data.badges.map(({ icon, text, title }) => (
@@ -86,9 +120,17 @@ function Main({ data, height, selected }: { data: ShownStep["data"]; height: num
           ))}
         </span>
       )}
-      {data.seen?.struck && <span aria-hidden="true" className="sk-marker sk-level-error" title={data.seen.struck}>✶</span>}
+      {data.seen?.struck && (
+        <span aria-hidden="true" className="sk-marker sk-level-error" title={data.seen.struck}>
+          ✶
+        </span>
+      )}
       {data.worst !== null && (
-        <span aria-hidden="true" className={`sk-marker sk-level-${data.worst}`} title={`${data.problems} ${data.problems === 1 ? "problem" : "problems"}`}>
+        <span
+          aria-hidden="true"
+          className={`sk-marker sk-level-${data.worst}`}
+          title={`${data.problems} ${data.problems === 1 ? "problem" : "problems"}`}
+        >
           {data.worst === "note" ? "i" : "!"}
           {data.problems > 1 && <span>{data.problems}</span>}
         </span>
@@ -122,7 +164,13 @@ function Twin({ undo, top, seen }: { undo: string; top: number; seen?: Seen["und
   const place = { top: top - 6, height: TWIN + 4, ...seen?.paint.style };
   const title = seen ? `${undo}: ${seen.words}` : `Undone by ${undo}`;
   return (
-    <div className={`sk-twin${seen ? " sk-seen" : ""}`} {...seen?.paint} style={place} title={title} aria-hidden="true">
+    <div
+      className={`sk-twin${seen ? " sk-seen" : ""}`}
+      {...seen?.paint}
+      style={place}
+      title={title}
+      aria-hidden="true"
+    >
       <span>{seen?.glyph ?? "↶"}</span>
       <Words className="sk-undo" text={undo} most={19} />
     </div>
@@ -134,7 +182,10 @@ function Pointed({ height }: { height: number }) {
   const [w, h] = [WIDTH - 1.5, height - 1.5];
   return (
     <svg className="sk-pointed" width={WIDTH} height={height} aria-hidden="true">
-      <path transform="translate(.75 .75)" d={`M4 0H${w - 16}L${w} ${h / 2}L${w - 16} ${h}H4Q0 ${h} 0 ${h - 4}V4Q0 0 4 0Z`} />
+      <path
+        transform="translate(.75 .75)"
+        d={`M4 0H${w - 16}L${w} ${h / 2}L${w - 16} ${h}H4Q0 ${h} 0 ${h - 4}V4Q0 0 4 0Z`}
+      />
     </svg>
   );
 }

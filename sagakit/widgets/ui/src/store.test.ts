@@ -7,7 +7,11 @@ const ORDER: Draft = {
   saga: "order",
   steps: [
     { step: "create", after: [] },
-    { step: "pay", after: ["create"], saga: { saga: "pay", steps: [{ step: "charge", after: [] }] } },
+    {
+      step: "pay",
+      after: ["create"],
+      saga: { saga: "pay", steps: [{ step: "charge", after: [] }] },
+    },
     { step: "ship", after: ["pay"] },
   ],
 };
@@ -37,7 +41,8 @@ beforeEach(() => {
 
 const flush = () => Promise.resolve();
 const names = () => store.get().draft.steps.map(({ step }) => step);
-const addStep = (name: string) => store.apply(`Add ${name}`, (draft) => add(draft, { step: name }).draft);
+const addStep = (name: string) =>
+  store.apply(`Add ${name}`, (draft) => add(draft, { step: name }).draft);
 
 /** The kernel does what the last message asked for. */
 async function answer(more: Partial<State> = {}): Promise<void> {

@@ -148,7 +148,8 @@ export class Store {
     const { draft, whole, at, positions } = this.snapshot;
     const keys = new Set(draft.steps.map(({ step }) => keyOf(whole, at, step)));
     const kept = Object.entries(positions).filter(([key]) => !keys.has(key));
-    if (kept.length === Object.keys(positions).length) return this.say("Every step stands in its place");
+    if (kept.length === Object.keys(positions).length)
+      return this.say("Every step stands in its place");
     this.attempt(() => this.record("Lay out the steps", { positions: Object.fromEntries(kept) }));
   };
 
@@ -276,7 +277,11 @@ export class Store {
   /** Shows what is inside a step of the saga in view; false: it has no inside. */
   enter = (name: string): boolean => {
     const { whole, at, draft } = this.snapshot;
-    const place = opened(whole, at, draft.steps.findIndex(({ step }) => step === name));
+    const place = opened(
+      whole,
+      at,
+      draft.steps.findIndex(({ step }) => step === name),
+    );
     if (place) this.open(place);
     return place !== null;
   };
@@ -372,7 +377,11 @@ export class Store {
     this.change({
       ...this.view(after.whole, this.snapshot.at),
       positions: after.positions,
-      state: { ...state, text: after.text ?? state.text, data: { ...state.data, model: after.model } },
+      state: {
+        ...state,
+        text: after.text ?? state.text,
+        data: { ...state.data, model: after.model },
+      },
     });
     this.say(label);
   }
@@ -443,7 +452,9 @@ export class Store {
   private movedNames(names: Map<string, string>): Positions {
     const { positions, whole, at } = this.snapshot;
     if (names.size === 0) return positions;
-    const keys = [...names].map(([from, to]) => [keyOf(whole, at, from), keyOf(whole, at, to)] as const);
+    const keys = [...names].map(
+      ([from, to]) => [keyOf(whole, at, from), keyOf(whole, at, to)] as const,
+    );
     const moved = (key: string) => {
       const found = keys.find(([from]) => key === from || key.startsWith(`${from}/`));
       return found ? found[1] + key.slice(found[0].length) : key;
@@ -458,8 +469,16 @@ export class Store {
   }
 
   private change(parts: Partial<Snapshot>): void {
-    const labels = { undo: this.past.at(-1)?.label ?? null, redo: this.future.at(-1)?.label ?? null };
-    this.snapshot = { ...this.snapshot, ...parts, ...labels, answered: this.unanswered.length === 0 };
+    const labels = {
+      undo: this.past.at(-1)?.label ?? null,
+      redo: this.future.at(-1)?.label ?? null,
+    };
+    this.snapshot = {
+      ...this.snapshot,
+      ...parts,
+      ...labels,
+      answered: this.unanswered.length === 0,
+    };
     for (const listener of this.listeners) listener();
   }
 }
@@ -489,7 +508,9 @@ function stepsIn(text: string | null | undefined): StepDraft[] | null {
     const found = (JSON.parse(text) as { steps?: unknown }).steps;
     const steps = Array.isArray(found) ? (found as Partial<StepDraft>[]) : [];
     const fine = steps.filter(({ step }) => typeof step === "string");
-    return fine.length > 0 ? fine.map((step) => ({ ...step, after: step.after ?? [] }) as StepDraft) : null;
+    return fine.length > 0
+      ? fine.map((step) => ({ ...step, after: step.after ?? [] }) as StepDraft)
+      : null;
   } catch {
     return null; // some other text
   }

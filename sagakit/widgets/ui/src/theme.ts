@@ -18,7 +18,12 @@ export function useTheme(): Theme {
   useEffect(() => {
     const look = () => setTheme(now());
     const observer = new MutationObserver(look);
-    const attributeFilter = ["data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-kind", "class"];
+    const attributeFilter = [
+      "data-jp-theme-light",
+      "data-jp-theme-name",
+      "data-vscode-theme-kind",
+      "class",
+    ];
     observer.observe(document.body, { attributes: true, attributeFilter });
     const system = matchMedia("(prefers-color-scheme: dark)");
     system.addEventListener("change", look);

@@ -7,7 +7,9 @@ function useRoving() {
   const bar = useRef<HTMLDivElement>(null);
   const [at, setAt] = useState(0);
   const onKeyDown = (event: KeyboardEvent) => {
-    const buttons = [...(bar.current?.querySelectorAll<HTMLElement>("button:not(:disabled)") ?? [])];
+    const buttons = [
+      ...(bar.current?.querySelectorAll<HTMLElement>("button:not(:disabled)") ?? []),
+    ];
     const now = buttons.indexOf(document.activeElement as HTMLElement);
     const next = {
       ArrowRight: (now + 1) % buttons.length,
@@ -77,7 +79,13 @@ interface TabsProps {
 export function Tabs({ id, tabs, open, onOpen }: TabsProps) {
   const { bar, onKeyDown } = useRoving();
   return (
-    <div ref={bar} className="sk-tabs" role="tablist" aria-label="Views of the saga" onKeyDown={onKeyDown}>
+    <div
+      ref={bar}
+      className="sk-tabs"
+      role="tablist"
+      aria-label="Views of the saga"
+      onKeyDown={onKeyDown}
+    >
       {tabs.map(({ name, label, extra }) => (
         <button
           key={name}

@@ -129,7 +129,10 @@ export function option(root: Schema, key: string, schema: Schema, required: bool
     key,
     label: annotation(schema, "title") ?? words(key),
     hint: said ? sentence(lead(said)) : only?.kind === "struct" ? only.about : "",
-    unit: ways.some((one) => one.kind === "number") && /^seconds\b|\bin seconds\b/i.test(said) ? "s" : "",
+    unit:
+      ways.some((one) => one.kind === "number") && /^seconds\b|\bin seconds\b/i.test(said)
+        ? "s"
+        : "",
     required,
     fallback: "default" in found ? (found.default as Json) : undefined,
     schema,

@@ -31,7 +31,11 @@ export function nameOf(fault: FaultForm, { entries }: Menu): string {
 
 /** When, and for how long, it strikes. */
 export function reachOf({ attempt, first, seconds }: FaultForm): string {
-  const when = attempt ? `attempt ${attempt}` : first ? `the first ${first} attempts` : "every attempt";
+  const when = attempt
+    ? `attempt ${attempt}`
+    : first
+      ? `the first ${first} attempts`
+      : "every attempt";
   return seconds ? `${when}, by ${seconds} s` : when;
 }
 

@@ -11,15 +11,26 @@ function film(events: number, nodes = 5, rows = 4): Film {
   const changes: number[] = [];
   const entries: (number | string | null)[] = [];
   for (let event = 0; event < events; event += 1) {
-    for (let i = chance(3); i > 0; i -= 1) changes.push(event, chance(nodes), chance(STATES.length));
-    for (let i = chance(4); i > 0; i -= 1) entries.push(event, chance(rows), chance(5) === 0 ? null : chance(100));
+    for (let i = chance(3); i > 0; i -= 1)
+      changes.push(event, chance(nodes), chance(STATES.length));
+    for (let i = chance(4); i > 0; i -= 1)
+      entries.push(event, chance(rows), chance(5) === 0 ? null : chance(100));
   }
   const zeros = Array.from({ length: events }, () => 0);
   return {
     title: "random",
     note: "",
     nodes: Array.from({ length: nodes }, (_, i) => ({
-      path: `s${i}`, name: `s${i}`, inside: -1, kind: "plain", service: "", compensation: "", notes: [], holds: "", more: 0, retried: false,
+      path: `s${i}`,
+      name: `s${i}`,
+      inside: -1,
+      kind: "plain",
+      service: "",
+      compensation: "",
+      notes: [],
+      holds: "",
+      more: 0,
+      retried: false,
     })),
     edges: [],
     events: { at: zeros, what: zeros, step: zeros, attempt: zeros, detail: zeros.map(String) },
@@ -28,7 +39,10 @@ function film(events: number, nodes = 5, rows = 4): Film {
     states: STATES,
     changes,
     statuses: [0, "running", events - 1, "completed"],
-    ledgers: { rows: Array.from({ length: rows }, (_, i) => ["bank", `row ${i}`]), changes: entries },
+    ledgers: {
+      rows: Array.from({ length: rows }, (_, i) => ["bank", `row ${i}`]),
+      changes: entries,
+    },
     struck: [],
     ended: "completed",
   };
@@ -37,7 +51,8 @@ function film(events: number, nodes = 5, rows = 4): Film {
 /** What a frame shows, folded from the very beginning. */
 function folded({ nodes, states, changes, ledgers }: Film, event: number) {
   const now = nodes.map(() => "pending");
-  for (let i = 0; i < changes.length && changes[i]! <= event; i += 3) now[changes[i + 1]!] = states[changes[i + 2]!]!;
+  for (let i = 0; i < changes.length && changes[i]! <= event; i += 3)
+    now[changes[i + 1]!] = states[changes[i + 2]!]!;
   const values: unknown[] = ledgers.rows.map(() => null);
   const before = new Map<number, unknown>();
   for (let i = 0; i < ledgers.changes.length && (ledgers.changes[i] as number) <= event; i += 3) {
@@ -76,7 +91,12 @@ describe("a reel", () => {
 
 it("tells the status from the event on at which it begins", () => {
   const one = film(10);
-  expect([0, 5, 8, 9].map((event) => statusAt(one, event))).toEqual(["running", "running", "running", "completed"]);
+  expect([0, 5, 8, 9].map((event) => statusAt(one, event))).toEqual([
+    "running",
+    "running",
+    "running",
+    "completed",
+  ]);
 });
 
 it("marks an event by the state to which it brings its own step, not another's", () => {

@@ -88,7 +88,8 @@ export class Reel {
 /** The status of the whole at an event. */
 export function statusAt({ statuses }: Film, event: number): string {
   let found = "";
-  for (let i = 0; i < statuses.length && (statuses[i] as number) <= event; i += 2) found = statuses[i + 1] as string;
+  for (let i = 0; i < statuses.length && (statuses[i] as number) <= event; i += 2)
+    found = statuses[i + 1] as string;
   return found;
 }
 

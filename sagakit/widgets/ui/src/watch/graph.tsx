@@ -1,13 +1,21 @@
 /** The saga that is watched: the designer's boxes and arrows, in the colours of their states. */
 import { memo, useCallback, useEffect, useMemo, useRef, type KeyboardEvent } from "react";
 import {
-  Background, Controls, ReactFlow, ReactFlowProvider, ViewportPortal,
-  getNodesBounds, getViewportForBounds, useReactFlow, type Node,
+  Background,
+  Controls,
+  ReactFlow,
+  ReactFlowProvider,
+  ViewportPortal,
+  getNodesBounds,
+  getViewportForBounds,
+  useReactFlow,
+  type Node,
 } from "@xyflow/react";
 import { KIND_WORDS, neighbour, pivotLine, WIDTH, type Direction } from "../graph";
 import { StepBox, type Seen, type ShownStep } from "../step-node";
 import { movesLess } from "../theme";
 import type { GraphNode, Legend, Look } from "../watching";
+import { WayEdge } from "../way-edge";
 import { paint } from "./look";
 import { planOf, type Plan } from "./nest";
 
@@ -24,10 +32,16 @@ interface Props {
 }
 
 const NODE_TYPES = { step: StepBox };
+const EDGE_TYPES = { way: WayEdge };
 const OPTIONS = { hideAttribution: true };
 const LEAST = 0.7; // smaller than this, words cannot be read
 const EDGE = 12;
-const DIRECTIONS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
+const DIRECTIONS: Record<string, Direction> = {
+  ArrowLeft: "left",
+  ArrowRight: "right",
+  ArrowUp: "up",
+  ArrowDown: "down",
+};
 
 export const Graph = memo(function Graph(props: Props) {
   return (
@@ -65,11 +79,18 @@ function Flow(props: Props) {
   const onNodeClick = useCallback((_: unknown, { id }: Node) => onStep?.(id), [onStep]);
 
   return (
-    <div ref={frame} className="sk-canvas sk-watched" role="group" aria-label={`Steps, ${nodes.length}; arrow keys move between them${asks ? `, Enter: ${asks}` : ""}`} onKeyDown={onKeyDown}>
+    <div
+      ref={frame}
+      className="sk-canvas sk-watched"
+      role="group"
+      aria-label={`Steps, ${nodes.length}; arrow keys move between them${asks ? `, Enter: ${asks}` : ""}`}
+      onKeyDown={onKeyDown}
+    >
       <ReactFlow
         nodes={shown}
         edges={arrows}
         nodeTypes={NODE_TYPES}
+        edgeTypes={EDGE_TYPES}
         onNodeClick={onNodeClick}
         nodesDraggable={false}
         nodesConnectable={false}
@@ -96,14 +117,24 @@ function Flow(props: Props) {
 // -- boxes ----------------------------------------------------------------------------------------
 
 /** The boxes; one that shows what it showed is the same object, so that it is not drawn anew. */
-function useShown(plan: Plan, { nodes, states, legend, struck, now, selected, asks }: Props): ShownStep[] {
+function useShown(
+  plan: Plan,
+  { nodes, states, legend, struck, now, selected, asks }: Props,
+): ShownStep[] {
   const old = useRef(new Map<string, { key: string; plan: Plan; node: ShownStep }>());
   return useMemo(() => {
     const first = selected || now || nodes[0]?.path;
     return plan.nodes.map((node, i) => {
       const given = nodes[i]!;
       const path = given.path;
-      const key = JSON.stringify([states[i], struck.get(path), path === now, path === selected, path === first, asks]);
+      const key = JSON.stringify([
+        states[i],
+        struck.get(path),
+        path === now,
+        path === selected,
+        path === first,
+        asks,
+      ]);
       const before = old.current.get(path);
       if (before?.key === key && before.plan === plan) return before.node;
       const seen = seenOf(given, states[i]!, legend, struck.get(path) ?? "", path === now);
@@ -112,7 +143,13 @@ function useShown(plan: Plan, { nodes, states, legend, struck, now, selected, as
         ...node,
         zIndex: 1,
         selected: path === selected,
-        data: { ...node.data, about: [seen.words, node.data.about].filter(Boolean).join(" · "), spoken, seen, first: path === first },
+        data: {
+          ...node.data,
+          about: [seen.words, node.data.about].filter(Boolean).join(" · "),
+          spoken,
+          seen,
+          first: path === first,
+        },
       };
       old.current.set(path, { key, plan, node: shown });
       return shown;
@@ -121,12 +158,25 @@ function useShown(plan: Plan, { nodes, states, legend, struck, now, selected, as
 }
 
 /** A compensation's state is shown by the compensation, if the step has one. */
-function seenOf(node: GraphNode, state: string, legend: Legend, struck: string, isNow: boolean): Seen {
+function seenOf(
+  node: GraphNode,
+  state: string,
+  legend: Legend,
+  struck: string,
+  isNow: boolean,
+): Seen {
   const look = legend.states[state];
   const isTwins = look?.on === "compensation" && node.compensation !== "";
   const own: Look | undefined = isTwins ? legend.parts.step : look;
   const undo = isTwins ? { glyph: look.glyph, words: state, paint: paint(look) } : null;
-  return { glyph: isTwins ? "" : look?.glyph ?? "", words: isTwins ? "" : state, paint: paint(own), undo, struck, isNow };
+  return {
+    glyph: isTwins ? "" : (look?.glyph ?? ""),
+    words: isTwins ? "" : state,
+    paint: paint(own),
+    undo,
+    struck,
+    isNow,
+  };
 }
 
 function spokenOf(node: GraphNode, state: string, { struck }: Seen, asks = ""): string {
@@ -148,7 +198,9 @@ function useArrows(plan: Plan, nodes: GraphNode[], states: string[]) {
   const untouched = states.map((state) => state === "pending").join();
   return useMemo(() => {
     const isPending = new Map(nodes.map(({ path }, i) => [path, states[i] === "pending"]));
-    return plan.edges.map((one) => (isPending.get(one.target) ? one : { ...one, className: "sk-edge sk-gone" }));
+    return plan.edges.map((one) =>
+      isPending.get(one.target) ? one : { ...one, className: "sk-edge sk-gone" },
+    );
     // `untouched` is all of the states that arrows depend on
   }, [plan, nodes, untouched]);
 }
@@ -159,8 +211,19 @@ function Frames({ plan }: { plan: Plan }) {
     <ViewportPortal>
       {line && (
         <>
-          <div className="sk-beyond" style={{ left: line.x, top: line.top, width: line.right - line.x, height: line.bottom - line.top }} />
-          <div className="sk-pivot-line" style={{ left: line.x, top: line.top, height: line.bottom - line.top }}>
+          <div
+            className="sk-beyond"
+            style={{
+              left: line.x,
+              top: line.top,
+              width: line.right - line.x,
+              height: line.bottom - line.top,
+            }}
+          />
+          <div
+            className="sk-pivot-line"
+            style={{ left: line.x, top: line.top, height: line.bottom - line.top }}
+          >
             <span className="sk-before">◂ undone on failure</span>
             <span className="sk-after-pivot">nothing is undone ▸</span>
           </div>
@@ -195,8 +258,14 @@ function useSight(frame: { current: HTMLDivElement | null }, plan: Plan) {
       const bottom = Math.max(bounds.y + bounds.height, ...frames.map((one) => one.y + one.height));
       const box = { x: bounds.x, y: top, width: right - bounds.x, height: bottom - top };
       const whole = getViewportForBounds(box, width, height, 0.1, 1, "24px");
-      const start = { x: 24 - box.x * least, y: height / 2 - (box.y + box.height / 2) * least, zoom: least };
-      void flow.setViewport(whole.zoom < least ? start : whole, { duration: least > 0.1 ? 0 : duration() });
+      const start = {
+        x: 24 - box.x * least,
+        y: height / 2 - (box.y + box.height / 2) * least,
+        zoom: least,
+      };
+      void flow.setViewport(whole.zoom < least ? start : whole, {
+        duration: least > 0.1 ? 0 : duration(),
+      });
     };
     const bring = (path: string) => {
       const [width, height] = size();
@@ -204,13 +273,23 @@ function useSight(frame: { current: HTMLDivElement | null }, plan: Plan) {
       if (!node || width === 0) return;
       const { x, y, zoom } = flow.getViewport();
       const [left, top] = [node.position.x * zoom + x, node.position.y * zoom + y];
-      const isIn = left >= EDGE && top >= EDGE && left + WIDTH * zoom <= width - EDGE && top + node.height! * zoom <= height - EDGE;
-      if (!isIn) void flow.setCenter(node.position.x + WIDTH / 2, node.position.y + node.height! / 2, { zoom, duration: duration() });
+      const isIn =
+        left >= EDGE &&
+        top >= EDGE &&
+        left + WIDTH * zoom <= width - EDGE &&
+        top + node.height! * zoom <= height - EDGE;
+      if (!isIn)
+        void flow.setCenter(node.position.x + WIDTH / 2, node.position.y + node.height! / 2, {
+          zoom,
+          duration: duration(),
+        });
     };
     const focus = (path: string | null) => {
       if (path === null) return;
       bring(path);
-      frame.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(path)}"] .sk-main`)?.focus({ preventScroll: true });
+      frame.current
+        ?.querySelector<HTMLElement>(`[data-id="${CSS.escape(path)}"] .sk-main`)
+        ?.focus({ preventScroll: true });
     };
     return { fit: () => fit(), begin: () => fit(LEAST), bring, focus };
   }, [flow, frame]);

@@ -6,7 +6,9 @@ import type { Frame } from "./frames";
 export const Ledgers = memo(function Ledgers({ film, frame }: { film: Film; frame: Frame }) {
   const services = useMemo(() => {
     const found = new Map<string, number[]>();
-    film.ledgers.rows.forEach(([service], row) => found.set(service, [...(found.get(service) ?? []), row]));
+    film.ledgers.rows.forEach(([service], row) =>
+      found.set(service, [...(found.get(service) ?? []), row]),
+    );
     return [...found];
   }, [film]);
   return (
@@ -15,9 +17,16 @@ export const Ledgers = memo(function Ledgers({ film, frame }: { film: Film; fram
         <table key={service}>
           <caption>{service}</caption>
           <tbody>
-            {rows.filter((row) => frame.values[row] !== null || frame.before.has(row)).map((row) => (
-              <Line key={row} name={film.ledgers.rows[row]![1]} value={frame.values[row]!} before={frame.before.get(row)} />
-            ))}
+            {rows
+              .filter((row) => frame.values[row] !== null || frame.before.has(row))
+              .map((row) => (
+                <Line
+                  key={row}
+                  name={film.ledgers.rows[row]![1]}
+                  value={frame.values[row]!}
+                  before={frame.before.get(row)}
+                />
+              ))}
           </tbody>
         </table>
       ))}

@@ -1,5 +1,14 @@
 /** The events, one a row. Of a long run only the rows that can be seen are there. */
-import { memo, useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import {
+  memo,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+} from "react";
 import type { Film, Legend } from "../watching";
 import { marksOf } from "./frames";
 import { paint } from "./look";
@@ -39,7 +48,14 @@ export const Log = memo(function Log({ film, legend, at, hides, onGo }: Props) {
   const onKeyDown = (event: KeyboardEvent) => {
     const page = Math.max(1, Math.floor(height / ROW) - 1);
     const last = count - 1;
-    const to = { ArrowUp: at - 1, ArrowDown: at + 1, PageUp: at - page, PageDown: at + page, Home: 0, End: last }[event.key];
+    const to = {
+      ArrowUp: at - 1,
+      ArrowDown: at + 1,
+      PageUp: at - page,
+      PageDown: at + page,
+      Home: 0,
+      End: last,
+    }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     event.stopPropagation();
@@ -63,7 +79,18 @@ export const Log = memo(function Log({ film, legend, at, hides, onGo }: Props) {
     >
       <div style={{ height: count * ROW }} role="presentation">
         {rows.map((event) => (
-          <Row key={event} id={`${id}-${event}`} film={film} legend={legend} event={event} state={marks[event]!} struck={struck.get(event)} is={event === at ? "now" : event < at ? "past" : "later"} count={count} onGo={onGo} />
+          <Row
+            key={event}
+            id={`${id}-${event}`}
+            film={film}
+            legend={legend}
+            event={event}
+            state={marks[event]!}
+            struck={struck.get(event)}
+            is={event === at ? "now" : event < at ? "past" : "later"}
+            count={count}
+            onGo={onGo}
+          />
         ))}
       </div>
     </div>
@@ -82,7 +109,17 @@ interface RowProps {
   onGo(event: number): void;
 }
 
-const Row = memo(function Row({ id, film, legend, event, state, struck, is, count, onGo }: RowProps) {
+const Row = memo(function Row({
+  id,
+  film,
+  legend,
+  event,
+  state,
+  struck,
+  is,
+  count,
+  onGo,
+}: RowProps) {
   const { at, attempt, detail } = film.events;
   const look = legend.states[state];
   const mark = struck && legend.marks[struck];
@@ -98,13 +135,24 @@ const Row = memo(function Row({ id, film, legend, event, state, struck, is, coun
       onClick={() => onGo(event)}
     >
       <span className="sk-time">{seconds(at[event]!)}</span>
-      <span className={`sk-dot${look ? " sk-seen" : ""}`} {...paint(look)} aria-hidden="true">{look?.glyph}</span>
+      <span className={`sk-dot${look ? " sk-seen" : ""}`} {...paint(look)} aria-hidden="true">
+        {look?.glyph}
+      </span>
       <span className="sk-event-step">{stepOf(film, event)}</span>
       <span className="sk-event-what">
         {whatOf(film, event)}
         {attempt[event]! > 1 && <span className="sk-attempt">attempt {attempt[event]}</span>}
-        {struck && <span className="sk-struck sk-seen" {...paint(mark)} title={`a ${struck} strikes here`}>{mark?.glyph}<span className="sk-hidden">a {struck} strikes here</span></span>}
-        {detail[event] && <span className="sk-detail" title={detail[event]}>{detail[event]}</span>}
+        {struck && (
+          <span className="sk-struck sk-seen" {...paint(mark)} title={`a ${struck} strikes here`}>
+            {mark?.glyph}
+            <span className="sk-hidden">a {struck} strikes here</span>
+          </span>
+        )}
+        {detail[event] && (
+          <span className="sk-detail" title={detail[event]}>
+            {detail[event]}
+          </span>
+        )}
       </span>
     </div>
   );

@@ -9,12 +9,24 @@ const BLACK = "#000000";
 export function paint(look: Look | undefined): Paint {
   if (!look) return { style: {} };
   const hue = look.stroke === BLACK ? look.fill : look.stroke; // black has none to make a dark colour of
-  const style = { "--sk-fill": look.fill, "--sk-stroke": look.stroke, "--sk-hue": hue } as CSSProperties;
+  const style = {
+    "--sk-fill": look.fill,
+    "--sk-stroke": look.stroke,
+    "--sk-hue": hue,
+  } as CSSProperties;
   return { style, "data-hatch": look.hatch || undefined, "data-dash": look.dash ? "" : undefined };
 }
 
 /** A word with its glyph, on its colours. */
-export function Tag({ look, text, quiet = false }: { look: Look | undefined; text: string; quiet?: boolean }) {
+export function Tag({
+  look,
+  text,
+  quiet = false,
+}: {
+  look: Look | undefined;
+  text: string;
+  quiet?: boolean;
+}) {
   return (
     <span className={`sk-tag sk-seen${quiet ? " sk-quiet" : ""}`} {...paint(look)}>
       {look?.glyph && <span aria-hidden="true">{look.glyph}</span>}
@@ -40,7 +52,11 @@ export function LegendList({ legend }: { legend: Legend }) {
           <ul>
             {Object.entries(legend[group] as Record<string, Look>).map(([name, look]) => (
               <li key={name}>
-                <span className={`sk-sample sk-seen${look.shape ? ` sk-shape-${look.shape}` : ""}`} {...paint(look)} aria-hidden="true">
+                <span
+                  className={`sk-sample sk-seen${look.shape ? ` sk-shape-${look.shape}` : ""}`}
+                  {...paint(look)}
+                  aria-hidden="true"
+                >
                   {look.glyph}
                 </span>
                 <span>

@@ -1,5 +1,12 @@
 /** The fault matrix: how each single fault ends; a field opens its run in a player beneath. */
-import { useEffect, useMemo, useRef, useState, useSyncExternalStore, type KeyboardEvent } from "react";
+import {
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  type KeyboardEvent,
+} from "react";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
 import { Sheet } from "../sheets";
@@ -28,29 +35,70 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
     root.current?.querySelector<HTMLElement>(".sk-matrix [tabindex='0']")?.focus();
   };
   return (
-    <div ref={root} className="sk-root sk-watch sk-matrix-root" data-theme={theme} tabIndex={-1} onFocusCapture={keepKeys} onKeyDownCapture={keepKeys} data-waits={waits || undefined}>
+    <div
+      ref={root}
+      className="sk-root sk-watch sk-matrix-root"
+      data-theme={theme}
+      tabIndex={-1}
+      onFocusCapture={keepKeys}
+      onKeyDownCapture={keepKeys}
+      data-waits={waits || undefined}
+    >
       <div className="sk-head">
         <h2 className="sk-title">{`One fault in ${state.title}: how it ends`}</h2>
         <span className="sk-room" />
-        <button type="button" className="sk-tool" aria-label="Legend" title="Legend" aria-expanded={legendOpen} onClick={() => setLegendOpen(true)}><Icon name="legend" /></button>
+        <button
+          type="button"
+          className="sk-tool"
+          aria-label="Legend"
+          title="Legend"
+          aria-expanded={legendOpen}
+          onClick={() => setLegendOpen(true)}
+        >
+          <Icon name="legend" />
+        </button>
       </div>
       {!connected && (
         <div className="sk-banner" role="alert">
           <Icon name="warning" />
-          <span>The kernel has restarted: run the cell again. What was found can still be read.</span>
+          <span>
+            The kernel has restarted: run the cell again. What was found can still be read.
+          </span>
         </div>
       )}
       <div className="sk-matrix-body">
-        <Grid state={state} legend={legend} onOpen={(row, column) => source.send({ cell: [row, column] })} />
-        <Violations state={state} legend={legend} onOpen={(violation) => source.send({ violation })} />
-        <div role="alert">{state.said && <p className="sk-error sk-matrix-said">{state.said.text}</p>}</div>
-        {legendOpen && <Sheet label="Legend" className="sk-legend-sheet" onClose={() => setLegendOpen(false)}><LegendList legend={legend} /></Sheet>}
+        <Grid
+          state={state}
+          legend={legend}
+          onOpen={(row, column) => source.send({ cell: [row, column] })}
+        />
+        <Violations
+          state={state}
+          legend={legend}
+          onOpen={(violation) => source.send({ violation })}
+        />
+        <div role="alert">
+          {state.said && <p className="sk-error sk-matrix-said">{state.said.text}</p>}
+        </div>
+        {legendOpen && (
+          <Sheet label="Legend" className="sk-legend-sheet" onClose={() => setLegendOpen(false)}>
+            <LegendList legend={legend} />
+          </Sheet>
+        )}
       </div>
       {player && (
         <section className="sk-opened" aria-label="The run that is open" style={{ height }}>
           <div ref={head} className="sk-opened-head">
             <span role="status">{openedWords(state)}</span>
-            <button type="button" className="sk-tool" aria-label="Close the run" title="Close" onClick={close}><Icon name="close" /></button>
+            <button
+              type="button"
+              className="sk-tool"
+              aria-label="Close the run"
+              title="Close"
+              onClick={close}
+            >
+              <Icon name="close" />
+            </button>
           </div>
           <Player key={JSON.stringify(state.opened)} source={player} legend={legend} />
         </section>
@@ -86,7 +134,10 @@ function Grid({ state, legend, onOpen }: GridProps) {
   const { steps, columns, cells, opened } = state;
   const [at, setAt] = useState<[number, number]>([0, 0]);
   const table = useRef<HTMLTableElement>(null);
-  const byPlace = useMemo(() => new Map(cells.map((cell) => [`${cell.row},${cell.column}`, cell])), [cells]);
+  const byPlace = useMemo(
+    () => new Map(cells.map((cell) => [`${cell.row},${cell.column}`, cell])),
+    [cells],
+  );
   const [openRow, openColumn] = opened && "cell" in opened ? opened.cell : [-1, -1];
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -107,19 +158,31 @@ function Grid({ state, legend, onOpen }: GridProps) {
     event.stopPropagation();
     if (isOpen && byPlace.has(`${row},${column}`)) onOpen(row, column);
     if (!to) return;
-    const next: [number, number] = [Math.min(Math.max(to[0], 0), rows), Math.min(Math.max(to[1], 0), width)];
+    const next: [number, number] = [
+      Math.min(Math.max(to[0], 0), rows),
+      Math.min(Math.max(to[1], 0), width),
+    ];
     setAt(next);
     table.current?.querySelector<HTMLElement>(`[data-place="${next[0]},${next[1]}"]`)?.focus();
   };
 
   return (
     <div className="sk-matrix">
-      <table ref={table} role="grid" aria-label={`Steps and faults of ${state.title}; Enter opens the run of a field`} onKeyDown={onKeyDown}>
+      <table
+        ref={table}
+        role="grid"
+        aria-label={`Steps and faults of ${state.title}; Enter opens the run of a field`}
+        onKeyDown={onKeyDown}
+      >
         <thead>
           <tr>
-            <th scope="col"><span className="sk-hidden">step</span></th>
+            <th scope="col">
+              <span className="sk-hidden">step</span>
+            </th>
             {columns.map((column) => (
-              <th key={column} scope="col">{column}</th>
+              <th key={column} scope="col">
+                {column}
+              </th>
             ))}
           </tr>
         </thead>
@@ -162,11 +225,18 @@ interface FieldProps {
 function Field({ cell, place, name, legend, isStop, isOpen, onFocus, onOpen }: FieldProps) {
   const common = { role: "gridcell", tabIndex: isStop ? 0 : -1, "data-place": place, onFocus };
   if (!cell) {
-    return <td {...common} className="sk-not-met" aria-label={`${name}: not met`} title="not met">·</td>;
+    return (
+      <td {...common} className="sk-not-met" aria-label={`${name}: not met`} title="not met">
+        ·
+      </td>
+    );
   }
   const look = legend.statuses[cell.status];
-  const ends = Object.entries(cell.counts).map(([status, count]) => `${count}× ${status}`).join(", ");
-  const broken = cell.broken.length > 0 ? `does not hold: ${cell.broken.join(", ")}` : "every invariant holds";
+  const ends = Object.entries(cell.counts)
+    .map(([status, count]) => `${count}× ${status}`)
+    .join(", ");
+  const broken =
+    cell.broken.length > 0 ? `does not hold: ${cell.broken.join(", ")}` : "every invariant holds";
   const words = `${name}: ${cell.status}; ${broken}`;
   const runs = Object.values(cell.counts).reduce((sum, one) => sum + one, 0);
   return (
@@ -182,12 +252,17 @@ function Field({ cell, place, name, legend, isStop, isOpen, onFocus, onOpen }: F
       onClick={onOpen}
     >
       <span className="sk-cell-in">
-        <span className="sk-cell-glyph" aria-hidden="true">{look?.glyph}</span>
+        <span className="sk-cell-glyph" aria-hidden="true">
+          {look?.glyph}
+        </span>
         <span className="sk-cell-words">
           {cell.status}
           {runs > 1 && <span className="sk-hint">{` ${cell.counts[cell.status]} of ${runs}`}</span>}
           {cell.broken.length > 0 && (
-            <span className="sk-cell-broken sk-seen" {...paint(legend.marks.fault)}>{`${legend.marks.fault?.glyph} ${cell.broken.length} broken`}</span>
+            <span
+              className="sk-cell-broken sk-seen"
+              {...paint(legend.marks.fault)}
+            >{`${legend.marks.fault?.glyph} ${cell.broken.length} broken`}</span>
           )}
         </span>
       </span>
@@ -197,7 +272,15 @@ function Field({ cell, place, name, legend, isStop, isOpen, onFocus, onOpen }: F
 
 // -- what does not hold -------------------------------------------------------------------------------
 
-function Violations({ state, legend, onOpen }: { state: MatrixState; legend: Legend; onOpen(number: number): void }) {
+function Violations({
+  state,
+  legend,
+  onOpen,
+}: {
+  state: MatrixState;
+  legend: Legend;
+  onOpen(number: number): void;
+}) {
   const { violations, opened, words } = state;
   const list = useRef<HTMLUListElement>(null);
   const open = opened && "violation" in opened ? opened.violation : -1;
@@ -208,18 +291,34 @@ function Violations({ state, legend, onOpen }: { state: MatrixState; legend: Leg
     <section className="sk-violations" aria-label="Invariants">
       <p className="sk-hint">{words.split("\n", 2).join("; ")}</p>
       {violations.length === 0 ? (
-        <p className="sk-holds"><b>✓ Every invariant holds</b></p>
+        <p className="sk-holds">
+          <b>✓ Every invariant holds</b>
+        </p>
       ) : (
         <ul ref={list}>
           {violations.map(({ invariant, count, problem, scenario, code }, i) => (
             <li key={i} className={i === open ? "sk-is-open" : undefined}>
-              <span className="sk-cell-broken sk-seen" {...paint(legend.marks.fault)} aria-hidden="true">{legend.marks.fault?.glyph}</span>
+              <span
+                className="sk-cell-broken sk-seen"
+                {...paint(legend.marks.fault)}
+                aria-hidden="true"
+              >
+                {legend.marks.fault?.glyph}
+              </span>
               <span className="sk-violation">
                 <b>{invariant}</b> does not hold under {scenario}
                 <span className="sk-hint">{`, in ${count} ${count === 1 ? "scenario" : "scenarios"} of all`}</span>
                 {problem && <span className="sk-error">{` ${problem}`}</span>}
               </span>
-              <button type="button" className="sk-button" aria-label={`Open the run in which ${invariant} does not hold`} aria-pressed={i === open} onClick={() => onOpen(i)}>Open</button>
+              <button
+                type="button"
+                className="sk-button"
+                aria-label={`Open the run in which ${invariant} does not hold`}
+                aria-pressed={i === open}
+                onClick={() => onOpen(i)}
+              >
+                Open
+              </button>
               <CopyButton text={code} what={`the scenario that breaks ${invariant}`} />
             </li>
           ))}

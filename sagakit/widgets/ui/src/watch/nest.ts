@@ -1,8 +1,7 @@
 /** The steps of a film as boxes: those that a step holds stand in a frame beneath it. No React. */
 import type { Edge } from "@xyflow/react";
-import { MarkerType } from "@xyflow/react";
-import { sizeOf, stepNode, type Badge, type StepData, type StepNode } from "../graph";
-import { layout, type Point, type Size } from "../layout";
+import { edgeBetween, sizeOf, stepNode, type Badge, type StepData, type StepNode } from "../graph";
+import { arrow, layout, type Layout, type Point, type Size } from "../layout";
 import type { Kind, StepDraft } from "../protocol";
 import type { GraphNode } from "../watching";
 
@@ -32,35 +31,60 @@ export function planOf(nodes: GraphNode[], edges: [number, number][]): Plan {
   const before = new Map<number, number[]>();
   for (const [from, to] of edges) before.set(to, [...(before.get(to) ?? []), from]);
   const sizes = new Map<number, Size>();
-  const groups = new Map<number, Map<string, Point>>();
+  const groups = new Map<number, Layout>();
 
   const measure = (group: number): { width: number; height: number } => {
     const members = inside.get(group) ?? [];
-    for (const one of members) sizes.set(one, inside.has(one) ? framed(sizeOf(data[one]!), measure(one)) : sizeOf(data[one]!));
-    const drafts = members.map((one): StepDraft => ({ step: String(one), after: (before.get(one) ?? []).map(String) }));
-    const places = layout(drafts, ({ step }) => sizes.get(Number(step))!);
-    groups.set(group, shifted(places));
-    const ends = [...groups.get(group)!].map(([key, [x, y]]): Point => [x + sizes.get(Number(key))!.width, y + sizes.get(Number(key))!.height]);
-    return { width: Math.max(0, ...ends.map(([x]) => x)), height: Math.max(0, ...ends.map(([, y]) => y)) };
+    for (const one of members)
+      sizes.set(
+        one,
+        inside.has(one) ? framed(sizeOf(data[one]!), measure(one)) : sizeOf(data[one]!),
+      );
+    const drafts = members.map((one): StepDraft => ({
+      step: String(one),
+      after: (before.get(one) ?? []).map(String),
+    }));
+    const laidOut = shifted(layout(drafts, ({ step }) => sizes.get(Number(step))!));
+    groups.set(group, laidOut);
+    const ends = [...laidOut.places].map(([key, [x, y]]): Point => [
+      x + sizes.get(Number(key))!.width,
+      y + sizes.get(Number(key))!.height,
+    ]);
+    return {
+      width: Math.max(0, ...ends.map(([x]) => x)),
+      height: Math.max(0, ...ends.map(([, y]) => y)),
+    };
   };
   measure(-1);
 
   const drawn: StepNode[] = [];
   const frames: Frame[] = [];
+  const ways: Layout["ways"] = new Map();
   const place = (group: number, [left, top]: Point): void => {
-    for (const [key, [x, y]] of groups.get(group) ?? []) {
+    const laidOut = groups.get(group)!;
+    for (const [key, way] of laidOut.ways)
+      ways.set(
+        key,
+        way.map(([x, y]) => [left + x, top + y]),
+      );
+    for (const [key, [x, y]] of laidOut.places) {
       const number = Number(key);
       const [atX, atY] = [left + x, top + y];
       const isFramed = inside.has(number);
       const { width, height } = sizes.get(number)!;
-      if (isFramed) frames.push({ node: number, x: atX, y: atY, width, height, words: moreIn(nodes[number]!) });
+      if (isFramed)
+        frames.push({ node: number, x: atX, y: atY, width, height, words: moreIn(nodes[number]!) });
       const own = stepNode(data[number]!, isFramed ? [atX + PAD, atY + PAD] : [atX, atY]);
       drawn[number] = { ...own, id: nodes[number]!.path };
       if (isFramed) place(number, [atX + PAD, atY + PAD + sizeOf(data[number]!).height + GAP]);
     }
   };
   place(-1, [0, 0]);
-  return { nodes: drawn, frames, edges: edges.map(([from, to]) => edge(nodes[from]!.path, nodes[to]!.path)) };
+  const path = (node: number) => nodes[node]!.path;
+  const arrows = edges.map(([from, to]) =>
+    edgeBetween(path(from), path(to), ways.get(arrow(String(from), String(to)))),
+  );
+  return { nodes: drawn, frames, edges: arrows };
 }
 
 function framed(own: Size, inner: { width: number; height: number }): Size {
@@ -71,12 +95,15 @@ function framed(own: Size, inner: { width: number; height: number }): Size {
   };
 }
 
-/** The same places, the first of them at 0, 0. */
-function shifted(places: Map<string, Point>): Map<string, Point> {
+/** The same, the first of the places at 0, 0. */
+function shifted({ places, ways }: Layout): Layout {
   const all = [...places.values()];
-  const x = Math.min(...all.map(([one]) => one));
-  const y = Math.min(...all.map(([, one]) => one));
-  return new Map([...places].map(([key, [left, top]]) => [key, [left - x, top - y]]));
+  const [left, top] = [Math.min(...all.map(([x]) => x)), Math.min(...all.map(([, y]) => y))];
+  const moved = ([x, y]: Point): Point => [x - left, y - top];
+  return {
+    places: new Map([...places].map(([key, place]) => [key, moved(place)])),
+    ways: new Map([...ways].map(([key, way]) => [key, way.map(moved)])),
+  };
 }
 
 function moreIn({ more }: GraphNode): string {
@@ -103,17 +130,7 @@ function badgesOf({ notes }: GraphNode): Badge[] {
   const shown = notes.slice(0, notes.length > 2 ? 1 : 2);
   const badges: Badge[] = shown.map((text) => ({ icon: "note", text, title: text }));
   const rest = notes.slice(shown.length);
-  if (rest.length > 0) badges.push({ icon: "note", text: `+ ${rest.length}`, title: rest.join(", ") });
+  if (rest.length > 0)
+    badges.push({ icon: "note", text: `+ ${rest.length}`, title: rest.join(", ") });
   return badges;
-}
-
-function edge(from: string, to: string): Edge {
-  return {
-    id: JSON.stringify([from, to]),
-    source: from,
-    target: to,
-    className: "sk-edge",
-    markerEnd: { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--sk-edge)" },
-    focusable: false,
-  };
 }

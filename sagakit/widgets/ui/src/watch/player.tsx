@@ -1,5 +1,14 @@
 /** The player: a run that is watched, broken by clicks, and guessed. */
-import { useCallback, useEffect, useId, useMemo, useRef, useState, useSyncExternalStore, type KeyboardEvent } from "react";
+import {
+  useCallback,
+  useEffect,
+  useId,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  type KeyboardEvent,
+} from "react";
 import { Icon } from "../icons";
 import { Sheet } from "../sheets";
 import { Grip, keepKeys } from "../shell";
@@ -24,7 +33,14 @@ export function PlayerApp({ source, legend }: { source: PlayerSource; legend: Le
   const [height, setHeight] = useState(HEIGHT);
   const theme = useTheme();
   return (
-    <div className="sk-root sk-watch" data-theme={theme} style={{ height }} tabIndex={-1} onFocusCapture={keepKeys} onKeyDownCapture={keepKeys}>
+    <div
+      className="sk-root sk-watch"
+      data-theme={theme}
+      style={{ height }}
+      tabIndex={-1}
+      onFocusCapture={keepKeys}
+      onKeyDownCapture={keepKeys}
+    >
       <Player source={source} legend={legend} />
       <div className="sk-foot">
         <Grip of="player" height={height} onHeight={setHeight} />
@@ -57,8 +73,11 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
   const close = () => setMenuOf(null);
 
   const onKeyDown = (event: KeyboardEvent) => {
-    const isTyping = event.target instanceof Element && event.target.closest("input:not([type=range]), textarea, select, [role=dialog]");
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const isTyping =
+      event.target instanceof Element &&
+      event.target.closest("input:not([type=range]), textarea, select, [role=dialog]");
+    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented)
+      return;
     const stays = hides ? () => {} : undefined;
     const does = {
       p: stays ?? head.toggle,
@@ -74,32 +93,85 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
   };
 
   return (
-    <div className="sk-player" onKeyDown={onKeyDown} data-event={head.at} data-status={frame.status} data-waits={waits || undefined}>
+    <div
+      className="sk-player"
+      onKeyDown={onKeyDown}
+      data-event={head.at}
+      data-status={frame.status}
+      data-waits={waits || undefined}
+    >
       <div className="sk-head">
-        <h2 className="sk-title">{film.title}{film.note && <span className="sk-hint"> {film.note}</span>}</h2>
+        <h2 className="sk-title">
+          {film.title}
+          {film.note && <span className="sk-hint"> {film.note}</span>}
+        </h2>
         <Tag look={legend.statuses[frame.status]} text={frame.status} />
-        <span className="sk-clock" title="Virtual time since it started">{seconds(film.events.at[head.at]!)}</span>
+        <span className="sk-clock" title="Virtual time since it started">
+          {seconds(film.events.at[head.at]!)}
+        </span>
         <span className="sk-room" />
-        <button type="button" className="sk-choice" aria-pressed={predicts} aria-describedby={hint} onClick={() => setPredicts(!predicts)}>Predict</button>
-        <span id={hint} className="sk-hidden">asks which compensations run before it shows them</span>
-        <button type="button" className="sk-tool" aria-label="Legend" title="Legend (L)" aria-expanded={sheet === "legend"} onClick={() => setSheet("legend")}><Icon name="legend" /></button>
-        <button type="button" className="sk-tool" aria-label="Keys" title="Keys (?)" aria-expanded={sheet === "keys"} onClick={() => setSheet("keys")}><Icon name="help" /></button>
+        <button
+          type="button"
+          className="sk-choice"
+          aria-pressed={predicts}
+          aria-describedby={hint}
+          onClick={() => setPredicts(!predicts)}
+        >
+          Predict
+        </button>
+        <span id={hint} className="sk-hidden">
+          asks which compensations run before it shows them
+        </span>
+        <button
+          type="button"
+          className="sk-tool"
+          aria-label="Legend"
+          title="Legend (L)"
+          aria-expanded={sheet === "legend"}
+          onClick={() => setSheet("legend")}
+        >
+          <Icon name="legend" />
+        </button>
+        <button
+          type="button"
+          className="sk-tool"
+          aria-label="Keys"
+          title="Keys (?)"
+          aria-expanded={sheet === "keys"}
+          onClick={() => setSheet("keys")}
+        >
+          <Icon name="help" />
+        </button>
       </div>
       {!connected && (
         <div className="sk-banner" role="alert">
           <Icon name="warning" />
-          <span>The kernel has restarted: run the cell again. What was run can still be watched.</span>
+          <span>
+            The kernel has restarted: run the cell again. What was run can still be watched.
+          </span>
         </div>
       )}
       <div className="sk-stage">
-        <Graph nodes={film.nodes} edges={film.edges} states={frame.states} legend={legend} struck={struck} now={stepOf(film, head.at)} asks="what can go wrong" selected={menuOf ?? undefined} onStep={openMenu} />
+        <Graph
+          nodes={film.nodes}
+          edges={film.edges}
+          states={frame.states}
+          legend={legend}
+          struck={struck}
+          now={stepOf(film, head.at)}
+          asks="what can go wrong"
+          selected={menuOf ?? undefined}
+          onStep={openMenu}
+        />
         <Transport film={film} head={head} legend={legend} off={hides} words={said} />
         <div className={`sk-below${film.ledgers.rows.length > 0 ? "" : " sk-no-ledgers"}`}>
           <Log film={film} legend={legend} at={head.at} hides={hides} onGo={log} />
           {film.ledgers.rows.length > 0 && <Ledgers film={film} frame={frame} />}
         </div>
         <aside className="sk-side sk-panel" aria-label="The run">
-          {predicts && <Predict state={state} asked={asked} tally={tally} send={send} onAgain={head.toggle} />}
+          {predicts && (
+            <Predict state={state} asked={asked} tally={tally} send={send} onAgain={head.toggle} />
+          )}
           <Faults state={state} asked={asked} legend={legend} send={send} />
           <Code state={state} asked={asked} legend={legend} send={send} />
           <Given state={state} asked={asked} legend={legend} send={send} />
@@ -115,10 +187,16 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
             onClose={close}
           />
         )}
-        {sheet === "legend" && <Sheet label="Legend" className="sk-legend-sheet" onClose={() => setSheet(null)}><LegendList legend={legend} /></Sheet>}
+        {sheet === "legend" && (
+          <Sheet label="Legend" className="sk-legend-sheet" onClose={() => setSheet(null)}>
+            <LegendList legend={legend} />
+          </Sheet>
+        )}
         {sheet === "keys" && <Keys onClose={() => setSheet(null)} />}
       </div>
-      <span className="sk-hidden" role="status" aria-live="polite">{said}</span>
+      <span className="sk-hidden" role="status" aria-live="polite">
+        {said}
+      </span>
     </div>
   );
 }
@@ -165,7 +243,9 @@ function Keys({ onClose }: { onClose(): void }) {
         <dl>
           {KEYS.map(([key, does]) => (
             <div key={key}>
-              <dt><kbd>{key}</kbd></dt>
+              <dt>
+                <kbd>{key}</kbd>
+              </dt>
               <dd>{does}</dd>
             </div>
           ))}

@@ -38,11 +38,24 @@ export function Predict({ state, asked, tally, send, onAgain }: Props) {
   }
   const left = choices.filter(({ step }) => !order.includes(step));
   return (
-    <Part title="Which compensations run, in which order?" state={state} asked={asked} of={["guess"]}>
-      <p className="sk-hint">The run is hidden until you answer. Choose them in the order in which they run.</p>
+    <Part
+      title="Which compensations run, in which order?"
+      state={state}
+      asked={asked}
+      of={["guess"]}
+    >
+      <p className="sk-hint">
+        The run is hidden until you answer. Choose them in the order in which they run.
+      </p>
       <div className="sk-choose" role="group" aria-label="Compensations">
         {left.map(({ step, compensation }) => (
-          <button key={step} type="button" className="sk-button" title={`undoes ${step}`} onClick={() => setOrder(added(order, step))}>
+          <button
+            key={step}
+            type="button"
+            className="sk-button"
+            title={`undoes ${step}`}
+            onClick={() => setOrder(added(order, step))}
+          >
             <Icon name="plus" size={12} /> {compensation}
           </button>
         ))}
@@ -52,9 +65,34 @@ export function Predict({ state, asked, tally, send, onAgain }: Props) {
         {order.map((step, i) => (
           <li key={step} data-step={step}>
             <span>{name(step)}</span>
-            <button type="button" className="sk-tool" data-does="up" aria-label={`${name(step)} earlier`} aria-disabled={i === 0 || undefined} onClick={() => change(moved(order, step, -1), step, "up")}>↑</button>
-            <button type="button" className="sk-tool" data-does="down" aria-label={`${name(step)} later`} aria-disabled={i === order.length - 1 || undefined} onClick={() => change(moved(order, step, 1), step, "down")}>↓</button>
-            <button type="button" className="sk-tool" aria-label={`${name(step)} does not run`} onClick={() => setOrder(removed(order, step))}><Icon name="close" size={14} /></button>
+            <button
+              type="button"
+              className="sk-tool"
+              data-does="up"
+              aria-label={`${name(step)} earlier`}
+              aria-disabled={i === 0 || undefined}
+              onClick={() => change(moved(order, step, -1), step, "up")}
+            >
+              ↑
+            </button>
+            <button
+              type="button"
+              className="sk-tool"
+              data-does="down"
+              aria-label={`${name(step)} later`}
+              aria-disabled={i === order.length - 1 || undefined}
+              onClick={() => change(moved(order, step, 1), step, "down")}
+            >
+              ↓
+            </button>
+            <button
+              type="button"
+              className="sk-tool"
+              aria-label={`${name(step)} does not run`}
+              onClick={() => setOrder(removed(order, step))}
+            >
+              <Icon name="close" size={14} />
+            </button>
           </li>
         ))}
       </ol>
@@ -83,12 +121,16 @@ function Verdict({ state, name, tally, onAgain }: VerdictProps) {
       {answer.expected.length > 0 && (
         <ol className="sk-order">
           {answer.expected.map((step) => (
-            <li key={step}><span>{name(step)}</span></li>
+            <li key={step}>
+              <span>{name(step)}</span>
+            </li>
           ))}
         </ol>
       )}
       <p className="sk-hint">{`${tally.right} of ${tally.all} right so far. Break another step to be asked again.`}</p>
-      <button type="button" className="sk-button" onClick={onAgain}>Watch it</button>
+      <button type="button" className="sk-button" onClick={onAgain}>
+        Watch it
+      </button>
     </div>
   );
 }

@@ -1,7 +1,14 @@
 /** What a widget is shown from, and by which it tells: the traits of one model, or parts of them. */
 import type { Model } from "../model";
 import { same } from "../same";
-import type { MatrixEdit, MatrixState, PlayerAnswer, PlayerEdit, PlayerState, Said } from "../watching";
+import type {
+  MatrixEdit,
+  MatrixState,
+  PlayerAnswer,
+  PlayerEdit,
+  PlayerState,
+  Said,
+} from "../watching";
 
 export interface Snapshot<S> {
   state: S;
@@ -106,7 +113,10 @@ export class MatrixSource extends Source<MatrixState, Without<MatrixEdit>> {
     if (!("film" in state)) this.played = null;
     else if (this.played && state.seq > 0) return this.played.receive();
     else {
-      const read = () => ({ ...(this.model.get("player") as PlayerState), answer: answerOf(this.model) });
+      const read = () => ({
+        ...(this.model.get("player") as PlayerState),
+        answer: answerOf(this.model),
+      });
       this.played = new Source(read, (play) => this.send({ play }));
     }
     this.receive();
