@@ -43,7 +43,7 @@ CHROMIUM_FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 START_SECONDS = 60
-PATIENCE = 10_000  # milliseconds; a busy machine is no failure
+PATIENCE = 20_000  # milliseconds; a busy machine is no failure
 
 App = Literal["lab", "notebook"]
 Theme = Literal["JupyterLab Light", "JupyterLab Dark"]

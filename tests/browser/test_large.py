@@ -40,16 +40,16 @@ def both(lab):
 
 def test_a_step_of_200_is_dragged_as_smoothly_as_one_of_20(both):
     figures = [drag_frames(shown) for shown in both]
-    assert figures[1] < 6 * figures[0], "milliseconds of work in a frame: of 20 steps, of 200"
+    assert figures[1] < 6 * figures[0], f"milliseconds for a move: {figures}"
 
 
 def drag_frames(shown: Designer) -> float:
-    """How long the page works on one frame of a drag, in milliseconds."""
+    """Milliseconds of processor time that the page takes for one move of a drag."""
     page = shown.book.page
     shown.to_sight()
     shown.tool("Show everything").click()
     session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def worked() -> float:
         metrics = session.send("Performance.getMetrics")["metrics"]
