@@ -34,7 +34,7 @@ interface Props {
 const NODE_TYPES = { step: StepBox };
 const EDGE_TYPES = { way: WayEdge };
 const OPTIONS = { hideAttribution: true };
-const LEAST = 0.7; // smaller than this, words cannot be read
+const LEAST = 0.62; // smaller than this, words cannot be read
 const EDGE = 12;
 const DIRECTIONS: Record<string, Direction> = {
   ArrowLeft: "left",

@@ -70,3 +70,12 @@ it("shows as many notes as there is room for, and the others on hovering", () =>
     ["+ 2", "timeout 2 s, breaker"],
   ]);
 });
+
+it("leads arrows past a frame that stands above one of their ends", () => {
+  const nodes = [...NODES, node("reserve", -1)];
+  const { frames, edges } = planOf(nodes, [...EDGES, [0, 5], [5, 4]]);
+  const { x, width } = frames[0]!;
+  const ways = edges.slice(-2).map(({ data }) => (data as { way: [number, number][] }).way);
+  expect(ways[0]!.map(([at]) => at < x)).toEqual([true]);
+  expect(ways[1]!.map(([at]) => at > x + width)).toEqual([true]);
+});

@@ -1,11 +1,20 @@
 /** The steps of a film as boxes: those that a step holds stand in a frame beneath it. No React. */
 import type { Edge } from "@xyflow/react";
-import { edgeBetween, sizeOf, stepNode, type Badge, type StepData, type StepNode } from "../graph";
+import {
+  edgeBetween,
+  mainHeight,
+  sizeOf,
+  stepNode,
+  type Badge,
+  type StepData,
+  type StepNode,
+} from "../graph";
 import { arrow, layout, type Layout, type Point, type Size } from "../layout";
 import type { Kind, StepDraft } from "../protocol";
 import type { GraphNode } from "../watching";
 
 const PAD = 16; // around what a frame holds
+const CLEAR = 10; // between a frame and an arrow that goes past it
 const GAP = 14; // between a step and those that it holds
 
 export interface Frame {
@@ -80,11 +89,32 @@ export function planOf(nodes: GraphNode[], edges: [number, number][]): Plan {
     }
   };
   place(-1, [0, 0]);
-  const path = (node: number) => nodes[node]!.path;
-  const arrows = edges.map(([from, to]) =>
-    edgeBetween(path(from), path(to), ways.get(arrow(String(from), String(to)))),
-  );
+  const arrows = edges.map(([from, to]) => {
+    const [start, end] = [drawn[from]!, drawn[to]!];
+    const others = frames.filter(
+      ({ node }) => node !== from && nodes[node]!.inside === nodes[from]!.inside,
+    );
+    const way = ways.get(arrow(String(from), String(to))) ?? beside(start, end, others);
+    return edgeBetween(start.id, end.id, way);
+  });
   return { nodes: drawn, frames, edges: arrows };
+}
+
+/**
+ * The way of an arrow past frames that stand above or beneath one of its ends and reach farther
+ * out than that: level with the end until it is clear of them.
+ */
+function beside(from: StepNode, to: StepNode, frames: Frame[]): Point[] {
+  const start = from.position.x + from.width!;
+  const end = to.position.x;
+  const level = ({ position, data }: StepNode) => position.y + mainHeight(data) / 2;
+  const isAfter = ({ x, width }: Frame) => x > start && x < end && end < x + width;
+  const isBefore = ({ x, width }: Frame) => x < start && start < x + width && x + width < end;
+  const after = frames.filter(isAfter).map(({ x }): Point => [x - CLEAR, level(to)]);
+  const before = frames
+    .filter(isBefore)
+    .map(({ x, width }): Point => [x + width + CLEAR, level(from)]);
+  return [...before.slice(0, 1), ...after.slice(0, 1)];
 }
 
 function framed(own: Size, inner: { width: number; height: number }): Size {
