@@ -7,6 +7,7 @@ import {
   useSyncExternalStore,
   type KeyboardEvent,
 } from "react";
+import { Boundary } from "../boundary";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
 import { Sheet } from "../sheets";
@@ -29,7 +30,9 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
   const root = useRef<HTMLDivElement>(null);
   const head = useRef<HTMLDivElement>(null);
   // something happens, so that it must be seen
-  useEffect(() => head.current?.scrollIntoView({ block: "nearest" }), [state.opened]);
+  useEffect(() => {
+    head.current?.scrollIntoView({ block: "nearest" });
+  }, [state.opened]);
   const close = () => {
     source.send({ close: true });
     root.current?.querySelector<HTMLElement>(".sk-matrix [tabindex='0']")?.focus();
@@ -100,7 +103,13 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
               <Icon name="close" />
             </button>
           </div>
-          <Player key={JSON.stringify(state.opened)} source={player} legend={legend} />
+          <Boundary
+            what="The player"
+            again={player}
+            cure="Open another run, or run the cell again."
+          >
+            <Player key={JSON.stringify(state.opened)} source={player} legend={legend} />
+          </Boundary>
         </section>
       )}
       {player && (

@@ -9,6 +9,7 @@ import {
   useSyncExternalStore,
   type KeyboardEvent,
 } from "react";
+import { Boundary } from "../boundary";
 import { Icon } from "../icons";
 import { Sheet } from "../sheets";
 import { Grip, keepKeys } from "../shell";
@@ -41,7 +42,9 @@ export function PlayerApp({ source, legend }: { source: PlayerSource; legend: Le
       onFocusCapture={keepKeys}
       onKeyDownCapture={keepKeys}
     >
-      <Player source={source} legend={legend} />
+      <Boundary what="The player" again={source} cure="Run the cell again.">
+        <Player source={source} legend={legend} />
+      </Boundary>
       <div className="sk-foot">
         <Grip of="player" height={height} onHeight={setHeight} />
       </div>
