@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from sagakit.redaction import MASK, Redaction
@@ -34,7 +33,9 @@ class _Guard:
     ) -> structlog.typing.EventDict:
         error = _error(entry.get("exc_info"))
         if error is not None:  # as text, here: what it would be made of later shows all
-            entry["exception"] = "".join(traceback.format_exception(error)).rstrip()
+            from traceback import format_exception
+
+            entry["exception"] = "".join(format_exception(error)).rstrip()
             del entry["exc_info"]
         try:
             shown: structlog.typing.EventDict = self._redaction.clean(entry)

@@ -59,7 +59,19 @@ class SecretError(TerminalError):
 
 
 class NotDoneError(SagaError):
-    """A request was surely not carried out: another attempt may help, and is harmless."""
+    """A request was surely not carried out: another attempt may help, and is harmless.
+
+    Parameters:
+        text: what happened.
+        wait: seconds before which another attempt is useless, as the service said.
+    """
+
+    def __init__(self, text: str, wait: float = 0.0) -> None:
+        self.wait = wait
+        super().__init__(text, wait)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class UselessReplyError(TerminalError, InDoubtError):

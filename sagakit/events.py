@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import traceback as _traceback
 from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
@@ -72,7 +71,9 @@ class ErrorInfo:
                 info._frames.append((code.co_filename, entry.tb_lineno, code.co_name))
                 entry = entry.tb_next
         else:  # more to it than frames and a message: Python's own formatting, at once
-            lines = _traceback.format_exception(kind, exception, entry)
+            from traceback import format_exception
+
+            lines = format_exception(kind, exception, entry)
             info._traceback = _clean(_KERNEL_FOLDER.sub("ipykernel", "".join(lines)))
         return info
 
@@ -90,9 +91,11 @@ class ErrorInfo:
     def traceback(self) -> str:
         """The traceback as Python prints it, from the user's own first frame on."""
         if not self._traceback:
-            frames = [_traceback.FrameSummary(*frame) for frame in self._frames]
+            from traceback import FrameSummary, format_list
+
+            frames = [FrameSummary(*frame) for frame in self._frames]
             head = "Traceback (most recent call last):\n" if frames else ""
-            lines = "".join(_traceback.format_list(frames))
+            lines = "".join(format_list(frames))
             last = f"{self.type}: {self.message}" if self.message else self.type
             text = f"{head}{lines}{last}\n"
             self._traceback = _KERNEL_FOLDER.sub("ipykernel", text)

@@ -36,13 +36,13 @@ from sagakit.events import (
 from sagakit.journal import codec
 from sagakit.redaction import Redaction, Shown
 from sagakit.saga import Saga
-from sagakit.story import Part, join, read_bars, read_messages, rows, tell
 from sagakit.transitions import ACTIVE, StepState
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sagakit.spans import Span
+    from sagakit.story import Part
     from sagakit.views import Flow, FlowNode, Mermaid, Picture, Stretch
 
 
@@ -309,6 +309,8 @@ class Execution:
                 time must not show, in a notebook's output for instance.
             inside: with those of the executions that do steps of it, as ``outer/inner``.
         """
+        from sagakit.story import tell
+
         lines = []
         for path, event in self.history(inside=inside):
             what, step, detail = tell(event, path)
@@ -402,6 +404,7 @@ class Execution:
         Parameters:
             inside: with the steps of the sagas that do steps of it, below these.
         """
+        from sagakit.story import read_bars, rows
         from sagakit.views import timeline_picture
 
         parts = self._parts(inside)
@@ -426,6 +429,7 @@ class Execution:
         Parameters:
             inside: with what is said in the executions that do steps of it.
         """
+        from sagakit.story import read_messages
         from sagakit.views import Mermaid, sequence_mermaid
 
         parts = self._parts(inside)
@@ -439,6 +443,8 @@ class Execution:
 
     def _parts(self, inside: bool, path: str = "") -> dict[str, Part]:
         """This execution and those inside, by their paths, for the story to be told."""
+        from sagakit.story import Part, join
+
         found = {path: Part(self.saga, self.states)}
         for name, child in self.children.items() if inside else ():
             found |= child._parts(inside, join(path, name))
@@ -473,6 +479,8 @@ class _Told:
     """
 
     def __init__(self, name: str, execution: Execution, number: int) -> None:
+        from sagakit.story import join
+
         self.left = [(join(name, path), event) for path, event in execution.history()]
         self.left.reverse()  # the next one is popped from the end
         self._name = name

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def data_places(part: str) -> tuple[Path, Path]:
     """Where a part of ``data/`` may be: in the installed package, in a checkout."""
+    from pathlib import Path
+
     package = Path(__file__).resolve().parent
     return package / "_data" / part, package.parent / "data" / part
 

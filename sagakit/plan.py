@@ -178,10 +178,12 @@ class Plan:
         """
         calls: dict[int, Call] = {}
 
-        def call(function: Callable[..., Any] | None, role: str = "") -> Call | None:
+        def call(
+            function: Callable[..., Any] | None, role: str = "", action: Any = None
+        ) -> Call | None:
             if function is None:
                 return None
-            called = in_role(function, role)
+            called = in_role(function, role, action)
             if called is not function:
                 return Call(called)
             if id(function) not in calls:
@@ -235,7 +237,7 @@ class Plan:
             undo is not None or (number in self.nests and kind == "compensatable")
             for number, (undo, kind) in enumerate(zip(self.compensations, self.kinds, strict=True))
         ]
-        self.reconciles = [call(step.reconcile, "reconcile") for step in steps]
+        self.reconciles = [call(step.reconcile, "reconcile", step.action) for step in steps]
         whens = [
             step.when if isinstance(step.when, bool | None) else call(step.when, "when")
             for step in steps

@@ -6,8 +6,6 @@ field of such a name shows ``[redacted]``, and so does its value wherever else i
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, TypeVar
@@ -77,8 +75,10 @@ def fields(value: Any) -> Iterator[tuple[str, Any]] | None:
         return ((key if isinstance(key, str) else str(key), part) for key, part in value.items())
     if isinstance(value, msgspec.Struct):
         return ((name, getattr(value, name)) for name in value.__struct_fields__)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return ((part.name, getattr(value, part.name)) for part in dataclasses.fields(value))
+    if hasattr(type(value), "__dataclass_fields__"):
+        from dataclasses import fields as parts
+
+        return ((part.name, getattr(value, part.name)) for part in parts(value))
     if hasattr(type(value), "__attrs_attrs__"):
         return ((part.name, getattr(value, part.name)) for part in type(value).__attrs_attrs__)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -212,6 +212,8 @@ def _text(value: Any) -> str:
 
 def _spellings(text: str) -> Iterator[str]:
     """How a text may stand in other texts: as it is, as Python's literal, as JSON's."""
+    import json
+
     yield text
     yield repr(text)[1:-1]
     yield json.dumps(text)[1:-1]

@@ -360,7 +360,7 @@ def _is_number(kind: Any) -> bool:
 def _is_default(value: Any, field: Any) -> bool:
     made = field.default_factory is not msgspec.NODEFAULT
     default = field.default_factory() if made else field.default
-    return type(value) is type(default) and value == default
+    return type(value) is type(default) and bool(value == default)
 
 
 def _float(value: float) -> str:

@@ -276,7 +276,7 @@ def _describe_options(definition: dict[str, Any]) -> None:
     for name, sentence in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE):
         # ``name`` is written as the word for what it names, the first key: ``service: bank``
         key = name if name in options else next(iter(options))
-        options[key].setdefault("description", " ".join(sentence.split()))
+        options[key]["description"] = " ".join(sentence.split())
     definition["description"] = prose
 
 

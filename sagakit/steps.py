@@ -342,28 +342,35 @@ class Happened(msgspec.Struct, frozen=True):
 class Inquiry:
     """A connector as a reconcile: what it finds has happened; what is absent has not."""
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, action: Any = None) -> None:
         self.connector = connector
+        self.action = action  # about which it asks
 
     def __call__(self, ctx: Any) -> Happened | bool:
         found = self.connector.ask(ctx)
         return False if found is ABSENT else Happened(found)
 
 
-def in_role(function: Any, role: str) -> Any:
-    """What is called for a callable that stands in a role: of most the callable itself."""
+def in_role(function: Any, role: str, action: Any = None) -> Any:
+    """What is called for a callable that stands in a role: of most the callable itself.
+
+    Parameters:
+        action: of the step in which it does.
+    """
     if isinstance(function, Cel):
         return function.for_role(role)
     if isinstance(function, Connector) and role == "reconcile":
-        return Inquiry(function)
+        return Inquiry(function, action)
     return function
 
 
 def rehearsed(function: Any) -> Any:
     """What a simulation calls instead of a connector; any other callable as it is."""
     if isinstance(function, Inquiry):
-        connector = function.connector
-        return Simulated(latency=connector.latency, result=Happened(connector.example))
+        connector, example = function.connector, function.connector.example
+        if example is None:  # then it finds what the action did
+            example = getattr(function.action, "example", None)
+        return Simulated(latency=connector.latency, result=Happened(example))
     if isinstance(function, Connector):
         return Simulated(latency=function.latency, result=function.example)
     return function

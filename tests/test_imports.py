@@ -68,6 +68,18 @@ def test_simulating_a_saga_of_plain_functions_needs_no_event_loop_either() -> No
     assert after["threads"] == ["MainThread"]
 
 
+def test_what_tells_of_an_execution_and_reads_yaml_is_loaded_when_it_is_asked_for() -> None:
+    source = (
+        "import sys\n"
+        "from sagakit import Saga, simulate, step\n"
+        "def book(): return 1 / 0\n"
+        "assert simulate(Saga('trip', step(book))).status == 'compensated'\n"
+        "later = {'story', 'event_spans', 'timings', 'scenario.form', 'lab', 'views'}\n"
+        "assert not sys.modules.keys() & {f'sagakit.{name}' for name in later}"
+    )
+    subprocess.run([sys.executable, "-c", source], check=True, cwd=ROOT)
+
+
 def test_every_public_name_can_be_imported() -> None:
     after = _probe(
         "from sagakit import *; import sagakit\n"

@@ -44,7 +44,7 @@ for _command in (
     *(run.run, run.show),
     *(journal.list_, journal.inspect, journal.recover),
     *(operate.resolve, operate.signal, operate.cancel, operate.migrate),
-    *(world.demo, world.lab, imports.import_, strip.strip),
+    *(world.demo, world.lab, strip.strip, imports.import_),
     *(audit.audit, check.check, doctor.doctor, explore.explore, scenarios.scenarios, trace.trace),
 ):
     cli.add_command(_command)

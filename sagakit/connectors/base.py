@@ -7,16 +7,22 @@ A simulation calls no connector: there its ``example`` stands in for what it wou
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import re
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from sagakit.connectors import templates
-from sagakit.connectors.secret import Secret, Vault
+from sagakit.connectors.secret import Secret, Vault, is_reference
 from sagakit.errors import Problem
 from sagakit.quantities import is_seconds, number
 
+_UNKEPT = (bytes, bytearray, datetime.time, datetime.timedelta, uuid.UUID, decimal.Decimal)
+_KEPT = (*_UNKEPT, datetime.datetime, datetime.date)
 ABSENT = object()  # what a connector asked for is not there
 
 Text = str | Secret
@@ -68,6 +74,13 @@ class Connector(
         for field in ("latency", "timeout"):
             if hasattr(self, field):
                 msgspec.structs.force_setattr(self, field, number(getattr(self, field)))
+        for field in ("url", "wsdl", "address", "body"):
+            if hasattr(self, field):
+                msgspec.structs.force_setattr(self, field, _with_secret(getattr(self, field)))
+        headers = getattr(self, "headers", None)
+        if isinstance(headers, dict):
+            made = {name: _with_secret(value) for name, value in headers.items()}
+            msgspec.structs.force_setattr(self, "headers", made)
 
     def __call__(self, ctx: Any) -> Any:
         found = self.find(ctx)
@@ -116,13 +129,26 @@ class Connector(
             role: in which it stands, and
             action: of the step in which it does; most kinds may stand in any.
         """
-        return [
-            Problem(_at(text), self.kind, *text.path) for text in (*self._numbers(), *self.faults())
-        ]
+        found = self._types() or [*self._numbers(), *self.faults()]
+        return [Problem(_at(text), self.kind, *text.path) for text in found]
 
     def faults(self) -> list[Problem]:
         """What is wrong with the options of its kind."""
         return []
+
+    def _types(self) -> list[Problem]:
+        """What is of another type than the option takes: Python itself does not look."""
+        try:
+            plain = msgspec.to_builtins(self, builtin_types=_KEPT)
+            msgspec.convert(plain, type(self), builtin_types=_KEPT)
+        except msgspec.ValidationError as error:
+            text, _, place = str(error).partition(" - at `$.")
+            field = re.split(r"\W", place)[0]
+            return [Problem(f"{field}: {text[0].lower()}{text[1:]}", *([field] if field else ()))]
+        except TypeError as error:
+            return [Problem(f"holds what is no plain data: {error}")]
+        cure = "give text, numbers, true, false, null, dates, lists and mappings"
+        return [Problem(f"holds {value!r}; {cure}") for value in _strange(plain)][:1]
 
     def _numbers(self) -> Iterator[Problem]:
         if not is_seconds(self.latency):
@@ -130,6 +156,23 @@ class Connector(
         timeout = getattr(self, "timeout", 1.0)
         if not (is_seconds(timeout) and timeout > 0):
             yield Problem(f"timeout is {timeout!r}; give seconds above 0", "timeout")
+
+
+def _strange(value: Any) -> Iterator[Any]:
+    """What in plain data the YAML form could not give back as it is."""
+    if isinstance(value, dict):
+        for part in (*value, *value.values()):
+            yield from _strange(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strange(part)
+    elif isinstance(value, _UNKEPT):
+        yield value
+
+
+def _with_secret(value: Any) -> Any:
+    """A reference as the YAML form has it made a Secret; anything else as it is."""
+    return msgspec.convert(value, Secret) if is_reference(value) else value
 
 
 def _at(text: Problem) -> str:

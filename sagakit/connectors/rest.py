@@ -8,7 +8,7 @@ import msgspec
 
 from sagakit.connectors import cel, templates
 from sagakit.connectors.base import ABSENT, Connector, Result, Text, Timeout
-from sagakit.connectors.secret import Vault
+from sagakit.connectors.secret import Vault, is_reference
 from sagakit.connectors.web import (
     RESULT_VARIABLES,
     Headers,
@@ -134,6 +134,11 @@ class Http(Connector, frozen=True):
             ]
         for field in ("query", "json", "body"):
             found += templates.faults(getattr(self, field), field)
+        for name, value in self.query.items():
+            parts = value if isinstance(value, list) else [value]
+            if any(isinstance(part, list | dict) and not is_reference(part) for part in parts):
+                text = "is a mapping or a list of lists; give text, a number or a list of them"
+                found.append(Problem(text, "query", name))
         if self.result is not None:
             found += [Problem(text, "result") for text in cel.faults(self.result, RESULT_VARIABLES)]
         return found

@@ -55,8 +55,9 @@ def is_reference(value: Any) -> bool:
     """Whether a piece of a body or of arguments refers to a secret: ``{secret: NAME}``."""
     return (
         isinstance(value, dict)
-        and isinstance(value.get("secret"), str)
+        and "secret" in value
         and set(value) <= {"secret", "prefix"}
+        and all(isinstance(part, str) for part in value.values())
     )
 
 

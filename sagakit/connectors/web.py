@@ -8,7 +8,7 @@ What an answer, or the lack of one, means for the step (RFC 9110 unless said oth
 - 2xx that is not expected: the request succeeded, and nobody can rely on its result.
 - 3xx: terminal; redirects are not followed, for they would take the secrets along.
 - 408, 425 (RFC 8470), 429 (RFC 6585) and 503 say that the request was not carried out and may be
-  repeated; other 4xx, 501 and 505 that it never will be.
+  repeated, not before their ``Retry-After``; other 4xx, 501 and 505 that it never will be.
 - other 5xx: the server failed while it worked on the request, or a gateway does not know what the
   server behind it did: in doubt. (Stripe's documentation says the same of its own: "treat the
   result of a 500 request as indeterminate".)
@@ -49,6 +49,7 @@ RESULT_VARIABLES = (*cel.VARIABLES, "response")
 
 _NOT_DONE = (408, 425, 429, 503)
 _NEVER = (501, 505)
+_LONGEST_WAIT = 3_600.0  # seconds that a service can make a step wait
 _SHOWN = 300  # characters of a body in an error
 _LARGEST = 16 * 1024 * 1024  # bytes of a body
 # Headers whose whole purpose is to hold a secret.
@@ -220,7 +221,7 @@ def refusal(
     text = shortened(vault.scrub(reply.text))
     said = f"{said}: {text}" if text else said
     if status in (*_NOT_DONE, *retry_on):
-        return NotDoneError(said)
+        return NotDoneError(said, _retry_after(reply))
     if 200 <= status < 300:
         cure = f"{said}; its expect has {', '.join(map(str, expect))}"
         return TerminalError(cure) if request.safe else UselessReplyError(cure)
@@ -229,6 +230,20 @@ def refusal(
     if status >= 500 and status not in _NEVER:
         return NotDoneError(said) if request.safe else InDoubtError(said)
     return TerminalError(said)
+
+
+def _retry_after(reply: Reply) -> float:
+    """The seconds that a service asks to be spared (RFC 9110 §10.2.3), within reason."""
+    said = reply.headers.get("retry-after", "")
+    if said.isascii() and said.isdigit():
+        return min(float(said[:9]), _LONGEST_WAIT)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        at = parsedate_to_datetime(said).timestamp()
+    except ValueError:
+        return 0.0
+    return min(max(0.0, at - time.time()), _LONGEST_WAIT)
 
 
 def shortened(text: str) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from sagakit.coordinator import action_failed, why_not_cancel
 from sagakit.drivers.inputs import accept_input
-from sagakit.event_spans import attempt_id, is_sampled, trace_id, trace_parent
 from sagakit.events import (
     CancellationRequested,
     ChildResumed,
@@ -207,6 +206,8 @@ class Kin:
         return accept_input(run.saga.child(step), given, sensitive)
 
     def _begin(self, step: str, input: Any, now: float) -> None:
+        from sagakit.event_spans import attempt_id, is_sampled, trace_id, trace_parent
+
         run = self.run
         above = (run.state.execution_id, step)
         scenario, began = self.scenario_of(step)

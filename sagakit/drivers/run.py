@@ -32,6 +32,7 @@ from sagakit.errors import (
     CodecError,
     InDoubtError,
     MigrationError,
+    NotDoneError,
     ServiceRefusedError,
     SignalError,
     TerminalError,
@@ -257,20 +258,19 @@ class Run:
 
     def execution(self) -> Execution:
         """What has happened, once nothing more will."""
-        return Execution(self.saga, self.events, self.state, self._children(Run.execution))
+        children = None if self.kin is None else self.kin.executions(Run.execution)
+        return Execution(self.saga, self.events, self.state, children)
 
     def snapshot(self) -> Execution:
         """What has happened so far."""
-        return Execution(self.saga, self.events, self.state.copy(), self._children(Run.snapshot))
+        children = None if self.kin is None else self.kin.executions(Run.snapshot)
+        return Execution(self.saga, self.events, self.state.copy(), children)
 
     @property
     def kinship(self) -> Kin:
         """Its kin, for what only concerns executions that have some."""
         assert self.kin is not None, "it is no part of another execution, and has no parts"
         return self.kin
-
-    def _children(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution] | None:
-        return None if self.kin is None else self.kin.executions(as_execution)
 
     def input_of(self, step: str) -> Any:
         """The execution's input, or the item that this step is done for."""
@@ -657,7 +657,7 @@ class Run:
                     terminal=terminal,
                     at=now,
                     chance=chance,
-                    not_before=_not_before(error),
+                    not_before=_not_before(error, now),
                     refused=_was_spared(error),
                 )
             )
@@ -681,7 +681,7 @@ class Run:
                 in_doubt=in_doubt,
                 at=now,
                 chance=self.chance(name, retry.jitter),
-                not_before=_not_before(error),
+                not_before=_not_before(error, now),
             )
         )
 
@@ -730,8 +730,10 @@ def _was_spared(error: BaseException) -> bool:
     return isinstance(error, ServiceRefusedError) and error.part != Part.RETRY_BUDGET
 
 
-def _not_before(error: BaseException) -> float:
+def _not_before(error: BaseException, now: float) -> float:
     """The time before which another attempt is useless (seconds)."""
+    if isinstance(error, NotDoneError):
+        return now + error.wait if error.wait else 0.0
     retry_at = error.retry_at if isinstance(error, ServiceRefusedError) else None
     return 0.0 if retry_at is None else retry_at
 

@@ -1,8 +1,8 @@
 """The simulated driver: virtual time, seeded identity and chance, the same events on every run.
 
-Real actions run; only time, chance and identity are simulated. Plain functions are called inline,
-with no loop, task or thread. The first coroutine brings in an asyncio loop with a virtual clock
-(``virtual.py``).
+Real actions run, but for connectors; only time, chance and identity are simulated. Plain functions
+are called inline, with no loop, task or thread. The first coroutine brings in an asyncio loop with
+a virtual clock (``virtual.py``).
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def simulate(
     seed: int = 0,
     id: str | None = None,
 ) -> Execution:
-    """Run a saga in virtual time: its actions are really called, only the clock is not real.
+    """Run a saga in virtual time: its actions are really called, only the clock is not real. But
+    no connector is: there its ``example`` stands in for a reply.
 
     The same saga, input, scenario and seed give the same events, byte for byte, as long as the
     actions themselves are deterministic. It ends when the execution ends or waits for what
@@ -381,14 +382,14 @@ class Simulation:
         return due if self.gates is None else self.gates.next_due(due)
 
     def _make(self, attempt: Attempt) -> None:
-        call = attempt.call
-        if call.is_async or attempt.delay:
-            if call.is_async or attempt.ticket is not None or self.to_loop is not None:
-                self.hand_over(attempt)
-            else:
-                self._put_off(attempt)
-            return
-        self._call(attempt)
+        if attempt.call.is_async:
+            self.hand_over(attempt)
+        elif not attempt.delay:
+            self._call(attempt)
+        elif attempt.ticket is not None or self.to_loop is not None:
+            self.hand_over(attempt)
+        else:
+            self._put_off(attempt)
 
     def hand_over(self, attempt: Attempt) -> None:
         """Make a call that needs a loop: on it, or as soon as there is one."""

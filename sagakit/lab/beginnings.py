@@ -156,7 +156,7 @@ class Beginnings:
             told.update(text_of(events[point.place :]))
             whose = self.saga, self.world, scenario, place
             found: Course = Joined(*whose, met.run.state, events, told, ending)
-            simulation.tell([*events, *ending.events], ending)
+            simulation.tell(events, ending)
         else:
             token = self.world.snapshot()
             end = token_digest(token)

@@ -202,15 +202,16 @@ class Lookout(Plain):
         """Let it be known how the run went on from where it looked, and found nobody.
 
         Parameters:
-            events: of the whole run.
-            ending: the one that it came to.
+            events: of the run, up to where it met another one's way, or to its end.
+            ending: the one that it came to from there.
         """
         known = self.endings.known
         if len(known) > MOST:
             known.clear()
         for key, place in self.passed.items():
-            rest = events[place:]
-            known[key] = ending._replace(events=rest, text=text_of(rest))
+            own = events[place:]
+            rest, text = [*own, *ending.events], text_of(own) + ending.text
+            known[key] = Ending(rest, text, ending.status, ending.world, ending.end)
 
     def look(self, run: Run) -> None:
         """

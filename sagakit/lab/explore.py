@@ -251,9 +251,11 @@ class _Exploration:
         work = seconds / 3 * len(front) * max(len(self.tally.matrix), 1) / 2
         parts = cores() if self.runs.shares and work > PAYS and len(front) > 1 else 1
 
+        shares = _shared_out(front, parts)
+
         def one(part: int) -> _Tally:
             self.tally = tally = _Tally()
-            for at in range(part, len(front), parts):
+            for at in shares[part]:
                 met, before = front[at], tally.explored
                 for more in self._more(met.run):
                     run = self.runs.go_on(met.run, more.place, more.scenario, last=True)
@@ -321,6 +323,25 @@ class _Exploration:
             yield name, ""
         if self.judge.asks_more:
             yield from self.judge.more_violated(self.runs.world, execution)
+
+
+def _shared_out(front: list[_Met], parts: int) -> list[list[int]]:
+    """The places of runs in the front, in parts that are about as much work.
+
+    Runs whose last faults struck at about the same place come to the same situations: they stay
+    together, since another process does not know how it goes on from there.
+    """
+    places = list(range(len(front)))
+    if parts == 1:
+        return [places]
+    places.sort(key=lambda at: front[at].run.place)
+    ahead = [len(met.run.execution.events) - met.run.place for met in front]
+    shares: list[list[int]] = [[] for _ in range(parts)]
+    done, whole = 0, sum(ahead)
+    for at in places:
+        shares[done * parts // whole].append(at)
+        done += ahead[at]
+    return shares
 
 
 def _pending(scenario: Scenario) -> tuple[Fault, ...]:

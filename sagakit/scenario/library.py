@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sagakit.errors import ScenarioError
 from sagakit.packaged import data_folder
 from sagakit.spec import nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def library() -> tuple[str, ...]:

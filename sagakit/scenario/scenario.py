@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -14,7 +12,7 @@ from sagakit import redaction
 from sagakit.errors import DefinitionError, ScenarioError
 from sagakit.journal import codec
 from sagakit.quantities import number
-from sagakit.scenario import fit, form
+from sagakit.scenario import fit
 from sagakit.scenario.faults import (
     Cancellation,
     Crash,
@@ -29,6 +27,7 @@ from sagakit.spec import written
 
 if TYPE_CHECKING:
     from sagakit.saga import Saga
+    from sagakit.scenario.form import ScenarioForm
 
 
 class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
@@ -219,6 +218,8 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaul
             ScenarioError: every problem, with its line and its cure.
             OSError: the file cannot be read.
         """
+        from sagakit.scenario import form
+
         text, source = _text_of(text_or_path)
         try:
             parts = form.read(text, source)
@@ -230,8 +231,10 @@ class Scenario(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaul
         """Write the YAML form, defaults left out; ``from_yaml`` gives an equal scenario."""
         return written(self.to_spec())
 
-    def to_spec(self) -> form.ScenarioForm:
+    def to_spec(self) -> ScenarioForm:
         """The plain data behind the YAML form."""
+        from sagakit.scenario import form
+
         parts = (self.name, self.description, self.faults, self.interventions, self.crashes)
         try:
             return form.document(form.Parts(*parts))
@@ -325,6 +328,8 @@ def _text_of(text_or_path: str | os.PathLike[str]) -> tuple[str, str]:
         name = text_or_path.strip()
         if "\n" in name or not name.endswith((".yaml", ".yml")):
             return text_or_path, "the YAML text"
+    from pathlib import Path
+
     path = Path(text_or_path)
     try:
         return path.read_text("utf-8"), str(path)
@@ -387,5 +392,7 @@ def _crash_call(crash: Crash) -> str:
 def _quoted(value: Any) -> str:
     """A literal; text in the double quotes that the documentation uses."""
     if isinstance(value, str) and value.isprintable() and value.isascii():
+        import json
+
         return json.dumps(value)  # of such text it is a Python literal too
     return repr(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -57,6 +58,8 @@ class SagaDesigner(SagaWidget):
         actions: Iterable[Action] | None = None,
         data: DataModel | dict[str, Any] | None = None,
     ) -> None:
+        # the first gesture shall not wait for it, nor whoever only imports the widgets
+        importlib.import_module("sagakit.lab.check")
         self._named: dict[str, Action] = {}
         self._undoes: dict[str, str] = {}
         self._types: tuple[Any, ...] = ()

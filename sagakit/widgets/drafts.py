@@ -253,7 +253,7 @@ def _with_after(draft: Draft) -> Draft:
     steps = []
     for item, default in _defaults(draft["steps"]):
         after = _after(item)
-        given = default if after is None else list(after)
+        given = default if after is None else sorted(set(after))  # as a saga has it
         said = {key: value for key, value in item.items() if value is not None}
         steps.append({**_inside(said, _with_after), "after": given})
     return {**draft, "steps": steps}
@@ -264,7 +264,7 @@ def _without_after(draft: Draft) -> Draft:
     for item, default in _defaults(draft["steps"]):
         after = _after(item)
         made = _inside(item, _without_after)
-        if after is None or sorted(after) == sorted(default):
+        if after is None or sorted(set(after)) == default:
             made.pop("after", None)
         else:
             made["after"] = after[0] if len(after) == 1 else list(after)
@@ -295,7 +295,7 @@ def _defaults(steps: list[Draft]) -> Iterator[tuple[Draft, list[str]]]:
     for item in steps:
         outline = _outline(item)
         default = default_after(above, outline)
-        yield item, list(default)
+        yield item, sorted(default)
         above.append(outline if outline.after is not None else _placed(outline, default))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sagakit import spec
-from sagakit.connectors import CATALOGUE
+from sagakit.connectors.catalogue import CATALOGUE
 from sagakit.errors import DefinitionError
 from sagakit.packaged import data_folder
 from sagakit.widgets import drafts

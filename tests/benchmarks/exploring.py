@@ -42,7 +42,7 @@ def measure(quick: bool) -> Group:
     table.notes.append(
         "Each scenario is a run of the saga through `decide` and `evolve`, with its actions really "
         "called, judged by every built-in invariant (the twin's books among them). Runs share "
-        "their beginnings, and the last level is done on both cores if it takes half a second. "
+        "their beginnings, and the last level is done on all cores if it takes 0.1 s. "
         "Shared are scenarios that came to a situation in which another one was, and whose end is "
         "that one's; pruned are those that cannot differ from one that ran, by their number."
     )

@@ -6,6 +6,7 @@ import asyncio
 from statistics import median
 from time import perf_counter
 
+import before
 from measure import Sample, interleaved, ratio, spread
 from peers import PEERS, SAGAKIT, Peer, samples, silence
 from report import Goal, Group, Table
@@ -31,6 +32,7 @@ ITEMS = (100, 1_000, 10_000)
 def measure(quick: bool) -> Group:
     group = Group("In process: four no-op steps")
     _beside_peers(group, quick)
+    before.measure(group, quick)
     _by_size(group, quick)
     _by_items(group, quick)
     return group

@@ -12,6 +12,7 @@ from sagakit import Saga
 from sagakit.widgets import SagaDesigner
 designer = SagaDesigner(Saga.from_yaml('''
 saga: checkout
+input: {type: object}
 services:
   - {service: bank, breaker: {failures: 3}}
 steps:

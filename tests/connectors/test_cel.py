@@ -234,7 +234,7 @@ def test_an_expression_that_fails_in_a_step_is_terminal() -> None:
 
 # -- limits -----------------------------------------------------------------------------------
 
-LONGEST = 10.0  # seconds, on a machine that does much else
+LONGEST = 10.0  # seconds of the processor; what else the machine does is no matter
 
 BOMBS = {
     "loops in loops": "input.map(a, input.map(b, input.map(c, input.map(d, a + b + c + d))))",
@@ -253,19 +253,19 @@ BOMBS = {
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_an_expression_that_would_take_for_ever_ends(text: str) -> None:
     assert cel.faults(text) == []
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(ExpressionError):
         value_of(text, list(range(2_000)))
-    assert time.perf_counter() - began < LONGEST
+    assert time.thread_time() - began < LONGEST
 
 
 def test_what_the_parser_would_choke_on_is_refused_before_it() -> None:
     """Its pattern for strings tries every way to read these backslashes, alone or in pairs."""
-    began = time.perf_counter()
+    began = time.thread_time()
     assert "closing" in cel.faults('"' + "\\n" * 400)[0]
     assert "closing" in cel.faults('"' + "\\n" * 400 + "\\\n" + '"')[0]
     assert "closing" in cel.faults("r" + "'" * 3 + "\\n" * 400 + "''")[0]
-    assert time.perf_counter() - began < LONGEST
+    assert time.thread_time() - began < LONGEST
 
 
 def test_data_of_any_size_can_be_looked_at_in_part() -> None:
@@ -351,7 +351,7 @@ JSON = st.recursive(
 )
 @given(TEXTS, st.one_of(st.just(INPUT), JSON))
 def test_no_text_and_no_data_make_it_hang_or_raise_anything_else(text: str, input: Any) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     problems = cel.faults(text)
     assert all(isinstance(problem, str) for problem in problems)
     variables = dict.fromkeys(cel.VARIABLES, lambda: input)
@@ -362,7 +362,7 @@ def test_no_text_and_no_data_make_it_hang_or_raise_anything_else(text: str, inpu
     else:
         assert problems == []
         assert repr(cel.evaluate(text, variables, "step 's'")) == repr(first)
-    assert time.perf_counter() - began < LONGEST
+    assert time.thread_time() - began < LONGEST
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,20 @@ from typing import Any
 import pytest
 from real_service import CUT, Asked, Service
 
-from sagakit import DefinitionError, Engine, Execution, Retry, Saga, run, simulate, step
+from sagakit import (
+    DefinitionError,
+    Engine,
+    Execution,
+    Retry,
+    Saga,
+    Scenario,
+    explore,
+    for_each,
+    fork,
+    run,
+    simulate,
+    step,
+)
 from sagakit.connectors import Cel, Http, Secret
 from sagakit.events import StepAttemptFailed, StepFailed, StepInDoubt
 
@@ -209,10 +223,10 @@ def test_a_connection_that_breaks_before_the_reply_leaves_it_in_doubt(service: S
 
 def test_a_reply_that_does_not_come_in_time_leaves_it_in_doubt(service: Service) -> None:
     release = threading.Event()
-    service.answer = lambda asked: release.wait(10) and (200, {})
+    service.answer = lambda asked: release.wait(90) and (200, {})
     began = time.monotonic()
     execution = once(Http(service.url, method="POST", timeout=0.2))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     release.set()
     assert outcome(execution) == "in doubt"
 
@@ -320,6 +334,63 @@ def test_a_simulation_calls_nobody_and_takes_the_example(service: Service) -> No
     assert service.asked == []
     assert run(saga).status == "compensated"  # its real reply has no id: b fails
     assert len(service.asked) == 2
+
+
+def test_a_simulated_reconcile_finds_what_the_action_would_have_done(service: Service) -> None:
+    pay = step(
+        Http(service.url, method="POST", example={"id": 1}),
+        name="pay",
+        reconcile=Http(f"{service.url}/${{idempotency_key}}", absent=404),
+    )
+    execution = simulate(Saga("s", pay), scenario=Scenario().lose_reply("pay"))
+    assert execution.results == {"pay": {"id": 1}}
+
+
+def test_nothing_in_the_lab_calls_anybody(service: Service) -> None:
+    action = Http(service.url, method="POST", example={"id": 1})
+    each = for_each("each", Cel("[1, 2]"), step(action, action, name="one"))
+    saga = Saga("s", step(action, action, name="a"), each, step(action, name="b", pivot=True))
+    assert explore(saga, faults=1).explored > 4
+    execution = simulate(saga, scenario=Scenario().fail("b"))
+    assert fork(execution, 3, scenario=Scenario().fail("b")).second.status == "compensated"
+    assert service.asked == []
+
+
+def test_a_service_that_asks_to_be_spared_is(service: Service) -> None:
+    service.answer = lambda asked: (
+        (429, {}, {"retry-after": "1"}) if len(service.asked) == 1 else (200, {})
+    )
+    execution = once(Http(service.url, method="POST"), retry=TWICE)
+    first = next(event for event in execution.events if isinstance(event, StepAttemptFailed))
+    assert 1 <= first.retry_at - first.at < 1.5
+    assert execution.status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"),
+    [
+        ("0", 0, 0),
+        ("120", 120, 120),
+        ("99999999999999", 3600, 3600),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 3600, 3600),
+        ("Fri, 01 Jan 1999 00:00:00 GMT", 0, 0),
+        ("soon", 0, 0),
+        ("-5", 0, 0),
+        ("²", 0, 0),
+    ],
+)
+def test_what_retry_after_says_is_read_within_reason(said: str, least: int, most: int) -> None:
+    from sagakit.connectors.web import Reply, _retry_after
+
+    assert least <= _retry_after(Reply(503, {"retry-after": said}, b"")) <= most
+
+
+def test_without_httpx_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    execution = once(Http("https://x.example"))
+    assert error_of(execution).message == (
+        "step 'call': an HTTP connector needs httpx: pip install 'sagakit[connectors]'"
+    )
 
 
 def test_an_engine_calls_really_and_recovers(service: Service, tmp_path: Path) -> None:

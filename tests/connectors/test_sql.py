@@ -166,13 +166,13 @@ def test_a_statement_that_takes_too_long_is_broken_off_and_was_not_done(database
     slow = {
         "sqlite": "INSERT INTO booking WITH RECURSIVE t(n) AS "
         "(SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 1000000000) SELECT 'x', n FROM t",
-        "postgresql": "INSERT INTO booking SELECT 'x', 1 FROM pg_sleep(30)",
+        "postgresql": "INSERT INTO booking SELECT 'x', 1 FROM pg_sleep(300)",
     }[database.dialect.name]
     began = time.monotonic()
     retry = Retry(attempts=2)
     saga = Saga("s", step(Sql(URL, slow, timeout=0.3), name="slow", retry=retry))
     failed = failure(run(saga))
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert not failed.in_doubt
     assert "was not done and is rolled back" in failed.error.message
 

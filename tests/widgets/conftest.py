@@ -12,6 +12,7 @@ pytest.importorskip("anywidget", reason="needs sagakit[widgets]")
 
 import comm
 from comm.base_comm import BaseComm
+from ipywidgets import Widget
 
 
 class Page:
@@ -57,13 +58,15 @@ class _Wire(BaseComm):
         super().__init__(*given, **options)
 
     def publish_msg(self, msg_type: str, data: Any = None, *_: Any, **__: Any) -> None:
-        self.sent.append(json.loads(json.dumps(data)))
+        # what opens a designer has the page's code in it: too much to keep
+        self.sent.append({} if msg_type == "comm_open" else json.loads(json.dumps(data)))
 
 
 @pytest.fixture(autouse=True)
 def _wires(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(comm, "create_comm", _Wire)
-    return
+    yield
+    Widget.close_all()  # each one that is open is kept
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ipywidgets import Widget
 
 from sagakit import Saga
 from sagakit.widgets import SagaDesigner
@@ -84,6 +85,7 @@ def check(designer: SagaDesigner, saga: Saga) -> None:
 @given(spoilt())
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_any_draft_is_answered(given_: tuple[Saga, Any]) -> None:
+    Widget.close_all()  # those of the example before
     saga, draft = given_
     designer = SagaDesigner(saga)
     designer.edit = {"seq": 1, "draft": draft}
@@ -106,6 +108,7 @@ def test_an_after_of_any_type_is_answered(after: Any) -> None:
 @given(st.sampled_from(sorted(DATA.glob("*.yaml"))), st.data())
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_any_text_is_answered(path: Path, data: st.DataObject) -> None:
+    Widget.close_all()  # those of the example before
     text = path.read_text("utf-8")
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(text)))

@@ -88,6 +88,18 @@ describe("a gesture", () => {
     expect(sent[2]!.positions).toBeUndefined();
   });
 
+  test("of a draft and one of a text, both unanswered: the later is told alone", async () => {
+    const text = JSON.stringify({ saga: "text", steps: [] });
+    addStep("a");
+    store.editText(text);
+    await flush();
+    expect(sent).toEqual([{ seq: 2, text }]);
+    store.undo();
+    await flush();
+    expect(sent[1]!.draft!.steps).toHaveLength(4);
+    expect(sent[1]!.text).toBeUndefined();
+  });
+
   test("that changes nothing is none", async () => {
     store.apply("Nothing", (draft) => draft);
     await flush();
@@ -191,6 +203,32 @@ describe("what the kernel says", () => {
     store.load("order.yaml");
     store.editText("saga: typed");
     expect(store.get().notice).toMatchObject({ level: "error" });
+  });
+
+  test("while it reads a file, neither a gesture nor undo comes in between", async () => {
+    addStep("a");
+    await answer();
+    store.load("data/sagas/trip.yaml");
+    store.undo();
+    addStep("b");
+    expect(names()).toEqual(["create", "pay", "ship", "a"]);
+    await flush();
+    store.receive(stateOf({ saga: "trip", steps: [] }, { seq: 2 }));
+    expect(store.get().undo).toBe("Load a saga");
+    store.undo();
+    expect(names()).toEqual(["create", "pay", "ship", "a"]);
+  });
+
+  test("a file that cannot be read is taken back by one undo", async () => {
+    addStep("a");
+    await answer();
+    store.load("bad.yaml");
+    await flush();
+    store.receive(stateOf(null, { seq: 2, text: "saga: [" }));
+    store.undo();
+    await flush();
+    expect(names()).toEqual(["create", "pay", "ship", "a"]);
+    expect(sent.at(-1)!.draft?.steps ?? JSON.parse(sent.at(-1)!.text!).steps).toHaveLength(4);
   });
 
   test("of a save or load is said", () => {

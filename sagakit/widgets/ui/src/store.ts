@@ -27,6 +27,7 @@ interface Gesture {
   before: Memento;
   after: Memento;
   seq: number; // the message that told it; 0: the kernel's own doing
+  unread?: boolean; // a text of which the kernel has not yet said what draft it is
   at: Path; // where the user was, and what was selected
   selected: string[];
 }
@@ -157,6 +158,7 @@ export class Store {
     if (text === this.snapshot.state.text) return;
     if (this.isReading()) return this.typeOn(text);
     this.record("Edit the YAML", { text });
+    this.past.at(-1)!.unread = true;
     this.reading = this.seq;
   };
 
@@ -189,16 +191,20 @@ export class Store {
   // -- undo, redo ---------------------------------------------------------------------------
 
   undo = (): void => {
-    const gesture = this.past.pop();
+    const gesture = this.past.at(-1);
     if (!gesture) return this.say("There is nothing to undo");
+    if (this.isReading() && !gesture.unread) return this.refuseWaiting(); // it reads a file
+    this.past.pop();
     this.future.push(gesture);
     this.restore(gesture, gesture.before, gesture.after);
     this.say(`Undone: ${gesture.label}`);
   };
 
   redo = (): void => {
-    const gesture = this.future.pop();
+    const gesture = this.future.at(-1);
     if (!gesture) return this.say("There is nothing to redo");
+    if (this.isReading()) return this.refuseWaiting();
+    this.future.pop();
     this.past.push(gesture);
     this.restore(gesture, gesture.after, gesture.before);
     this.say(`Done again: ${gesture.label}`);
@@ -206,7 +212,11 @@ export class Store {
 
   private restore(gesture: Gesture, to: Memento, from: Memento): void {
     const edit = difference(from, to);
+    const isBack = to === gesture.before;
+    // the kernel may have read the text by now: only the draft takes it back
+    if (gesture.unread && isBack && edit.text === undefined) edit.draft = to.whole;
     gesture.seq = this.tell(edit);
+    this.reading = gesture.unread && !isBack ? gesture.seq : 0;
     const { state } = this.snapshot;
     this.change({
       ...this.view(to.whole, gesture.at),
@@ -317,12 +327,12 @@ export class Store {
 
   /** A state from the kernel: the answer to a gesture, or its own doing. */
   receive = (state: State): void => {
+    const before = this.memento();
     this.unanswered = this.unanswered.filter(({ seq }) => seq > state.seq || state.seq === 0);
     if (state.seq !== 0 && state.seq < this.seq) return; // a later answer is on its way
     const isOwn = state.seq === this.seq && state.seq !== 0;
     if (state.seq >= this.reading) this.reading = 0;
     this.seq = Math.max(this.seq, state.seq);
-    const before = this.memento();
     const whole = state.draft === null ? before.whole : same(before.whole, state.draft);
     const after: Memento = {
       whole,
@@ -330,9 +340,11 @@ export class Store {
       model: same(before.model, state.data.model),
       text: state.text,
     };
-    const isChange = whole !== before.whole || after.model !== before.model;
-    if (isOwn) this.settle(after);
-    else if (isChange) this.remember("Change from the notebook", before, after, 0);
+    const isLost = state.draft === null && this.snapshot.readable;
+    const isChange = whole !== before.whole || after.model !== before.model || isLost;
+    const isSettled = isOwn && this.settle(after);
+    const label = isOwn ? "Load a saga" : "Change from the notebook";
+    if (!isSettled && isChange) this.remember(label, before, after, 0);
     this.change({
       ...this.view(whole, this.snapshot.at),
       positions: after.positions,
@@ -353,17 +365,21 @@ export class Store {
 
   // -- inside -------------------------------------------------------------------------------
 
-  /** What the last gesture led to is what the kernel made of it. */
-  private settle(after: Memento): void {
+  /** What the last gesture led to is what the kernel made of it; false: the message was none. */
+  private settle(after: Memento): boolean {
     const last = [...this.past, ...this.future].find(({ seq }) => seq === this.seq);
-    if (!last) return;
+    if (!last) return false;
     if (this.future.includes(last)) last.before = after;
-    else last.after = after;
+    else [last.after, last.unread] = [after, false];
+    return true;
   }
 
   private memento(): Memento {
-    const { whole, positions, state, answered } = this.snapshot;
-    return { whole, positions, model: state.data.model, text: answered ? state.text : null };
+    const { whole, positions, state } = this.snapshot;
+    const isOld = this.unanswered.some(
+      (edit) => "draft" in edit || "text" in edit || "model" in edit,
+    );
+    return { whole, positions, model: state.data.model, text: isOld ? null : state.text };
   }
 
   private record(label: string, now: Partial<Memento>): void {

@@ -33,7 +33,7 @@ export function Problems({
   );
 }
 
-export function FieldProblem({ level, text, cure }: Pick<Problem, "level" | "text" | "cure">) {
+function FieldProblem({ level, text, cure }: Pick<Problem, "level" | "text" | "cure">) {
   const { icon, one } = levelOf(level);
   return (
     <li className={`sk-level-${level}`}>
@@ -53,7 +53,7 @@ export function FieldProblem({ level, text, cure }: Pick<Problem, "level" | "tex
 }
 
 /** The attributes that tie a control to its hint and its problems. */
-export interface Ties {
+interface Ties {
   id: string;
   "aria-describedby"?: string;
   "aria-invalid"?: true;
@@ -75,7 +75,7 @@ interface RowProps {
 }
 
 /** A label, a control, and what there is to say about it. */
-export function Row(props: RowProps) {
+function Row(props: RowProps) {
   const {
     label,
     hint,
@@ -133,7 +133,7 @@ export function Row(props: RowProps) {
   );
 }
 
-export function ClearButton({ label, onClear }: { label: string; onClear: () => void }) {
+function ClearButton({ label, onClear }: { label: string; onClear: () => void }) {
   const name = `Clear ${label.toLowerCase()}`;
   return (
     <button

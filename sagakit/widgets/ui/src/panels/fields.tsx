@@ -306,7 +306,7 @@ function OnlyOption(props: StructProps & { value: { [key: string]: Json }; only:
 }
 
 /** An option with parts that is left out. */
-export function Absent(props: {
+function Absent(props: {
   label: string;
   hint: string;
   path: Path;

@@ -1,7 +1,7 @@
 /** The order in which the options of a step are shown. An option that is not here is in "More". */
 import type { Option } from "./schema";
 
-export interface Section {
+interface Section {
   title: string;
   open: boolean; // from the beginning
   keys: string[];

@@ -43,7 +43,7 @@ function parseText(one: Shape & { kind: "text" }, text: string): Read {
 }
 
 /** JSON; or text, where it begins like no other JSON value. */
-export function parseJson(text: string): Read {
+function parseJson(text: string): Read {
   const given = text.trim();
   try {
     return { value: JSON.parse(given) as Json };
