@@ -156,6 +156,13 @@ def test_it_follows_the_theme_and_axe_finds_nothing(player):
     assert violations(player.book.page, ".sk-root") == []
 
 
+def test_after_a_restart_the_run_can_still_be_watched(player):
+    player.book.restart()
+    expect(player.root.get_by_role("alert").filter(has_text="run the cell again")).to_be_visible()
+    player.scrubber.press("End")
+    assert player.status() == "completed"
+
+
 CARELESS = """\
 def charge(ctx):
     return twin.transfer("charge", ctx.input)
