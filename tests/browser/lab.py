@@ -42,7 +42,7 @@ CHROMIUM_FLAGS = (
     # a name that should not be looked up is not: what asks for it fails, and is seen to
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-START_SECONDS = 60
+START_SECONDS = 120
 PATIENCE = 20_000  # milliseconds; a busy machine is no failure
 
 App = Literal["lab", "notebook"]

@@ -68,9 +68,11 @@ def test_keys_typed_in_the_designer_do_nothing_to_the_notebook(trip):
     for name, target in targets.items():
         trip.step("flight").click()
         target.focus()
-        trip.press(*"ddxacvbzz00mry")
+        for keys in ("ddx", "abcvmr00"):  # never z: it would undo what the others did
+            trip.press(*keys)
+            book.page.wait_for_timeout(50)
+            assert book.sources() == sources, f"'{keys}' in {name}"
         trip.press("Escape")
-        assert book.sources() == sources, name
     trip.open("YAML")
     trip.yaml.focus()
     trip.press(*"ddx")
