@@ -21,13 +21,15 @@ import { Grip, keepKeys } from "./shell";
 import { counted, type Snapshot, type Store } from "./store";
 import { useTheme } from "./theme";
 import { Tabs, Toolbar, type Tool } from "./toolbar";
+import { LegendSheet } from "./watch/legend";
+import type { Legend } from "./watching";
 
 type TabName = "canvas" | "yaml" | "python" | "problems" | "data";
-type Sheet = "help" | "search" | "save" | "load" | null;
+type Sheet = "help" | "legend" | "search" | "save" | "load" | null;
 
 const HEIGHT = 560; // to begin with
 
-export function App({ store }: { store: Store }) {
+export function App({ store, legend }: { store: Store; legend: Legend }) {
   const snapshot = useSyncExternalStore(store.subscribe, store.get);
   const theme = useTheme();
   const id = useId();
@@ -148,6 +150,7 @@ export function App({ store }: { store: Store }) {
           </div>
         )}
         {sheet === "help" && <Help onClose={close} />}
+        {sheet === "legend" && <LegendSheet legend={legend} onClose={close} />}
         {(sheet === "save" || sheet === "load") && (
           <Files
             does={sheet === "save" ? "Save" : "Load"}
@@ -314,6 +317,12 @@ function toolsOf(
       off: !connected,
     },
     null,
+    {
+      name: "legend",
+      label: "Legend",
+      does: () => open("legend"),
+      pressed: sheet === "legend",
+    },
     { name: "help", label: "Keys", keys: "?", does: () => open("help"), pressed: sheet === "help" },
   ];
 }

@@ -36,7 +36,7 @@ function storeOf(model: Model): Store {
 const VIEWS: Record<string, (model: Model) => () => ReactNode> = {
   designer(model) {
     const store = storeOf(model);
-    return () => <App store={store} />;
+    return () => <App store={store} legend={model.get("legend") as Legend} />;
   },
   player(model) {
     const source = playerSource(model);

@@ -1,7 +1,7 @@
 /** How what the legend describes is drawn on the page: colours, glyph and hatch of a look. */
 import { type CSSProperties } from "react";
 import type { Paint } from "../step-node";
-import type { Legend, Look } from "../watching";
+import type { Look } from "../watching";
 
 const BLACK = "#000000";
 
@@ -32,42 +32,5 @@ export function Tag({
       {look?.glyph && <span aria-hidden="true">{look.glyph}</span>}
       <span>{text}</span>
     </span>
-  );
-}
-
-const GROUPS: [keyof Legend, string][] = [
-  ["kinds", "Steps: the shape"],
-  ["states", "States: the colour"],
-  ["statuses", "The whole execution"],
-  ["marks", "Marks"],
-];
-
-/** All that is drawn, and what it means. */
-export function LegendList({ legend }: { legend: Legend }) {
-  return (
-    <div className="sk-legend">
-      {GROUPS.map(([group, title]) => (
-        <section key={group}>
-          <h3>{title}</h3>
-          <ul>
-            {Object.entries(legend[group] as Record<string, Look>).map(([name, look]) => (
-              <li key={name}>
-                <span
-                  className={`sk-sample sk-seen${look.shape ? ` sk-shape-${look.shape}` : ""}`}
-                  {...paint(look)}
-                  aria-hidden="true"
-                >
-                  {look.glyph}
-                </span>
-                <span>
-                  {name}
-                  {look.meaning && <span className="sk-hint">: {look.meaning}</span>}
-                </span>
-              </li>
-            ))}
-          </ul>
-        </section>
-      ))}
-    </div>
   );
 }

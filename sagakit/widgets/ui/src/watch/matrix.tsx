@@ -10,11 +10,11 @@ import {
 import { Boundary } from "../boundary";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
-import { Sheet } from "../sheets";
 import { Grip, keepKeys } from "../shell";
 import { useTheme } from "../theme";
 import type { Legend, MatrixState } from "../watching";
-import { LegendList, paint } from "./look";
+import { LegendSheet } from "./legend";
+import { paint } from "./look";
 import { Player } from "./player";
 import type { MatrixSource } from "./source";
 
@@ -83,11 +83,7 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
         <div role="alert">
           {state.said && <p className="sk-error sk-matrix-said">{state.said.text}</p>}
         </div>
-        {legendOpen && (
-          <Sheet label="Legend" className="sk-legend-sheet" onClose={() => setLegendOpen(false)}>
-            <LegendList legend={legend} />
-          </Sheet>
-        )}
+        {legendOpen && <LegendSheet legend={legend} onClose={() => setLegendOpen(false)} />}
       </div>
       {player && (
         <section className="sk-opened" aria-label="The run that is open" style={{ height }}>

@@ -20,7 +20,8 @@ import { Reel } from "./frames";
 import { Graph } from "./graph";
 import { Ledgers } from "./ledgers";
 import { eventWords, Log, seconds, stepOf } from "./log";
-import { LegendList, Tag } from "./look";
+import { LegendSheet } from "./legend";
+import { Tag } from "./look";
 import { FaultMenu } from "./menu";
 import { usePlayhead } from "./playhead";
 import { Predict } from "./predict";
@@ -190,11 +191,7 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
             onClose={close}
           />
         )}
-        {sheet === "legend" && (
-          <Sheet label="Legend" className="sk-legend-sheet" onClose={() => setSheet(null)}>
-            <LegendList legend={legend} />
-          </Sheet>
-        )}
+        {sheet === "legend" && <LegendSheet legend={legend} onClose={() => setSheet(null)} />}
         {sheet === "keys" && <Keys onClose={() => setSheet(null)} />}
       </div>
       <span className="sk-hidden" role="status" aria-live="polite">
