@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -218,12 +218,21 @@ def _key(span: Span) -> Key:
 
 
 def _rows(above: str, spans: Iterable[Span]) -> list[Row]:
-    """The rows of siblings: one of a name that starts before the last has ended gets another."""
+    return [(f"{above}{name}", lane) for name, lane in rows_of(spans, lambda span: span.name)]
+
+
+def rows_of(spans: Iterable[Span], name_of: Callable[[Span], str]) -> list[Row]:
+    """The rows of siblings: one of a name that starts before the last has ended gets another.
+
+    Parameters:
+        spans: by their starts.
+        name_of: what a span's row is called.
+    """
     rows: dict[str, list[list[Span]]] = {}
     ends: dict[str, list[tuple[float, int]]] = {}  # when the last span of each row ends
     for span in spans:
         # a slash in a name is no step down the tree
-        name = " ".join(span.name.split()).replace("/", "∕") or "(nameless)"
+        name = " ".join(name_of(span).split()).replace("/", "∕") or "(nameless)"
         lanes, free = rows.setdefault(name, []), ends.setdefault(name, [])
         number = len(lanes)
         if free and free[0][0] <= span.start:
@@ -233,20 +242,27 @@ def _rows(above: str, spans: Iterable[Span]) -> list[Row]:
         lanes[number].append(span)
         heapq.heappush(free, (math.inf if span.end is None else span.end, number))
     return [
-        (f"{above}{name}{f' #{number}' if number > 1 else ''}", lane)
+        (f"{name}{f' #{number}' if number > 1 else ''}", lane)
         for name, lanes in rows.items()
         for number, lane in enumerate(lanes, start=1)
     ]
+
+
+def outcome_of(span: Span) -> str:
+    """How a span ended, in the legend's words for states."""
+    if span.end is None:
+        return "running"
+    if span.attributes.get("saga.in_doubt") is True:
+        return "in doubt"
+    back = span.attributes.get("saga.side") == "compensation"
+    ended = ("compensation failed", "compensated") if back else ("failed", "succeeded")
+    return ended[span.status != "error"]
 
 
 def _bar(span: Span, path: str, attempt: int, start: float, deeper: int) -> Bar:
     from sagakit.views import Bar
 
     back = span.attributes.get("saga.side") == "compensation"
-    ended = ("compensation failed", "compensated") if back else ("failed", "succeeded")
-    doubtful = span.attributes.get("saga.in_doubt") is True
-    outcome = "in doubt" if doubtful else ended[span.status != "error"]
-    outcome = "running" if span.end is None else outcome
     words = [span.message] if span.status == "error" and span.message else []
     words += [f"{deeper:,} more inside"] if deeper else []
     return Bar(
@@ -255,6 +271,6 @@ def _bar(span: Span, path: str, attempt: int, start: float, deeper: int) -> Bar:
         attempt=attempt,
         start=span.start - start,
         end=None if span.end is None else span.end - start,
-        outcome=outcome,
+        outcome=outcome_of(span),
         label=", ".join(words),
     )

@@ -99,8 +99,8 @@ class TestPageOfTheWidgets:
         found = re.findall(r"(?:https?|wss?)://[^\s\"'`)]*", text)
         assert {address for address in found if not address.startswith(self.NAMESPACES)} == set()
 
-    def test_stays_below_200_kilobytes(self) -> None:
-        assert len(gzip.compress((self.STATIC / "sagakit.js").read_bytes())) < 200_000
+    def test_stays_below_220_kilobytes_with_all_widgets(self) -> None:
+        assert len(gzip.compress((self.STATIC / "sagakit.js").read_bytes())) < 220_000
 
     def test_tells_the_licence_of_every_package_that_is_in_it(self) -> None:
         text = (self.STATIC / "LICENSES.txt").read_text("utf-8")

@@ -51,6 +51,7 @@ from sagakit.lab import diagnose
 from sagakit.redaction import MASK, Redaction, mask
 from sagakit.scenario import Signal
 from sagakit.tracefiles import trace_bytes
+from sagakit.widgets import TraceExplorer
 
 TEXT = "tok-Zq'7\"planted"  # its spelling in Python and in JSON is another
 NUMBER = 918273645
@@ -152,6 +153,16 @@ def _each(show: Callable[[Execution], str]) -> Callable[[Execution], str]:
     return lambda execution: "\n".join(show(one) for one in _all(execution))
 
 
+def _explored(execution: Execution) -> str:
+    """All that an explorer sends of an execution, and shows beside."""
+    explorer = TraceExplorer(execution, execution)
+    sent = [explorer.state, explorer._repr_mimebundle_()[0]]
+    for number in range(explorer.state["runs"][0]["spans"]["count"]):
+        explorer.edit = {"seq": number + 1, "run": 0, "span": number}
+        sent.append(explorer.details)
+    return json.dumps(sent)
+
+
 OUTPUTS: dict[str, Callable[[Execution], str]] = {
     "repr": _each(repr),
     "html": _each(lambda e: str(e._repr_html_())),
@@ -182,6 +193,7 @@ OUTPUTS: dict[str, Callable[[Execution], str]] = {
     "difference": lambda e: repr(Saga.diff(e.saga, e.saga)) + repr(
         Saga.diff(Saga(e.saga.name, step(echo)), e.saga).allows(e)
     ),
+    "explorer": lambda e: _explored(e),
     "read back": lambda e: repr(tuple(decode_event(encode_event(event)) for event in e.events)),
 }  # fmt: skip
 

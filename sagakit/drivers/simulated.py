@@ -70,7 +70,7 @@ def simulate(
     must_be_scenario(scenario)
     kept = accept_input(saga, input)
     if id is None:
-        id = _identity(saga, kept, scenario, seed)
+        id = identity(saga, kept, scenario, seed)
     return watched(saga, kept, id, seed, scenario, None)
 
 
@@ -221,7 +221,7 @@ def check_pinned(saga: Saga, events: Sequence[Event]) -> None:
     )
 
 
-def _identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> str:
+def identity(saga: Saga, input: Any, scenario: Scenario | None, seed: int) -> str:
     """An id that is the same for the same run, and another for another one."""
     if input is None and scenario is None and not seed:
         return f"{saga.name}-0"

@@ -116,7 +116,24 @@ class ExecutionRow(msgspec.Struct, frozen=True):
 
 
 STATUSES = ("running", "waiting", "completed", "compensated", "stuck", "abandoned")
+ENDED = ("completed", "compensated", "abandoned")
 _COUNTED = ("failed_step", "error", "attempts", "retries", "compensated")
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """The outermost executions of a journal at one moment: those that do a step of another one are
+    left out.
+
+    Parameters:
+        last: the number of the execution that began last, 0 without any.
+        counts: how many have each status.
+        unended: by their numbers, those that are neither completed, compensated nor abandoned.
+            What is said of running ones is as old as their status.
+    """
+
+    last: int
+    counts: Mapping[str, int]
+    unended: Mapping[int, ExecutionRow]
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,6 +266,21 @@ class Journal(Protocol):
 
     def counts(self) -> dict[str, int]:
         """How many executions have each status."""
+
+    def glance(self) -> Glance:
+        """What a monitor begins with; it looks at every execution."""
+
+    def news(self, last: int, unended: Iterable[int]) -> tuple[int, list[tuple[int, ExecutionRow]]]:
+        """What a monitor goes on with: it looks only at what may have changed.
+
+        Parameters:
+            last: the number of the last execution that is known, and
+            unended: those of the ones that have not ended, as ``glance`` or this gave them.
+
+        Returns:
+            the number of the last one now; and (number, row) of the outermost ones that have begun
+            since, and of those that had not ended.
+        """
 
     def unfinished(
         self, fingerprints: Iterable[str], at: float

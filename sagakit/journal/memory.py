@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,18 @@ import msgspec
 
 from sagakit.errors import JournalError, UnknownExecutionError
 from sagakit.events import Event, ExecutionMigrated, ExecutionStarted, SignalReceived
-from sagakit.journal.base import ALL, Batch, ExecutionRow, Filter, Letter, Post, Rest, Wait
+from sagakit.journal.base import (
+    ALL,
+    ENDED,
+    Batch,
+    ExecutionRow,
+    Filter,
+    Glance,
+    Letter,
+    Post,
+    Rest,
+    Wait,
+)
 from sagakit.journal.summary import summarise
 
 _OF_NOTE = frozenset({ExecutionStarted, ExecutionMigrated, SignalReceived})
@@ -25,6 +37,7 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._events: dict[str, list[Event]] = {}
+        self._ids: list[str] = []  # an execution's number is its place here, from 1
         self._pinned: dict[str, str] = {}  # fingerprints, by ids
         self._rests: dict[str, Rest] = {}  # of those whose status is `waiting`
         self._waits: dict[str, dict[Wait, None]] = {}
@@ -51,6 +64,8 @@ class MemoryJournal:
                     raise JournalError(f"execution '{execution_id}': event {first} is out of order")
                 lengths[execution_id] = first + len(events)
             for execution_id, _, events in batch:
+                if execution_id not in self._events:
+                    self._ids.append(execution_id)
                 self._events.setdefault(execution_id, []).extend(events)
                 for event in events:
                     if type(event) in _OF_NOTE:
@@ -115,6 +130,23 @@ class MemoryJournal:
         for row in self.find():
             found[row.status] = found.get(row.status, 0) + 1
         return found
+
+    def glance(self) -> Glance:
+        last, rows = self.news(0, ())
+        unended = {number: row for number, row in rows if row.status not in ENDED}
+        return Glance(last, Counter(row.status for _, row in rows), unended)
+
+    def news(self, last: int, unended: Iterable[int]) -> tuple[int, list[tuple[int, ExecutionRow]]]:
+        with self._lock:
+            now = len(self._ids)
+            rows = [
+                (number, self._numbered(number)) for number in (*unended, *range(last + 1, now + 1))
+            ]
+        return now, [(number, row) for number, row in rows if row.parent is None]
+
+    def _numbered(self, number: int) -> ExecutionRow:
+        id = self._ids[number - 1]
+        return _row(self._events[id], id in self._rests)
 
     def unfinished(
         self, fingerprints: Iterable[str], at: float

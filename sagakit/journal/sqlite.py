@@ -31,7 +31,17 @@ from sagakit.errors import (
 )
 from sagakit.events import Event, ExecutionStarted
 from sagakit.journal import mail
-from sagakit.journal.base import ALL, Batch, ExecutionRow, Filter, Letter, Post, Rest
+from sagakit.journal.base import (
+    ALL,
+    ENDED,
+    Batch,
+    ExecutionRow,
+    Filter,
+    Glance,
+    Letter,
+    Post,
+    Rest,
+)
 from sagakit.journal.chain import START, VARIABLE, key_id, secret
 from sagakit.journal.codec import decode_event
 from sagakit.journal.file import Hold
@@ -330,6 +340,37 @@ class SqliteJournal:
         with self.reading() as reader:
             rows = reader.execute("SELECT status, count(*) FROM executions GROUP BY status")
             return dict(rows.fetchall())
+
+    def glance(self) -> Glance:
+        with self.reading() as reader:
+            reader.execute("BEGIN")  # all of it is of one moment
+            try:
+                (last,) = reader.execute("SELECT coalesce(max(no), 0) FROM executions").fetchone()
+                counts = dict(
+                    reader.execute(
+                        "SELECT status, count(*) FROM executions WHERE parent IS NULL"
+                        " GROUP BY status"
+                    ).fetchall()
+                )
+                rows = reader.execute(
+                    f"SELECT no, {_LISTED} FROM executions WHERE parent IS NULL"
+                    f" AND status NOT IN {ENDED}"
+                ).fetchall()
+            finally:
+                reader.execute("ROLLBACK")
+        return Glance(last, counts, {row[0]: ExecutionRow(*row[1:]) for row in rows})
+
+    def news(self, last: int, unended: Iterable[int]) -> tuple[int, list[tuple[int, ExecutionRow]]]:
+        with self.reading() as reader:
+            (now,) = reader.execute("SELECT coalesce(max(no), 0) FROM executions").fetchone()
+            rows = reader.execute(
+                f"SELECT no, {_LISTED} FROM executions"
+                " WHERE no IN (SELECT value FROM json_each(:those))"
+                f" UNION ALL SELECT no, {_LISTED} FROM executions"
+                " WHERE no > :last AND no <= :now AND parent IS NULL",
+                {"those": _json(unended), "last": last, "now": now},
+            ).fetchall()
+        return now, [(row[0], ExecutionRow(*row[1:])) for row in rows]
 
     def unfinished(
         self, fingerprints: Iterable[str], at: float

@@ -17,7 +17,7 @@ from sagakit.lab.courses import Course, FromTheStart
 from sagakit.lab.endings import NotPlainError
 from sagakit.lab.faults import Step, more_faults
 from sagakit.lab.invariants import Invariant, Judge, told_by
-from sagakit.lab.report import Report, Violation
+from sagakit.lab.report import Origin, Report, Single, Violation
 from sagakit.progress import Progress, Tick
 from sagakit.progress import progress as shown
 from sagakit.saga import Saga
@@ -90,6 +90,7 @@ def explore(
     if faults < 0:
         raise ValueError(f"faults is {faults}; give 0 or more")
     base = Scenario() if scenario is None else scenario
+    given = saga
     from_the_start = FromTheStart(saga, input, ID, world, base)
     saga, first = from_the_start.saga, from_the_start.world
     runs: Beginnings | FromTheStart = from_the_start
@@ -118,6 +119,8 @@ def explore(
         len(tally.classes),
         tally.matrix,
         tuple(violations),
+        tally.singles,
+        Origin(given, input, world),
     )
 
 
@@ -155,6 +158,7 @@ class _Tally(msgspec.Struct):
     statuses: Counter[str] = msgspec.field(default_factory=Counter)
     classes: set[bytes] = msgspec.field(default_factory=set)
     matrix: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
+    singles: dict[tuple[str, str], list[Single]] = msgspec.field(default_factory=dict)
     found: dict[str, _Found] = msgspec.field(default_factory=dict)
 
     def add(self, other: _Tally) -> None:
@@ -164,6 +168,8 @@ class _Tally(msgspec.Struct):
         self.statuses += other.statuses
         self.classes |= other.classes
         self.matrix |= other.matrix
+        for place, runs in other.singles.items():
+            self.singles.setdefault(place, []).extend(runs)
         for found in other.found.items():
             self.violated(*found)
 
@@ -282,7 +288,11 @@ class _Exploration:
 
     def _mark(self, met: _Met, more: Step, run: Course) -> None:
         if met.run.scenario == self.base:
-            self.tally.matrix[more.step, more.column] = run.status
+            place, tally = (more.step, more.column), self.tally
+            tally.matrix[place] = run.status
+            broken = tuple(name for name, _ in self._violated(run))
+            single = Single(run.scenario, run.status, broken)
+            tally.singles.setdefault(place, []).append(single)
 
     def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
         """Count a run and judge it. What happened and how the world was on the way, if that is

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from sagakit.execution import Execution
+from sagakit.saga import Saga
 from sagakit.scenario import Scenario
 from sagakit.views.svg import esc
 
@@ -63,6 +64,23 @@ class Violation(msgspec.Struct, frozen=True):
         return f"{self.invariant} does not hold under: {self.scenario}{raised}"
 
 
+class Single(msgspec.Struct, frozen=True):
+    """What became of one fault alone: its scenario, how the execution ended, and the invariants
+    that do not hold then."""
+
+    scenario: Scenario
+    status: str
+    broken: tuple[str, ...] = ()
+
+
+class Origin(NamedTuple):
+    """What was explored, to run one of its scenarios again: as ``explore`` was given it."""
+
+    saga: Saga | Callable[[Any], Saga]
+    input: Any
+    world: Callable[[], Any]
+
+
 def shown(violation: Violation, unit: str = "scenarios") -> str:
     """A violation as HTML: the scenario to paste, and its timeline below."""
     problem = f" ({esc(violation.problem)})" if violation.problem else ""
@@ -85,6 +103,8 @@ class Report:
         classes: how many different outcomes (events and world) there were.
         matrix: with one fault: how the execution ended, by step and fault.
         violations: one for each invariant that does not hold.
+        singles: with one fault: all its runs, by step and fault; ``matrix`` has the last one's end.
+        origin: what was explored.
     """
 
     def __init__(
@@ -98,6 +118,8 @@ class Report:
         classes: int,
         matrix: Mapping[tuple[str, str], str],
         violations: tuple[Violation, ...],
+        singles: Mapping[tuple[str, str], Sequence[Single]],
+        origin: Origin,
     ) -> None:
         self.saga = saga
         self.faults = faults
@@ -108,6 +130,8 @@ class Report:
         self.classes = classes
         self.matrix = dict(matrix)
         self.violations = violations
+        self.singles = dict(singles)
+        self.origin = origin
 
     @property
     def holds(self) -> bool:

@@ -263,6 +263,34 @@ class Twin(World):
             net[order_id] = net.get(order_id, 0) + (1 if kind == "charge" else -1)
         return net
 
+    def ledgers(self) -> dict[str, dict[str, int]]:
+        """What each service's books hold now, in the words of ``CheckoutWorld.ledgers``."""
+        states = [state for state, _ in self.orders.values()]
+        charged, refunded = (
+            sum(cents for _, what, cents in self.entries.values() if what == kind)
+            for kind in ("charge", "refund")
+        )
+        held = {order: sum(units for _, units in lines) for order, lines in self.held.items()}
+        confirmed = (order for order, (state, _) in self.orders.items() if state == "confirmed")
+        sold = sum(held.get(order, 0) for order in confirmed)
+        return {
+            "order": {
+                f"orders {state}": states.count(state)
+                for state in ("pending", "confirmed", "cancelled")
+            },
+            "payment": {
+                "cents charged": charged,
+                "cents refunded": refunded,
+                "cents kept": charged - refunded,
+            },
+            "inventory": {
+                "units left": sum(self.shelf.values()),
+                "units reserved": sum(held.values()) - sold,
+                "units sold": sold,
+            },
+            "shipping": {"deliveries": len(self.deliveries)},
+        }
+
     def books(self) -> TwinBooks:
         """What the four services say together, once nothing is under way."""
         problems = (*self._order_problems(), *self._stock_problems())

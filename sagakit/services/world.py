@@ -111,6 +111,28 @@ class CheckoutWorld:
             unfinished,
         )
 
+    def ledgers(self) -> dict[str, dict[str, int]]:
+        """What each service's books hold now, by service: money in cents, stock in units."""
+        books = self.books()
+        return {
+            "order": {
+                "orders pending": books.pending,
+                "orders confirmed": books.confirmed,
+                "orders cancelled": books.cancelled,
+            },
+            "payment": {
+                "cents charged": books.charged_cents,
+                "cents refunded": books.refunded_cents,
+                "cents kept": books.kept_cents,
+            },
+            "inventory": {
+                "units left": books.units_left,
+                "units reserved": books.units_reserved,
+                "units sold": books.units_sold,
+            },
+            "shipping": {"deliveries": books.deliveries},
+        }
+
     def requests(self) -> int:
         """How many steps the four services have been asked for (a compensation is not another)."""
         services = (self.order, self.payment, self.inventory, self.shipping)

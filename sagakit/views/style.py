@@ -7,6 +7,7 @@ characters without an emoji form, so that no font turns them into coloured pictu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -169,18 +170,31 @@ def mark_look(kind: str) -> Look:
 
 
 def legend() -> dict[str, dict[str, dict[str, str]]]:
-    """The whole legend as JSON-ready data, so that a front end need not keep a copy of it."""
-    groups = {
+    """The whole legend as JSON-ready data, so that a front end need not keep a copy of it.
+
+    ``states`` say by ``on`` who shows them, the step or, if it has one, its ``compensation``;
+    ``parts`` are what is neither a kind nor a state.
+    """
+    looks: dict[str, Mapping[str, msgspec.Struct]] = {
         "kinds": KINDS,
         "states": STATES,
         "segments": SEGMENTS,
         "statuses": STATUSES,
         "marks": MARKS,
+        "contrasts": {"differs": DIFFERS},
     }
-    return {
-        group: {name: msgspec.to_builtins(look) for name, look in looks.items()}  # type: ignore[attr-defined]
-        for group, looks in groups.items()
+    found = {
+        group: {name: msgspec.to_builtins(look) for name, look in named.items()}
+        for group, named in looks.items()
     }
+    for name, look in found["states"].items():
+        look["on"] = "compensation" if name in COMPENSATION_STATES else "step"
+    found["parts"] = {
+        "step": {**msgspec.to_builtins(NO_STATE), "meaning": "a step without a state"},
+        "compensation": {"glyph": COMPENSATION_GLYPH, "meaning": "its compensation"},
+        "nested": {"glyph": NESTED_GLYPH, "meaning": "has steps inside"},
+    }
+    return found
 
 
 def _find(looks: dict[str, _T], name: str, word: str) -> _T:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-import anywidget
 import msgspec
 import traitlets
 
@@ -21,6 +20,7 @@ from sagakit.errors import DefinitionError
 from sagakit.saga import Saga
 from sagakit.steps import Action, Step, callable_name
 from sagakit.widgets import drafts, files, palette
+from sagakit.widgets.base import SagaWidget
 from sagakit.widgets.models import FIELDS, Model
 from sagakit.widgets.problems import Problem, of_check, of_error, of_names, of_yaml
 from sagakit.widgets.texts import edited
@@ -29,11 +29,10 @@ _State = dict[str, Any]
 _Said = dict[str, str]
 F = TypeVar("F", bound=Callable[..., Any])
 
-_STATIC = Path(__file__).parent / "static"
 _EMPTY: drafts.Draft = {"saga": "saga", "steps": []}
 
 
-class SagaDesigner(anywidget.AnyWidget):
+class SagaDesigner(SagaWidget):
     """A saga to be assembled by hand: on a canvas, as YAML, with the Python code beside it.
 
     While what is on the canvas is no saga, ``problems`` has errors, and ``saga`` stays the last
@@ -50,11 +49,7 @@ class SagaDesigner(anywidget.AnyWidget):
         DefinitionError: what was given is no saga, or an action has no name.
     """
 
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
-    state = traitlets.Dict().tag(sync=True)
     catalogue = traitlets.Dict().tag(sync=True)
-    edit = traitlets.Dict().tag(sync=True, echo_update=False)
 
     def __init__(
         self,
@@ -80,7 +75,7 @@ class SagaDesigner(anywidget.AnyWidget):
         now = self._from_draft(_EMPTY) if saga is None else self._from_saga(saga)
         if data is not None:
             now = {**self._modelled(data, now), "data": self._model.shown}
-        super().__init__(state=now, catalogue=self._catalogue())
+        super().__init__(_widget="designer", state=now, catalogue=self._catalogue())
 
     # -- what it holds ----------------------------------------------------------------------
 
@@ -198,15 +193,10 @@ class SagaDesigner(anywidget.AnyWidget):
 
     # -- edits ------------------------------------------------------------------------------
 
-    @traitlets.observe("edit")
-    def _edited(self, change: Any) -> None:
-        edit = change["new"]
-        with self.hold_sync():
-            self.state = {**self._answer(edit), "seq": edit.get("seq", 0)}
-        # forgotten without a word to the page: the same gesture may come again after a reload
-        self._trait_values["edit"] = {}
+    def _answer(self, edit: dict[str, Any]) -> None:
+        self.state = {**self._after(edit), "seq": edit.get("seq", 0)}
 
-    def _answer(self, edit: dict[str, Any]) -> _State:
+    def _after(self, edit: dict[str, Any]) -> _State:
         """The state after one gesture."""
         now, said = dict(self.state), None
         if "positions" in edit:
@@ -382,14 +372,6 @@ class SagaDesigner(anywidget.AnyWidget):
 
     # -- what is shown ----------------------------------------------------------------------
 
-    @traitlets.default("_esm")
-    def _page(self) -> str:
-        return _bundled("sagakit.js")
-
-    @traitlets.default("_css")
-    def _style(self) -> str:
-        return _bundled("sagakit.css")
-
     def __repr__(self) -> str:
         draft, count = self.state["draft"], sum(map(_is_error, self.state["problems"]))
         words = [] if draft is None else [_count(len(draft["steps"]), "step")]
@@ -397,11 +379,8 @@ class SagaDesigner(anywidget.AnyWidget):
         name = "" if draft is None else f" '{draft['saga']}'"
         return f"<SagaDesigner{name}: {', '.join(words)}>"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs) or ({}, {})
-        if self._saga is not None:
-            data["text/html"] = self._saga._repr_html_()
-        return data, metadata
+    def _picture(self) -> str:
+        return "" if self._saga is None else self._saga._repr_html_() or ""
 
 
 class _Names:
@@ -467,13 +446,3 @@ def _count(count: int, word: str) -> str:
 
 def _said(text: str, level: str = "info") -> _Said:
     return {"text": text, "level": level}
-
-
-@functools.cache
-def _bundled(name: str) -> str:
-    path = _STATIC / name
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError:
-        cure = f"sagakit's page '{name}' is not built; run `make widgets` in a checkout"
-        raise FileNotFoundError(cure) from None

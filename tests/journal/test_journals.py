@@ -108,6 +108,35 @@ def test_the_status_follows_the_events(journal):
     assert journal.counts() == {"completed": 1}
 
 
+def test_a_glance_counts_the_outermost_and_names_those_that_have_not_ended(journal):
+    assert (journal.glance().last, journal.glance().counts) == (0, {})
+    family(journal)
+    journal.append([("done", 0, [start("done"), ExecutionCompleted(2.0)])])
+    journal.append([("bad", 0, [start("bad"), ExecutionStuck(3.0, ("a",))])])
+    glance = journal.glance()
+    assert glance.last == 6
+    assert glance.counts == {"running": 1, "completed": 1, "stuck": 1}
+    assert {number: row.id for number, row in glance.unended.items()} == {1: "e", 6: "bad"}
+
+
+def test_news_tell_of_what_has_begun_and_of_what_had_not_ended(journal):
+    journal.append([("one", 0, [start("one")]), ("two", 0, [start("two")])])
+    known = journal.glance()
+    assert journal.news(known.last, ()) == (2, [])
+    journal.append([("one", 1, [ExecutionCompleted(4.0)])])
+    journal.append([("three", 0, [start("three")])])
+    above = ExecutionStarted("s", None, "f", "two/a", None, 1.0, ("two", "a"))
+    journal.append([("two/a", 0, [above])])
+    last, rows = journal.news(known.last, known.unended)
+    assert last == 4
+    assert {(number, row.id, row.status) for number, row in rows} == {
+        (1, "one", "completed"),
+        (2, "two", "running"),
+        (3, "three", "running"),
+    }
+    assert journal.news(last, ()) == (4, [])
+
+
 def test_unfinished_gives_the_running_executions_of_the_definitions_asked_for(journal):
     journal.append([("one", 0, [start("one")]), ("two", 0, [start("two", fingerprint="g")])])
     journal.append([("three", 0, [start("three"), ExecutionCompleted(2.0)])])

@@ -118,7 +118,15 @@ def test_compensation_states_are_states() -> None:
 def test_the_legend_is_json_ready() -> None:
     data = msgspec.json.decode(msgspec.json.encode(legend()))
     assert data["states"]["in doubt"]["glyph"] == "?"
-    assert set(data) == {"kinds", "states", "segments", "statuses", "marks"}
+    assert set(data) == {
+        "kinds", "states", "segments", "statuses", "marks", "contrasts", "parts",
+    }  # fmt: skip
+
+
+def test_the_legend_says_who_shows_a_state() -> None:
+    states = legend()["states"]
+    shown = {name for name, look in states.items() if look["on"] == "compensation"}
+    assert shown == COMPENSATION_STATES
 
 
 def test_an_unknown_state_is_refused_with_the_known_ones() -> None:

@@ -1020,6 +1020,11 @@ class Engine:
         if self._closed:
             raise EngineClosedError("the engine is closed; open another one on its journal")
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed: it runs nothing any more."""
+        return self._closed
+
     def close(self, *, drain: bool = True) -> None:
         """Close the engine and its journal. Closing twice is allowed.
 

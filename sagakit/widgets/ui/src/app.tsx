@@ -7,9 +7,7 @@ import {
   useRef,
   useState,
   useSyncExternalStore,
-  type FocusEvent,
   type KeyboardEvent,
-  type PointerEvent,
 } from "react";
 import { Boundary } from "./boundary";
 import { Canvas, type CanvasHandle } from "./canvas";
@@ -19,16 +17,19 @@ import { Palette } from "./palette";
 import { DataTab, focusField, Inspector, ProblemsTab, PythonTab, YamlTab } from "./panels";
 import type { PaletteEntry, PanelProps } from "./protocol";
 import { Files, Help, Search } from "./sheets";
+import { Grip, keepKeys } from "./shell";
 import { counted, type Snapshot, type Store } from "./store";
 import { useTheme } from "./theme";
 import { Tabs, Toolbar, type Tool } from "./toolbar";
+import { LegendSheet } from "./watch/legend";
+import type { Legend } from "./watching";
 
 type TabName = "canvas" | "yaml" | "python" | "problems" | "data";
-type Sheet = "help" | "search" | "save" | "load" | null;
+type Sheet = "help" | "legend" | "search" | "save" | "load" | null;
 
-const HEIGHT = { least: 320, first: 560, most: 1600, step: 40 };
+const HEIGHT = 560; // to begin with
 
-export function App({ store }: { store: Store }) {
+export function App({ store, legend }: { store: Store; legend: Legend }) {
   const snapshot = useSyncExternalStore(store.subscribe, store.get);
   const theme = useTheme();
   const id = useId();
@@ -37,7 +38,7 @@ export function App({ store }: { store: Store }) {
   const [tab, setTab] = useState<TabName>("canvas");
   const [sheet, setSheet] = useState<Sheet>(null);
   const [isSideOpen, setSideOpen] = useState(true);
-  const [height, setHeight] = useState(HEIGHT.first);
+  const [height, setHeight] = useState(HEIGHT);
   const [file, setFile] = useState<string | null>(null); // where it was last saved or loaded
   const show = useCallback(() => {
     setTab("canvas");
@@ -149,6 +150,7 @@ export function App({ store }: { store: Store }) {
           </div>
         )}
         {sheet === "help" && <Help onClose={close} />}
+        {sheet === "legend" && <LegendSheet legend={legend} onClose={close} />}
         {(sheet === "save" || sheet === "load") && (
           <Files
             does={sheet === "save" ? "Save" : "Load"}
@@ -215,14 +217,6 @@ function focusFirst(box: Element | null | undefined): void {
 }
 
 // -- keys -----------------------------------------------------------------------------------------
-
-/**
- * JupyterLab reads keys before the widget does, and `d d` deletes a cell. It leaves alone what is
- * marked so; the mark counts on the very element that has the focus, not on what is around it.
- */
-function keepKeys(event: FocusEvent | KeyboardEvent): void {
-  (event.target as Element).setAttribute?.("data-lm-suppress-shortcuts", "true");
-}
 
 interface Commands {
   undo(): void;
@@ -323,6 +317,12 @@ function toolsOf(
       off: !connected,
     },
     null,
+    {
+      name: "legend",
+      label: "Legend",
+      does: () => open("legend"),
+      pressed: sheet === "legend",
+    },
     { name: "help", label: "Keys", keys: "?", does: () => open("help"), pressed: sheet === "help" },
   ];
 }
@@ -370,7 +370,7 @@ function Foot({ snapshot, height, onHeight }: FootProps) {
         {said}
       </span>
       <span className="sk-counts">{counted(draft.steps.length)}</span>
-      <Grip height={height} onHeight={onHeight} />
+      <Grip of="designer" height={height} onHeight={onHeight} />
       {/* apart, since what appears is read aloud only in an element that was there before */}
       <span className="sk-hidden" role="status" aria-live="polite">
         {notice?.level === "info" ? notice.text : ""}
@@ -394,40 +394,4 @@ function useLate(is: boolean, after: number): boolean {
     };
   }, [is, after]);
   return late;
-}
-
-/** Makes the widget higher or lower, by mouse or by arrow keys. */
-function Grip({ height, onHeight }: { height: number; onHeight(height: number): void }) {
-  const start = useRef<{ y: number; height: number } | null>(null);
-  const set = (wanted: number) => onHeight(Math.min(Math.max(wanted, HEIGHT.least), HEIGHT.most));
-  const onKeyDown = (event: KeyboardEvent) => {
-    const by = { ArrowDown: HEIGHT.step, ArrowUp: -HEIGHT.step }[event.key];
-    if (by === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    set(height + by);
-  };
-  const onPointerDown = (event: PointerEvent<HTMLDivElement>) => {
-    event.currentTarget.setPointerCapture(event.pointerId);
-    start.current = { y: event.clientY, height };
-  };
-  return (
-    <div
-      className="sk-grip"
-      role="separator"
-      tabIndex={0}
-      aria-orientation="horizontal"
-      aria-label="Height of the designer"
-      aria-valuenow={height}
-      aria-valuemin={HEIGHT.least}
-      aria-valuemax={HEIGHT.most}
-      title="Drag to make the designer higher or lower"
-      onKeyDown={onKeyDown}
-      onPointerDown={onPointerDown}
-      onPointerMove={(event) =>
-        start.current && set(start.current.height + event.clientY - start.current.y)
-      }
-      onPointerUp={() => (start.current = null)}
-    />
-  );
 }

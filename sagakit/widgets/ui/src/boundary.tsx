@@ -1,9 +1,12 @@
 /** Keeps the rest of the page when one part of it fails. */
 import { Component, type ReactNode } from "react";
 
+const CURE = "Undo the last change, or go on in the YAML tab.";
+
 interface Props {
   what: string; // the part that may fail, as the user calls it
   again: unknown; // when this changes, the part is drawn anew
+  cure?: string; // what the user can do; left out: what helps in the designer
   children: ReactNode;
 }
 
@@ -25,7 +28,7 @@ export class Boundary extends Component<Props, { error: Error | null }> {
       <div className="sk-failed" role="alert">
         <p>{this.props.what} cannot be shown: this is a fault of sagakit, not of your saga.</p>
         <p className="sk-code">{error.message}</p>
-        <p>Undo the last change, or go on in the YAML tab.</p>
+        <p>{this.props.cure ?? CURE}</p>
       </div>
     );
   }

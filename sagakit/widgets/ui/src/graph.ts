@@ -8,7 +8,7 @@ import type { Snapshot } from "./store";
 export type Icon = "step" | "wait" | "choice" | "saga" | "for_each" | "connector";
 
 export interface Badge {
-  icon: "retry" | "timeout" | "when" | "branch" | "guards" | "read";
+  icon: "retry" | "timeout" | "when" | "branch" | "guards" | "read" | "note";
   text: string;
   title: string;
 }
@@ -339,20 +339,27 @@ export function edgesOf(draft: Draft, ways: Layout["ways"] = new Map()): Edge[] 
 }
 
 function edge(before: string, step: StepDraft, way: Point[] | undefined): Edge {
-  const label = edgeLabel(before, step);
   const isConditional = condition(step) !== null || branchOf(step) !== null;
   return {
-    id: arrow(before, step.step),
-    ...(way && way.length > 0 ? { type: "way", data: { way } } : {}),
-    source: before,
-    target: step.step,
-    label: label ?? undefined,
+    ...edgeBetween(before, step.step, way),
+    label: edgeLabel(before, step) ?? undefined,
     className: isConditional ? "sk-edge sk-conditional" : "sk-edge",
-    markerEnd: { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--sk-edge)" },
-    focusable: false,
     labelShowBg: true,
     labelBgPadding: [6, 3],
     labelBgBorderRadius: 8,
+  };
+}
+
+/** An arrow without words. */
+export function edgeBetween(from: string, to: string, way: Point[] | undefined): Edge {
+  return {
+    id: arrow(from, to),
+    ...(way && way.length > 0 ? { type: "way", data: { way } } : {}),
+    source: from,
+    target: to,
+    className: "sk-edge",
+    markerEnd: { type: MarkerType.ArrowClosed, width: 18, height: 18, color: "var(--sk-edge)" },
+    focusable: false,
   };
 }
 

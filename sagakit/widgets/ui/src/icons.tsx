@@ -30,6 +30,13 @@ const PATHS = {
   error: "M8 2.2 14.2 13H1.8zM8 6.2v3.2M8 11.2v.1",
   warning: "M8 2.2 14.2 13H1.8zM8 6.2v3.2M8 11.2v.1",
   note: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 7.2v3.6M8 5v.1",
+  play: "M5 3l8 5-8 5z",
+  pause: "M5.5 3.5v9M10.5 3.5v9",
+  ahead: "M4 3.5l6 4.5-6 4.5zM12 3.5v9",
+  behind: "M12 3.5L6 8l6 4.5zM4 3.5v9",
+  end: "M2.5 3.5 8 8l-5.5 4.5zM8 3.5 13.5 8 8 12.5z",
+  start: "M13.5 3.5 8 8l5.5 4.5zM8 3.5 2.5 8 8 12.5z",
+  legend: "M2.5 3h4v4h-4zM2.5 9.5h4v4h-4zM9 5h4.5M9 11.5h4.5",
   open: "M6 4l4 4-4 4",
 } as const;
 

@@ -1,14 +1,20 @@
 /**
- * The entry that anywidget loads. A designer has one store, however often it is displayed: what
- * one output cell changes, another one shows.
+ * The entry that anywidget loads, of every widget: the trait `_widget` says which one. A widget
+ * has one store, however often it is displayed: what one output cell changes, another one shows.
  */
+import type { ReactNode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import type { Model } from "./model";
 import type { Catalogue, Edit, State } from "./protocol";
 import { Store } from "./store";
+import { MatrixApp } from "./watch/matrix";
+import { PlayerApp } from "./watch/player";
+import { MatrixSource, playerSource } from "./watch/source";
+import type { Legend } from "./watching";
 import "@xyflow/react/dist/base.css";
 import "./style.css";
+import "./watch/watch.css";
 
 function storeOf(model: Model): Store {
   const last = model.get("edit") as Edit | undefined;
@@ -26,16 +32,34 @@ function storeOf(model: Model): Store {
   return store;
 }
 
+/** What a widget listens by, made once, and how it is drawn from that. */
+const VIEWS: Record<string, (model: Model) => () => ReactNode> = {
+  designer(model) {
+    const store = storeOf(model);
+    return () => <App store={store} legend={model.get("legend") as Legend} />;
+  },
+  player(model) {
+    const source = playerSource(model);
+    return () => <PlayerApp source={source} legend={model.get("legend") as Legend} />;
+  },
+  matrix(model) {
+    const source = new MatrixSource(model);
+    return () => <MatrixApp source={source} legend={model.get("legend") as Legend} />;
+  },
+};
+
 export default () => {
-  let store: Store | null = null;
+  let draw: (() => ReactNode) | null = null;
+  const open = (model: Model) =>
+    VIEWS[(model.get("_widget") as string | undefined) ?? "designer"]!(model);
   return {
     initialize({ model }: { model: Model }): void {
-      store = storeOf(model);
+      draw = open(model);
     },
     render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-      store ??= storeOf(model);
+      draw ??= open(model);
       const root = createRoot(el);
-      root.render(<App store={store} />);
+      root.render(draw());
       return () => root.unmount();
     },
   };

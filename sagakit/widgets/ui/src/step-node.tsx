@@ -1,5 +1,13 @@
 /** One step on the canvas: its box, shaped by its kind, and its compensation beneath. */
-import { memo, useContext, useEffect, useRef, createContext, type KeyboardEvent } from "react";
+import {
+  memo,
+  useContext,
+  useEffect,
+  useRef,
+  createContext,
+  type CSSProperties,
+  type KeyboardEvent,
+} from "react";
 import { Handle, Position, type NodeProps } from "@xyflow/react";
 import {
   GLYPHS,
@@ -21,16 +29,34 @@ export interface NodeActions {
 }
 export const NodeActionsContext = createContext<NodeActions>({ rename() {}, cancelRename() {} });
 
+/** How a step that is watched stands: its own look, and its compensation's; see watch/look.ts. */
+export interface Seen {
+  glyph: string; // empty: that of its kind
+  words: string;
+  paint: Paint;
+  undo: { glyph: string; words: string; paint: Paint } | null;
+  struck: string; // what goes wrong here, in words; empty: nothing
+  isNow: boolean; // the event that is shown is this step's
+}
+export interface Paint {
+  style: CSSProperties;
+  "data-hatch"?: string;
+  "data-dash"?: string;
+}
+
 export type ShownStep = StepNode & {
-  data: StepData & { first?: boolean; renaming?: boolean };
+  data: StepData & { first?: boolean; renaming?: boolean; seen?: Seen };
   shown?: StepData; // what `data` was made of
 };
 
 export const StepBox = memo(function StepBox({ data, selected }: NodeProps<ShownStep>) {
   const height = MAIN + (data.badges.length > 0 ? MORE : 0);
   return (
-    <div className={`sk-step sk-kind-${data.kind}${selected ? " sk-selected" : ""}`}>
-      {data.undo !== null && <Twin undo={data.undo} top={height} />}
+    <div
+      className={`sk-step sk-kind-${data.kind}${selected ? " sk-selected" : ""}${data.seen ? " sk-seen" : ""}${data.seen?.isNow ? " sk-now" : ""}`}
+      {...data.seen?.paint}
+    >
+      {data.undo !== null && <Twin undo={data.undo} top={height} seen={data.seen?.undo} />}
       <Main data={data} height={height} selected={selected} />
       <Handle type="target" position={Position.Left} style={{ top: height / 2 }} />
       <Handle type="source" position={Position.Right} style={{ top: height / 2 }} />
@@ -60,12 +86,13 @@ function Main({
       data-step={data.name}
       role={data.renaming ? "group" : "button"}
       tabIndex={data.first ? 0 : -1}
-      aria-pressed={data.renaming ? undefined : selected}
+      aria-pressed={data.renaming || data.seen ? undefined : selected}
+      aria-haspopup={data.seen && "dialog"}
     >
       {data.kind === "retriable" && <Pointed height={height} />}
       {!data.renaming && <span className="sk-hidden">{data.spoken}</span>}
       <span className="sk-chip" aria-hidden="true" title={KIND_WORDS[data.kind]}>
-        {isPlain ? GLYPHS[data.kind] : <Icon name={data.icon} />}
+        {data.seen?.glyph || (isPlain ? GLYPHS[data.kind] : <Icon name={data.icon} />)}
       </span>
       <span className="sk-words" aria-hidden={!data.renaming}>
         {data.renaming ? (
@@ -87,10 +114,15 @@ function Main({
       {data.badges.length > 0 && (
         <span className="sk-badges" aria-hidden="true">
           {data.badges.map(({ icon, text, title }) => (
-            <span key={icon} className="sk-badge" title={title}>
+            <span key={title} className="sk-badge" title={title}>
               {`${SIGNS[icon]} ${text.length > 14 ? `${text.slice(0, 13)}…` : text}`}
             </span>
           ))}
+        </span>
+      )}
+      {data.seen?.struck && (
+        <span aria-hidden="true" className="sk-marker sk-level-error" title={data.seen.struck}>
+          ✶
         </span>
       )}
       {data.worst !== null && (
@@ -114,6 +146,7 @@ const SIGNS: Record<Badge["icon"], string> = {
   branch: "◇",
   guards: "⌁",
   read: "◎",
+  note: "",
 };
 
 /** Text that is cut where it may be longer than there is room. */
@@ -127,15 +160,18 @@ function Words({ className, text, most }: { className: string; text: string; mos
 }
 
 /** The compensation of a step: a smaller box that hangs on it, with the arrow back. */
-function Twin({ undo, top }: { undo: string; top: number }) {
+function Twin({ undo, top, seen }: { undo: string; top: number; seen?: Seen["undo"] }) {
+  const place = { top: top - 6, height: TWIN + 4, ...seen?.paint.style };
+  const title = seen ? `${undo}: ${seen.words}` : `Undone by ${undo}`;
   return (
     <div
-      className="sk-twin"
-      style={{ top: top - 6, height: TWIN + 4 }}
-      title={`Undone by ${undo}`}
+      className={`sk-twin${seen ? " sk-seen" : ""}`}
+      {...seen?.paint}
+      style={place}
+      title={title}
       aria-hidden="true"
     >
-      <span>↶</span>
+      <span>{seen?.glyph ?? "↶"}</span>
       <Words className="sk-undo" text={undo} most={19} />
     </div>
   );

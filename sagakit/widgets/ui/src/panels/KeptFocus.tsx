@@ -13,14 +13,15 @@ export function KeptFocus({ children }: { children: ReactNode }) {
     const { place } = last.current;
     last.current = null;
     if (document.activeElement !== document.body) return; // it has been put elsewhere since
-    if (!focusField(box.current!, place.split("."))) focusFirst(box.current!);
+    const [root, path] = [box.current!, place.split(".")];
+    if (!focusField(root, path) && !focusFirst(root)) root.focus(); // there is nothing else
   });
   const note = ({ target }: FocusEvent) => {
     const place = target.closest<HTMLElement>("[data-path]")?.dataset.path ?? "";
     last.current = { element: target, place };
   };
   return (
-    <div ref={box} onFocusCapture={note}>
+    <div ref={box} tabIndex={-1} onFocusCapture={note}>
       {children}
     </div>
   );

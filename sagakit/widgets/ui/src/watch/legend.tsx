@@ -1,0 +1,49 @@
+/** The legend, as every widget can show it. */
+import { Sheet } from "../sheets";
+import type { Legend, Look } from "../watching";
+import { paint } from "./look";
+
+export function LegendSheet({ legend, onClose }: { legend: Legend; onClose(): void }) {
+  return (
+    <Sheet label="Legend" className="sk-legend-sheet" onClose={onClose}>
+      <LegendList legend={legend} />
+    </Sheet>
+  );
+}
+
+const GROUPS: [keyof Legend, string][] = [
+  ["kinds", "Steps: the shape"],
+  ["states", "States: the colour"],
+  ["statuses", "The whole execution"],
+  ["marks", "Marks"],
+];
+
+/** All that is drawn, and what it means. */
+function LegendList({ legend }: { legend: Legend }) {
+  return (
+    <div className="sk-legend">
+      {GROUPS.map(([group, title]) => (
+        <section key={group}>
+          <h3>{title}</h3>
+          <ul>
+            {Object.entries(legend[group] as Record<string, Look>).map(([name, look]) => (
+              <li key={name}>
+                <span
+                  className={`sk-sample sk-seen${look.shape ? ` sk-shape-${look.shape}` : ""}`}
+                  {...paint(look)}
+                  aria-hidden="true"
+                >
+                  {look.glyph}
+                </span>
+                <span>
+                  {name}
+                  {look.meaning && <span className="sk-hint">: {look.meaning}</span>}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,206 @@
+"""A saga is broken by clicks, scrubbed, guessed: what the page shows is what the kernel says."""
+
+from __future__ import annotations
+
+import pytest
+from lab import DARK, violations
+from playing import Player
+from playwright.sync_api import expect
+
+SETUP = """\
+from sagakit import explore, Saga, simulate, step, Scenario
+from sagakit.lab import ORDER, Twin
+from sagakit.widgets import FaultMatrix, SagaPlayer
+from sagakit.widgets.frames import states_at
+twin = Twin()
+def again():
+    return simulate(Twin().saga, ORDER, scenario=Scenario.from_yaml(player.state["yaml"]))
+"""
+PLAYER = """\
+player = SagaPlayer(twin.saga, ORDER, world=twin.fresh)
+player
+"""
+FAULTS = {
+    "fail before": ("reserve_stock", "compensated"),
+    "fail after": ("charge_payment", "compensated"),
+    "slow": ("charge_payment", "completed"),
+    "time out": ("reserve_stock", "compensated"),
+    "crash before the effect": ("reserve_stock", "completed"),
+    "crash after the effect": ("charge_payment", "completed"),
+}
+
+
+@pytest.fixture
+def player(lab):
+    book = lab([SETUP, PLAYER])
+    book.run()
+    shown = Player(book, 1, "player")
+    expect(shown.step("create_order")).to_be_visible()
+    return shown
+
+
+def test_every_kind_of_fault_put_in_by_clicks_ends_as_in_simulate(player):
+    for label, (path, status) in FAULTS.items():
+        player.strike(path, label)
+        assert player.book.value("player.execution.events == again().events"), label
+        assert player.status() == player.book.value("again().status") == status, label
+        player.answered(player.button("Remove this fault", exact=False).click)
+        assert player.book.value("player.scenario.faults + player.scenario.crashes") == ()
+    player.strike("confirm_order", "fail before")
+    player.strike("charge_payment", "fail compensation")
+    assert player.book.value("player.execution.events == again().events")
+    assert player.status() == player.book.value("again().status") == "stuck"
+    player.book.screen.shot("player stuck", player.root)
+
+
+def test_at_every_event_it_draws_the_coordinators_states(player):
+    player.strike("confirm_order", "fail before")
+    count = player.book.value("len(player.execution.history())")
+    states = player.book.value(
+        f"[{{path: str(s) for path, s in states_at(player.state['film'], event).items()}}"
+        f" for event in range({count})]"
+    )
+    glyphs = player.book.value(
+        "{str(s): look['glyph'] for s, look in player.legend['states'].items()}"
+    )
+    player.scrubber.press("Home")
+    ways = ["ArrowRight"] * (count - 1) + ["ArrowLeft"] * (count - 1)
+    for event, way in zip(
+        [*range(count), *reversed(range(count - 1))], [*ways, "Home"], strict=True
+    ):
+        assert player.event() == event
+        assert player.states() == states[event], f"event {event}"
+        assert glyphs[states[event]["charge_payment"]] in player.glyphs("charge_payment")
+        player.scrubber.press(way)
+    at_end = player.book.value("{n: str(s) for n, s in player.execution.states.items()}")
+    player.scrubber.press("End")
+    assert player.states() == at_end
+    player.events().filter(has_text="step failed").click()
+    assert player.states()["confirm_order"] == "failed"
+
+
+def test_ledgers_change_beside_it(player):
+    player.scrubber.press("End")
+    rows = player.root.locator(".sk-ledgers tr")
+    expect(rows.filter(has_text="units sold")).to_contain_text("22")
+    player.events().filter(has_text="charge_payment").nth(1).click()
+    expect(rows.filter(has_text="cents charged")).to_have_class("sk-changed")
+    expect(rows.filter(has_text="cents charged")).to_contain_text("44,000")
+
+
+def test_what_follows_is_hidden_until_it_is_guessed_right_or_wrong(player):
+    player.strike("confirm_order", "fail before")
+    player.button("Predict").click()
+    expect(player.events()).to_have_count(1)
+    expect(player.scrubber).to_be_disabled()
+    for name in ("refund_payment", "release_stock", "cancel_order"):
+        player.side.get_by_role("button", name=name, exact=True).click()
+    player.answered(player.button("This is the order").click)
+    verdict = player.side.locator("[data-right]")
+    expect(verdict).to_have_attribute("data-right", "false")
+    expect(player.side).to_contain_text("'release_stock' comes before 'refund_payment'")
+    assert player.event() == player.book.value("len(player.execution.history())") - 1
+    player.strike("create_order", "delivered twice")  # another run: another question
+    expect(verdict).to_have_count(0)
+    for name in ("refund_payment", "release_stock", "cancel_order"):
+        player.side.get_by_role("button", name=name, exact=True).click()
+    player.button("release_stock earlier").click()
+    player.answered(player.button("This is the order").click)
+    expect(verdict).to_have_attribute("data-right", "true")
+    expect(player.side).to_contain_text("1 of 2 right")
+    player.book.screen.shot("player predicts", player.root)
+
+
+def test_what_is_wrong_with_the_input_is_said_where_it_is(player):
+    field = player.side.get_by_label("Input, as JSON")
+    field.fill("{")
+    player.answered(lambda: field.press("Control+Enter"))
+    part = field.locator("xpath=ancestor::section")
+    expect(part.get_by_role("alert")).to_contain_text("the input is not JSON")
+    assert player.book.value("player.input['amount_cents']") == 44000  # the last run stays
+
+
+def test_by_keyboard_alone(player):
+    keyboard = player.book.page.keyboard
+    player.root.evaluate("root => root.focus()")
+    player.tab_to("create_order")
+    keyboard.press("ArrowRight")
+    expect(player.step("charge_payment")).to_be_focused()
+    keyboard.press("Enter")
+    player.tab_to("fail before")
+    player.answered(lambda: keyboard.press("Enter"))
+    assert player.status() == "compensated"
+    expect(player.step("charge_payment")).to_be_focused()
+    player.tab_to("To the beginning")
+    keyboard.press("Enter")
+    assert player.event() == 0
+    keyboard.press(".")
+    assert player.event() == 1
+    expect(player.inner.locator("> [role=status]")).to_contain_text("event 2 of")
+    before = len(player.book.sources())
+    for key in "ddx":
+        keyboard.press(key)
+    assert len(player.book.sources()) == before  # JupyterLab has not taken it for its own
+
+
+def test_it_follows_the_theme_and_axe_finds_nothing(player):
+    player.strike("confirm_order", "fail before")
+    assert violations(player.book.page, ".sk-root") == []
+    light = player.step("confirm_order").evaluate("box => getComputedStyle(box).backgroundColor")
+    player.book.theme(DARK)
+    expect(player.root).to_have_attribute("data-theme", "dark")
+    assert violations(player.book.page, ".sk-root") == []
+    dark = player.step("confirm_order").evaluate("box => getComputedStyle(box).backgroundColor")
+    assert light != dark
+    player.step("charge_payment").click()
+    assert violations(player.book.page, ".sk-root") == []
+
+
+def test_after_a_restart_the_run_can_still_be_watched(player):
+    player.book.restart()
+    expect(player.root.get_by_role("alert").filter(has_text="run the cell again")).to_be_visible()
+    player.scrubber.press("End")
+    assert player.status() == "completed"
+
+
+CARELESS = """\
+def charge(ctx):
+    return twin.transfer("charge", ctx.input)
+careless = Saga("careless", *twin.steps(
+    charge_payment=step(charge, twin.refund_payment, name="charge_payment", timeout=2)))
+report = explore(careless, ORDER, world=twin.fresh, faults=1, progress=False)
+matrix = FaultMatrix(report)
+matrix
+"""
+
+
+def test_a_counterexample_opened_from_the_matrix_replays(lab):
+    book = lab([SETUP, CARELESS])
+    book.run()
+    shown = Player(book, 1, "matrix")
+    cell = shown.root.get_by_role("gridcell", name="charge_payment, repeat")
+    expect(cell).to_have_attribute("data-status", "completed")
+    broken = book.value(
+        "sorted(set(n for r in report.singles['charge_payment', 'repeat'] for n in r.broken))"
+    )
+    expect(cell).to_have_attribute("data-broken", str(len(broken)))
+    shown.answered(cell.click)
+    expect(shown.step("charge_payment")).to_be_visible()
+    shown.scrubber.press("End")
+    scenario = "matrix.play('charge_payment', 'repeat').scenario"
+    book.execute(f"twin.fresh()\nreplayed = simulate(careless, ORDER, scenario={scenario})")
+    assert shown.status() == book.value("replayed.status")
+    assert shown.states() == book.value("{n: str(s) for n, s in replayed.states.items()}")
+    expect(shown.side).to_contain_text("delivered twice")
+    assert violations(book.page, ".sk-root") == []
+    book.screen.shot("matrix", shown.root)
+    shown.answered(shown.button("Close the run").click)
+    expect(shown.inner).to_have_count(0)
+    expect(cell).to_be_focused()
+    book.page.keyboard.press("Control+Home")
+    expect(shown.root.get_by_role("gridcell", name="create_order, fail")).to_be_focused()
+    book.page.keyboard.press("ArrowRight")
+    shown.answered(lambda: book.page.keyboard.press("Enter"))
+    expect(shown.inner).to_be_visible()
+    shown.answered(shown.button("Open the run in which nothing_charged_twice does not hold").click)
+    expect(shown.root.locator(".sk-opened-head")).to_contain_text("nothing_charged_twice")
