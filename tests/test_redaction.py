@@ -51,7 +51,7 @@ from sagakit.lab import diagnose
 from sagakit.redaction import MASK, Redaction, mask
 from sagakit.scenario import Signal
 from sagakit.tracefiles import trace_bytes
-from sagakit.widgets import TraceExplorer
+from sagakit.widgets.explorer import TraceExplorer
 
 TEXT = "tok-Zq'7\"planted"  # its spelling in Python and in JSON is another
 NUMBER = 918273645

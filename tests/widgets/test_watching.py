@@ -14,7 +14,9 @@ import sagakit.widgets
 from sagakit import Engine, Saga, Scenario, TerminalError, explore, simulate, step, sub_saga
 from sagakit.lab import ORDER, Twin
 from sagakit.views import legend
-from sagakit.widgets import EngineMonitor, FaultMatrix, SagaPlayer, TraceExplorer
+from sagakit.widgets import FaultMatrix, SagaPlayer
+from sagakit.widgets.explorer import TraceExplorer
+from sagakit.widgets.monitor import EngineMonitor
 
 UI = Path(sagakit.widgets.__file__).parent / "ui" / "src" / "watching.ts"
 _FIELD = re.compile(r"(\w+)(\??):")
