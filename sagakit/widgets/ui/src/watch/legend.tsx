@@ -21,7 +21,8 @@ const GROUPS: [keyof Legend, string][] = [
 /** All that is drawn, and what it means. */
 function LegendList({ legend }: { legend: Legend }) {
   return (
-    <div className="sk-legend">
+    // it is longer than the sheet, so the keyboard must reach it
+    <div className="sk-legend" role="group" aria-label="Looks" tabIndex={0} data-first>
       {GROUPS.map(([group, title]) => (
         <section key={group}>
           <h3>{title}</h3>
