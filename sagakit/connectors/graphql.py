@@ -12,11 +12,10 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from sagakit.connectors import cel, templates
+from sagakit.connectors import templates
 from sagakit.connectors.base import Connector, Result, Text, Timeout
 from sagakit.connectors.secret import Vault
 from sagakit.connectors.web import (
-    RESULT_VARIABLES,
     Headers,
     Reply,
     Request,
@@ -25,6 +24,7 @@ from sagakit.connectors.web import (
     plain,
     refusal,
     request_faults,
+    result_faults,
     shortened,
     shown_url,
 )
@@ -97,10 +97,7 @@ class Graphql(Connector, frozen=True):
             text = "query is a subscription, which has no end; give a query or a mutation"
             found.append(Problem(text, "query"))
         found += templates.faults(self.variables, "variables")
-        if self.result is not None:
-            texts = cel.faults(self.result, RESULT_VARIABLES)
-            found += [Problem(text, "result") for text in texts]
-        return found
+        return found + result_faults(self.result)
 
     @property
     def repeatable(self) -> bool:

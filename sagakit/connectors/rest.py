@@ -6,18 +6,19 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from sagakit.connectors import cel, templates
+from sagakit.connectors import templates
 from sagakit.connectors.base import ABSENT, Connector, Result, Text, Timeout
 from sagakit.connectors.secret import Vault, is_reference
 from sagakit.connectors.web import (
-    RESULT_VARIABLES,
     Headers,
+    IdempotencyHeader,
     Request,
     ascii_key,
     headers_of,
     plain,
     refusal,
     request_faults,
+    result_faults,
     shown_url,
 )
 from sagakit.errors import Problem
@@ -104,13 +105,7 @@ class Http(Connector, frozen=True):
             description="Statuses that mean 'not done, try again', besides 408, 425, 429, 503",
         ),
     ] = ()
-    idempotency_header: Annotated[
-        str,
-        msgspec.Meta(
-            title="Idempotency header",
-            description="Carries the step's key, the same on every attempt; empty: none",
-        ),
-    ] = "Idempotency-Key"
+    idempotency_header: IdempotencyHeader = "Idempotency-Key"
     result: Result = None
     timeout: Timeout = 10.0
 
@@ -139,9 +134,7 @@ class Http(Connector, frozen=True):
             if any(isinstance(part, list | dict) and not is_reference(part) for part in parts):
                 text = "is a mapping or a list of lists; give text, a number or a list of them"
                 found.append(Problem(text, "query", name))
-        if self.result is not None:
-            found += [Problem(text, "result") for text in cel.faults(self.result, RESULT_VARIABLES)]
-        return found
+        return found + result_faults(self.result)
 
     @property
     def repeatable(self) -> bool:

@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from sagakit.connectors import cel, templates
+from sagakit.connectors import templates
 from sagakit.connectors.base import Connector, Result, Text, Timeout
 from sagakit.connectors.secret import Vault
-from sagakit.connectors.web import RESULT_VARIABLES, Headers, plain, request_faults
+from sagakit.connectors.web import Headers, IdempotencyHeader, plain, request_faults, result_faults
 from sagakit.errors import Problem
 
 
@@ -71,13 +71,7 @@ class Soap(Connector, frozen=True):
         msgspec.Meta(title="Only reads", description="It has no effect that could be in doubt"),
     ] = False
     headers: Headers = msgspec.field(default_factory=dict)
-    idempotency_header: Annotated[
-        str,
-        msgspec.Meta(
-            title="Idempotency header",
-            description="Carries the step's key, the same on every attempt; empty: none",
-        ),
-    ] = "Idempotency-Key"
+    idempotency_header: IdempotencyHeader = "Idempotency-Key"
     result: Result = None
     timeout: Timeout = 10.0
 
@@ -98,10 +92,7 @@ class Soap(Connector, frozen=True):
             for text in request_faults(self.address or "https://described", self.headers)
         ]
         found += templates.faults(self.arguments, "arguments")
-        if self.result is not None:
-            texts = cel.faults(self.result, RESULT_VARIABLES)
-            found += [Problem(text, "result") for text in texts]
-        return found
+        return found + result_faults(self.result)
 
     @property
     def repeatable(self) -> bool:

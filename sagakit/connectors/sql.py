@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from sagakit.connectors import cel, templates
+from sagakit.connectors import templates
 from sagakit.connectors.base import ABSENT, Connector, Text, Timeout
 from sagakit.connectors.secret import Vault
-from sagakit.connectors.web import RESULT_VARIABLES, plain
+from sagakit.connectors.web import plain, result_faults
 from sagakit.errors import Problem
 
 _URL_WITH_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
@@ -123,10 +123,7 @@ class Sql(Connector, frozen=True):
         found += templates.faults(self.parameters, "parameters")
         if self.expect is not None and (type(self.expect) is not int or self.expect < 0):
             found.append(Problem(f"expect is {self.expect!r}; give a number of rows", "expect"))
-        if self.result is not None:
-            texts = cel.faults(self.result, RESULT_VARIABLES)
-            found += [Problem(text, "result") for text in texts]
-        return found
+        return found + result_faults(self.result)
 
     def problems(self, role: str = "", action: Any = None) -> list[Problem]:
         found = super().problems(role, action)

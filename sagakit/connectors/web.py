@@ -45,7 +45,7 @@ from sagakit.errors import (
 if TYPE_CHECKING:
     import httpx
 
-RESULT_VARIABLES = (*cel.VARIABLES, "response")
+_RESULT_VARIABLES = (*cel.VARIABLES, "response")
 
 _NOT_DONE = (408, 425, 429, 503)
 _NEVER = (501, 505)
@@ -64,6 +64,13 @@ Headers = Annotated[
         title="Headers",
         description="By their names; a value is a template, or a secret: "
         "{secret: NAME, prefix: 'Bearer '}",
+    ),
+]
+IdempotencyHeader = Annotated[
+    str,
+    msgspec.Meta(
+        title="Idempotency header",
+        description="Carries the step's key, the same on every attempt; empty: none",
     ),
 ]
 
@@ -341,6 +348,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     return value
+
+
+def result_faults(result: str | None) -> list[Problem]:
+    """What is wrong with the expression of a result."""
+    texts = [] if result is None else cel.faults(result, _RESULT_VARIABLES)
+    return [Problem(text, "result") for text in texts]
 
 
 def request_faults(url: Any, headers: Mapping[str, Any]) -> list[Problem]:
