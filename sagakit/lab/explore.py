@@ -211,7 +211,8 @@ class _Exploration:
         began = time.perf_counter()
         first = self.runs.begin()
         self.base = first.scenario
-        front = [_Met(first, self._ended(first, -1, going_on=True))]
+        self._ended(first, -1)
+        front = [_Met(first, self._way(first))]
         tick(1)
         for _ in range(1, self.faults):
             front = self._deeper(front, tick)
@@ -226,8 +227,8 @@ class _Exploration:
         for met in front:
             for more in self._more(met.run):
                 run = self.runs.go_on(met.run, more.place, more.scenario, last=False)
-                way = self._ended(run, -1, going_on=True)
-                self._mark(met, more, run)
+                self._mark(met, more, run, self._ended(run, -1))
+                way = self._way(run)
                 tick(1)
                 pending = _pending(more.scenario)
                 key = (more.place, pending, *way)
@@ -259,8 +260,7 @@ class _Exploration:
                 met, before = front[at], tally.explored
                 for more in self._more(met.run):
                     run = self.runs.go_on(met.run, more.place, more.scenario, last=True)
-                    self._ended(run, at, going_on=False)
-                    self._mark(met, more, run)
+                    self._mark(met, more, run, self._ended(run, at))
                 tick((tally.explored - before) * parts)
             return tally
 
@@ -286,26 +286,30 @@ class _Exploration:
                 self.met.add(failures)
                 yield more
 
-    def _mark(self, met: _Met, more: Step, run: Course) -> None:
+    def _mark(self, met: _Met, more: Step, run: Course, broken: Sequence[str]) -> None:
         if met.run.scenario == self.base:
             place, tally = (more.step, more.column), self.tally
             tally.matrix[place] = run.status
-            broken = tuple(name for name, _ in self._violated(run))
-            single = Single(run.scenario, run.status, broken)
+            single = Single(run.scenario, run.status, tuple(broken))
             tally.singles.setdefault(place, []).append(single)
 
-    def _ended(self, run: Course, at: int, *, going_on: bool) -> tuple[bytes, ...]:
-        """Count a run and judge it. What happened and how the world was on the way, if that is
-        asked for and can be had."""
+    def _ended(self, run: Course, at: int) -> Sequence[str]:
+        """Count a run and judge it: the names of the invariants that do not hold."""
         tally = self.tally
         tally.explored += 1
         tally.shared += run.shared
         tally.statuses[run.status] += 1
         tally.classes.add(run.outcome)
         if self.judge.asks_more or not run.end or self.judged.get(run.outcome) != []:
-            for name, problem in self._violated(run):
+            broken = list(self._violated(run))
+            for name, problem in broken:
                 tally.violated(name, _Found(at, run.scenario, problem))
-        if self.nests or not going_on or not self.prune:
+            return [name for name, _ in broken]
+        return ()
+
+    def _way(self, run: Course) -> tuple[bytes, ...]:
+        """What happened in a run and how the world was on the way, if that can be had."""
+        if self.nests or not self.prune:
             return ()  # nobody looks at the world before the calls of sagas inside
         way = (run.outcome, run.end, *run.worlds)
         return way if all(way) else ()
