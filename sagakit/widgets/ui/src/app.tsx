@@ -17,7 +17,7 @@ import { Palette } from "./palette";
 import { DataTab, focusField, Inspector, ProblemsTab, PythonTab, YamlTab } from "./panels";
 import type { PaletteEntry, PanelProps } from "./protocol";
 import { Files, Help, Search } from "./sheets";
-import { Grip, keepKeys } from "./shell";
+import { Grip, keepKeys, Restarted } from "./shell";
 import { counted, type Snapshot, type Store } from "./store";
 import { useTheme } from "./theme";
 import { Tabs, Toolbar, type Tool } from "./toolbar";
@@ -338,13 +338,11 @@ function Disconnected({ snapshot, store }: { snapshot: Snapshot; store: Store })
     );
   };
   return (
-    <div className="sk-banner" role="alert">
-      <Icon name="warning" />
-      <span>The kernel has restarted: run the cell again. Your drawing is still here.</span>
+    <Restarted kept="Your drawing is still here.">
       <button type="button" className="sk-button" onClick={copy}>
         Copy it as text
       </button>
-    </div>
+    </Restarted>
   );
 }
 

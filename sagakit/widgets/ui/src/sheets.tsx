@@ -109,6 +109,22 @@ const KEYS: [string, [keys: string, does: string][]][] = [
   ],
 ];
 
+/** What each key does. */
+export function KeyList({ keys }: { keys: [string, string][] }) {
+  return (
+    <dl>
+      {keys.map(([key, does]) => (
+        <div key={key}>
+          <dt>
+            <kbd>{key}</kbd>
+          </dt>
+          <dd>{does}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 export function Help({ onClose }: { onClose(): void }) {
   return (
     <Sheet label="Keys" className="sk-help" onClose={onClose}>
@@ -117,16 +133,7 @@ export function Help({ onClose }: { onClose(): void }) {
         {KEYS.map(([group, keys]) => (
           <section key={group}>
             <h3>{group}</h3>
-            <dl>
-              {keys.map(([key, does]) => (
-                <div key={key}>
-                  <dt>
-                    <kbd>{key}</kbd>
-                  </dt>
-                  <dd>{does}</dd>
-                </div>
-              ))}
-            </dl>
+            <KeyList keys={keys} />
           </section>
         ))}
       </div>

@@ -1,5 +1,12 @@
 /** What every widget has around it: the theme, keys kept from the notebook, a grip for its height. */
-import { useRef, type FocusEvent, type KeyboardEvent, type PointerEvent } from "react";
+import {
+  useRef,
+  type FocusEvent,
+  type KeyboardEvent,
+  type PointerEvent,
+  type ReactNode,
+} from "react";
+import { Icon } from "./icons";
 
 /**
  * JupyterLab reads keys before the widget does, and `d d` deletes a cell. It leaves alone what is
@@ -7,6 +14,17 @@ import { useRef, type FocusEvent, type KeyboardEvent, type PointerEvent } from "
  */
 export function keepKeys(event: FocusEvent | KeyboardEvent): void {
   (event.target as Element).setAttribute?.("data-lm-suppress-shortcuts", "true");
+}
+
+/** Says that the kernel is gone, what is still here in spite of it, and offers what can be done. */
+export function Restarted({ kept, children }: { kept: string; children?: ReactNode }) {
+  return (
+    <div className="sk-banner" role="alert">
+      <Icon name="warning" />
+      <span>The kernel has restarted: run the cell again. {kept}</span>
+      {children}
+    </div>
+  );
 }
 
 const HEIGHT = { least: 320, most: 1600, step: 40 };

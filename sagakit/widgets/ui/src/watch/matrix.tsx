@@ -10,7 +10,7 @@ import {
 import { Boundary } from "../boundary";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
-import { Grip, keepKeys } from "../shell";
+import { Grip, keepKeys, Restarted } from "../shell";
 import { useTheme } from "../theme";
 import type { Legend, MatrixState } from "../watching";
 import { LegendSheet } from "./legend";
@@ -61,14 +61,7 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
           <Icon name="legend" />
         </button>
       </div>
-      {!connected && (
-        <div className="sk-banner" role="alert">
-          <Icon name="warning" />
-          <span>
-            The kernel has restarted: run the cell again. What was found can still be read.
-          </span>
-        </div>
-      )}
+      {!connected && <Restarted kept="What was found can still be read." />}
       <div className="sk-matrix-body">
         <Grid
           state={state}

@@ -11,8 +11,8 @@ import {
 } from "react";
 import { Boundary } from "../boundary";
 import { Icon } from "../icons";
-import { Sheet } from "../sheets";
-import { Grip, keepKeys } from "../shell";
+import { KeyList, Sheet } from "../sheets";
+import { Grip, keepKeys, Restarted } from "../shell";
 import { useTheme } from "../theme";
 import type { FaultForm, Legend } from "../watching";
 import { nameOf, reachOf } from "./faults";
@@ -147,14 +147,7 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
           <Icon name="help" />
         </button>
       </div>
-      {!connected && (
-        <div className="sk-banner" role="alert">
-          <Icon name="warning" />
-          <span>
-            The kernel has restarted: run the cell again. What was run can still be watched.
-          </span>
-        </div>
-      )}
+      {!connected && <Restarted kept="What was run can still be watched." />}
       <div className="sk-stage">
         <Graph
           nodes={film.nodes}
@@ -240,16 +233,7 @@ function Keys({ onClose }: { onClose(): void }) {
   return (
     <Sheet label="Keys" className="sk-help" onClose={onClose}>
       <div className="sk-keys">
-        <dl>
-          {KEYS.map(([key, does]) => (
-            <div key={key}>
-              <dt>
-                <kbd>{key}</kbd>
-              </dt>
-              <dd>{does}</dd>
-            </div>
-          ))}
-        </dl>
+        <KeyList keys={KEYS} />
       </div>
     </Sheet>
   );
