@@ -37,14 +37,14 @@ it("makes one bar of what falls into the same few pixels, and shows what is rare
     critical: i === 700,
   }));
   const [table] = madeTables([spans, lane]);
-  const bars = barsOf(table!, 0, window(0, 1000, 0.4), all(1000));
+  const bars = barsOf(table!, 0, window(0, 1000, 0.5), all(1000));
   expect(bars).toHaveLength(100);
   expect(bars.reduce((sum, { count }) => sum + count, 0)).toBe(1000);
   expect(bars[50]).toMatchObject({ span: 503, first: 500, count: 10 });
   expect(bars.filter(({ isCritical }) => isCritical)).toHaveLength(1);
   const fits = new Uint8Array(1000);
   fits[509] = 1; // what fits a filter comes before what is rare
-  expect(barsOf(table!, 0, window(0, 1000, 0.4), fits)[50]).toMatchObject({
+  expect(barsOf(table!, 0, window(0, 1000, 0.5), fits)[50]).toMatchObject({
     span: 509,
     fits: true,
   });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { durationWords, momentWords, ticksOf } from "./ticks";
+import { durationWords, momentWords, secondsOf, ticksOf } from "./ticks";
 
 const texts = (from: number, to: number, apart: number, byOrder = false) =>
   ticksOf(from, to, apart, byOrder).map(({ text }) => text);
@@ -25,4 +25,9 @@ it("says durations in three digits", () => {
   expect(said).toEqual(["0 s", "12.3 µs", "500 ms", "1 s", "1 s", "1.23 s", "1.5 min", "1.11 h", "11,574 d"]); // prettier-ignore
   expect(momentWords(1.234567)).toBe("1.234567 s");
   expect(momentWords(0)).toBe("0 s");
+});
+
+it("reads durations as they are typed", () => {
+  expect(["20 ms", "1.5", "2min", " ,5 S ", "7us"].map(secondsOf)).toEqual([0.02, 1.5, 120, 0.5, 7e-6]); // prettier-ignore
+  expect(["", "fast", "-1 s", "1 s 2"].map(secondsOf)).toEqual([null, null, null, null]);
 });

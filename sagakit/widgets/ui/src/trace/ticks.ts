@@ -63,3 +63,11 @@ export function momentWords(seconds: number): string {
   const [unit, size] = unitOf(Math.abs(seconds), 0.9995);
   return seconds === 0 ? "0 s" : `${Number((seconds / size).toFixed(size >= 1 ? 6 : 3))} ${unit}`;
 }
+
+/** Seconds of what is typed, "20 ms" or "1.5"; null: it is no duration. */
+export function secondsOf(text: string): number | null {
+  const found = /^\s*(\d+(?:[.,]\d+)?|[.,]\d+)\s*(µs|us|ms|s|min|h|d)?\s*$/i.exec(text);
+  if (!found) return null;
+  const unit = (found[2] ?? "s").toLowerCase().replace("us", "µs");
+  return Number(found[1]!.replace(",", ".")) * UNITS.find(([name]) => name === unit)![1];
+}
