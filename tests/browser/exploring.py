@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from lab import Book
@@ -52,6 +54,12 @@ class Explorer:
         )
         return [name for _, name in sorted(names)]
 
+    def shows(self, names: Iterable[str]) -> None:
+        """Wait until these lanes are there, and no others."""
+        wanted = list(names)
+        expect(self.root.locator(".sk-lane")).to_have_count(len(wanted))
+        assert self.labels() == wanted
+
     def lane(self, name: str) -> Locator:
         return self.root.locator(".sk-lane").filter(
             has=self.book.page.get_by_text(name, exact=True)
@@ -66,6 +74,20 @@ class Explorer:
 
     def bar(self, span: int, run: int = 0) -> Locator:
         return self.root.locator(f'.sk-track[data-run="{run}"] .sk-piece[data-span="{span}"]')
+
+    def place(self, span: int, run: int = 0) -> dict[str, Any]:
+        """Where the bar of a span is on the page, px."""
+        return next(bar for bar in self.bars() if (bar["run"], bar["span"]) == (run, span))
+
+    def until(self, span: int, holds: Callable[[dict[str, Any]], bool]) -> None:
+        """Wait until something holds of the place of a span's bar."""
+        places = []
+        for _ in range(200):
+            places.append(self.place(span))
+            if holds(places[-1]):
+                return
+            self.book.page.evaluate("() => new Promise(requestAnimationFrame)")
+        raise AssertionError(f"the bar of span {span} never came to be so: {places[-1]}")
 
     def number(self, name: str, run: int = 0) -> int:
         """The number of the first span of this name."""
@@ -116,3 +138,36 @@ class Explorer:
         mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=4)
         mouse.move(*end, steps=4)
         mouse.up()
+
+    def tab_to(self, name: str, most: int = 40) -> None:
+        """Press Tab until what has this name has the focus."""
+        for _ in range(most):
+            self.press("Tab")
+            said = self.book.page.evaluate("() => document.activeElement.ariaLabel || ''")
+            if said.startswith(name):
+                return
+        raise AssertionError(f"no Tab leads to {name!r}; the last was {said!r}")
+
+    def pan_frames(self) -> float:
+        """Milliseconds of processor time that the page takes for one move of a drag."""
+        page = self.book.page
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+        def worked() -> float:
+            metrics = session.send("Performance.getMetrics")["metrics"]
+            return next(one["value"] for one in metrics if one["name"] == "TaskDuration") * 1000
+
+        track = self.track()
+        x, y = track["x"] + track["width"] - 20, track["y"] + 60
+        page.mouse.move(x, y)
+        page.mouse.down()
+        figures = []
+        for turn in range(60):
+            before = worked()
+            page.mouse.move(x - 5 * turn - 6, y)
+            page.evaluate("() => new Promise(requestAnimationFrame)")
+            figures.append(worked() - before)
+        page.mouse.up()
+        session.detach()
+        return median(figures[5:])

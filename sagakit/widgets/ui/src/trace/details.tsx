@@ -33,7 +33,7 @@ export const Details = memo(function Details(props: Props) {
     </button>
   );
   return (
-    <section className="sk-part-of sk-span" aria-label="Details of the span">
+    <section className="sk-span" aria-label="Details of the span" tabIndex={0}>
       <h3>
         {titles.length > 1 && <span className="sk-hint">{titles[run]} </span>}
         {textOf(table, "name", span)}

@@ -17,7 +17,7 @@ interface Props {
 export const Differences = memo(function Differences(props: Props) {
   const { differences, words, titles, legend, open, onGo } = props;
   return (
-    <section className="sk-part-of" aria-label="What differs">
+    <section className="sk-contrasts" aria-label="What differs">
       <h3>What differs</h3>
       <p className="sk-hint">{words}</p>
       <ul className="sk-differences">

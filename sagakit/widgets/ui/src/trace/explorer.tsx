@@ -95,7 +95,7 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
       how === "key" ? go(run, span) : source.choose({ run, span }),
     [go, source],
   );
-  const onOpen = useCallback(() => find(".sk-side")?.focus(), []);
+  const onOpen = useCallback(() => find(".sk-span")?.focus(), []);
   const count = tables.reduce((sum, { start }) => sum + start.length, 0);
   const path = place && graph.nodes[tables[place.run]!.node[place.span]!]?.path;
   const inGraph = (chosen?.run === shownRun && path) || "";
@@ -105,12 +105,13 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
     <div
       ref={box}
       className="sk-explorer"
+      tabIndex={-1} // so that keys come here when nothing that takes them was clicked
       data-span={chosen ? `${chosen.run},${chosen.span}` : undefined}
       onKeyDown={onKeyDown}
     >
       <Head
         title={runs.length > 1 ? "Two traces" : runs[0]!.title || "Trace"}
-        note={noteOf(tables)}
+        note={runs.length > 1 ? "" : noteOf(tables)}
         sheet={sheet}
         onSheet={setSheet}
         left={runs.map(({ title, status, duration }, run) => (
@@ -192,8 +193,18 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
                 />
               )}
             </div>
-            <aside className="sk-side sk-panel" aria-label="Details" tabIndex={-1}>
+            <aside className="sk-side sk-panel" aria-label="About the trace">
               <div role="alert">{said && <p className="sk-error">{said.text}</p>}</div>
+              {state.words && (
+                <Differences
+                  differences={differences}
+                  words={state.words}
+                  titles={names}
+                  legend={legend}
+                  open={open}
+                  onGo={onDifference}
+                />
+              )}
               {chosen ? (
                 <Details
                   tables={tables}
@@ -207,16 +218,6 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
               ) : (
                 <p className="sk-hint">Click a span, or move to one by the arrow keys.</p>
               )}
-              {state.words && (
-                <Differences
-                  differences={differences}
-                  words={state.words}
-                  titles={names}
-                  legend={legend}
-                  open={open}
-                  onGo={onDifference}
-                />
-              )}
             </aside>
           </>
         )}
@@ -229,12 +230,11 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
   );
 }
 
-function noteOf(tables: Table[]): string {
-  const counts = tables.map(({ start }) => start.length.toLocaleString("en"));
-  const spans = `${counts.join(" and ")} ${counts.join() === "1" ? "span" : "spans"}`;
-  const took = tables[0]!.byOrder ? "all at one instant: drawn in their order" : "";
-  const own = tables.length > 1 ? "" : durationWords(tables[0]!.run.duration);
-  return [spans, took || own].filter(Boolean).join(", ");
+function noteOf([table]: Table[]): string {
+  const { start, run, byOrder } = table!;
+  const spans = `${start.length.toLocaleString("en")} ${start.length === 1 ? "span" : "spans"}`;
+  const took = byOrder ? "all at one instant: drawn in their order" : durationWords(run.duration);
+  return start.length > 0 ? `${spans}, ${took}` : "";
 }
 
 function spokenOf({ tables }: Ground, run: number, span: number, names: string[]): string {

@@ -52,13 +52,13 @@ export const Filters = memo(function Filters({ filter, outcomes, legend, onFilte
       <Took
         label="Took at least"
         sign="≥"
-        given={filter.least === 0 ? null : filter.least}
+        isSet={isSet}
         onTook={(least) => onFilter({ ...filter, least: least ?? 0 })}
       />
       <Took
         label="Took at most"
         sign="≤"
-        given={filter.most === Infinity ? null : filter.most}
+        isSet={isSet}
         onTook={(most) => onFilter({ ...filter, most: most ?? Infinity })}
       />
       <button
@@ -88,16 +88,16 @@ export const Filters = memo(function Filters({ filter, outcomes, legend, onFilte
 interface TookProps {
   label: string;
   sign: string;
-  given: number | null;
+  isSet: boolean; // else there is no filter at all
   onTook(seconds: number | null): void;
 }
 
 /** A duration with its unit; what is none is marked, and does not count. */
-function Took({ label, sign, given, onTook }: TookProps) {
+function Took({ label, sign, isSet, onTook }: TookProps) {
   const [text, setText] = useState("");
   useEffect(() => {
-    if (given === null) setText((old) => (secondsOf(old) === null ? old : ""));
-  }, [given]);
+    if (!isSet) setText("");
+  }, [isSet]);
   const isWrong = text.trim() !== "" && secondsOf(text) === null;
   return (
     <label className="sk-took">
