@@ -56,12 +56,9 @@ export const Details = memo(function Details(props: Props) {
         )}
         {details && details.kind && <Fact name="kind">{details.kind}</Fact>}
       </dl>
-      {!details && (
-        <p className="sk-hint" role="status">
-          {connected
-            ? "Attributes and log come …"
-            : "Attributes and log are in the kernel: run the cell again."}
-        </p>
+      {!details && connected && <p className="sk-hint sk-to-come">Attributes and log come …</p>}
+      {!details && !connected && (
+        <p className="sk-hint">Attributes and log are in the kernel: run the cell again.</p>
       )}
       {details && <Attributes title="Attributes" attributes={details.attributes} />}
       {details && details.events.length > 0 && (

@@ -16,10 +16,14 @@ const FIRST = [
 ];
 const SECOND = FIRST.slice(0, 3);
 
-function ground(tables = madeTables([FIRST, LANES]), filter: Partial<Filter> = {}): Ground {
+function ground(
+  tables = madeTables([FIRST, LANES]),
+  filter: Partial<Filter> = {},
+  collapsed: number[] = [],
+): Ground {
   const rows = rowsOf(tables);
   const fits = tables.map((table) => fitting(table, { ...EVERYTHING, ...filter }));
-  return { tables, rows, fits, shown: shownRows(rows, tables, fits, new Set()) };
+  return { tables, rows, fits, shown: shownRows(rows, tables, fits, new Set(collapsed)) };
 }
 const both = () => ground(madeTables([FIRST, LANES], [SECOND, LANES.slice(0, 2)]));
 const at = (row: number, span: number, run = 0): Place => ({ row, run, span });
@@ -27,6 +31,10 @@ const at = (row: number, span: number, run = 0): Place => ({ row, run, span });
 it("begins in the first row", () => {
   expect(moved("ArrowDown", null, ground())).toEqual(at(0, 0));
   expect(moved("ArrowDown", null, ground(madeTables([[], []])))).toBeNull();
+});
+
+it("goes to what holds it when its own row is collapsed", () => {
+  expect(moved("ArrowDown", at(2, 3), ground(undefined, {}, [0]))).toEqual(at(0, 0));
 });
 
 it("goes along a lane and stays at its ends", () => {

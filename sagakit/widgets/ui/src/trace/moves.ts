@@ -1,6 +1,6 @@
 /** Where the keys lead: from span to span along a lane, from lane to lane. No React. */
 import { nearest } from "./bars";
-import type { Row } from "./rows";
+import { around, type Row } from "./rows";
 import type { Table } from "./table";
 
 export interface Place {
@@ -21,10 +21,15 @@ const PAGE = 10; // rows
 
 /** Where a key leads, or null: it leads nowhere. Without a place it leads into the first row. */
 export function moved(key: string, from: Place | null, ground: Ground): Place | null {
-  const { shown } = ground;
+  const { shown, rows, tables } = ground;
   if (shown.length === 0) return null;
-  const at = from ? shown.indexOf(from.row) : -1;
-  if (!from || at < 0) return into(shown[0]!, 0, 0, ground);
+  if (!from) return into(shown[0]!, 0, 0, ground);
+  const at = shown.indexOf(from.row);
+  if (at < 0) {
+    // it is in a row that is collapsed
+    const near = around(rows, from.row).find((row) => shown.includes(row)) ?? shown[0]!;
+    return into(near, from.run, tables[from.run]!.start[from.span]!, ground);
+  }
   const down = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE }[key];
   if (down !== undefined) return toRow(at + down, from, ground);
   if (key === "Top") return toRow(0, from, ground);

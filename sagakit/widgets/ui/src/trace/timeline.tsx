@@ -533,8 +533,9 @@ const Bars = memo(function Bars({ table, bars, top, legend, on }: BarsProps) {
 });
 
 function barText(table: Table, span: number, width: number): string {
-  const took = tookWords(table, span);
+  const took = table.byOrder ? "" : tookWords(table, span);
   const name = textOf(table, "name", span);
   const isOwn = name !== table.run.texts[table.label[table.lane[span]!]!];
-  return isOwn && width > 60 + 7 * (name.length + took.length) ? `${name} · ${took}` : took;
+  const isRoom = width > 60 + 7 * (name.length + took.length);
+  return isOwn && isRoom ? [name, took].filter(Boolean).join(" · ") : took;
 }

@@ -108,7 +108,12 @@ function Flow(props: Props) {
       >
         <Background gap={20} size={1.2} />
         <Frames plan={plan} />
-        <Controls showInteractive={false} showFitView={false} aria-label="Zoom" />
+        <Controls
+          orientation="horizontal"
+          showInteractive={false}
+          showFitView={false}
+          aria-label="Zoom"
+        />
       </ReactFlow>
     </div>
   );
