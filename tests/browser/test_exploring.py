@@ -270,7 +270,14 @@ def test_by_keyboard_alone(explorer):
     explorer.until(last, lambda now: abs(now["left"] - before) < 1)
     explorer.press("/")
     expect(explorer.root.get_by_label("Find spans")).to_be_focused()
-    explorer.tab_to("Lanes")
+    explorer.press(*"payment")
+    expect(explorer.root.get_by_role("search").get_by_role("status")).to_have_text("5 spans")
+    payments = [n for n, (name, *_) in enumerate(explorer.book.value("spans()")) if "pay" in name]
+    for span in (*payments, payments[0]):
+        explorer.press("Enter")
+        explorer.selects(span)
+    explorer.press("Escape")
+    expect(explorer.lanes).to_be_focused()
     cells = len(explorer.book.sources())
     explorer.press("d", "d", "x")
     assert len(explorer.book.sources()) == cells  # JupyterLab has not taken it for its own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import struct
@@ -108,7 +109,7 @@ def test_spans_stand_lane_by_lane_and_in_a_lane_one_follows_the_other():
     lanes = _column(explorer, "spans", "lane")
     assert lanes == sorted(lanes)
     starts, ends = _column(explorer, "spans", "start"), _column(explorer, "spans", "end")
-    for span, (lane, after) in enumerate(zip(lanes, lanes[1:], strict=False)):
+    for span, (lane, after) in enumerate(itertools.pairwise(lanes)):
         assert lane != after or ends[span] <= starts[span + 1]
 
 

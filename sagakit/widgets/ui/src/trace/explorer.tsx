@@ -18,7 +18,7 @@ import { Camera } from "./camera";
 import { Details } from "./details";
 import { Differences, differsBy } from "./differences";
 import { Filters } from "./filters";
-import { into, ofNode, rowsByLane, type Ground, type Place } from "./moves";
+import { into, nextFitting, ofNode, rowsByLane, type Ground, type Place } from "./moves";
 import { around, EVERYTHING, fitting, outcomesOf, rowsOf, shownRows } from "./rows";
 import type { ExplorerSource } from "./source";
 import type { Table } from "./table";
@@ -82,7 +82,8 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
     [differences, tables, go],
   );
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === "Escape" && (event.target as Element).closest(".sk-side")) toLanes();
+    const isBeside = (event.target as Element).closest(".sk-side, .sk-filters");
+    if (event.key === "Escape" && isBeside) toLanes();
     onKeys(event, setSheet, {
       "+": () => camera.zoom(1.5),
       "-": () => camera.zoom(1 / 1.5),
@@ -149,7 +150,9 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
               filter={lanes.filter}
               outcomes={lanes.outcomes}
               legend={legend}
+              count={lanes.count}
               onFilter={lanes.setFilter}
+              onNext={lanes.next}
             />
             <div className="sk-pictures">
               {graph.nodes.length > 0 && hasGraph && (
@@ -251,6 +254,10 @@ function useLanes(source: ExplorerSource, chosen: { run: number; span: number } 
   const rowOf = useMemo(() => tables.map((_, run) => rowsByLane(rows, run)), [rows, tables]);
   const outcomes = useMemo(() => outcomesOf(tables), [tables]);
   const fits = useMemo(() => tables.map((table) => fitting(table, filter)), [tables, filter]);
+  const count = useMemo(
+    () => fits.reduce((sum, one) => one.reduce((all, fit) => all + fit, sum), 0),
+    [fits],
+  );
   const row = chosen ? rowOf[chosen.run]![tables[chosen.run]!.lane[chosen.span]!]! : -1;
   // what is selected is shown, whatever the filter says
   const forced = filter === EVERYTHING ? -1 : row;
@@ -276,6 +283,10 @@ function useLanes(source: ExplorerSource, chosen: { run: number; span: number } 
     },
     [source, tables, rows, rowOf],
   );
+  const next = useCallback(() => {
+    const to = nextFitting(ground, place);
+    if (to) go(to.run, to.span);
+  }, [ground, place, go]);
   const toggle = useCallback(
     (at: number) => {
       const isOpen = !collapsed.has(at);
@@ -299,7 +310,8 @@ function useLanes(source: ExplorerSource, chosen: { run: number; span: number } 
     },
     [rows],
   );
-  return { ground, rowOf, outcomes, filter, setFilter, collapsed, reveal, place, go, toggle, fold };
+  const shows = { filter, setFilter, outcomes, count, collapsed, reveal };
+  return { ...shows, ground, rowOf, place, go, next, toggle, fold };
 }
 
 function without(all: ReadonlySet<number>, some: number[]): Set<number> {
@@ -316,7 +328,7 @@ const KEYS: [string, string][] = [
   ["+ − 0", "nearer, farther, all of it"],
   ["Shift + ← →", "earlier, later"],
   ["Z", "fill the view with the span"],
-  ["/", "find spans"],
+  ["/", "find spans; Enter goes to the next, Esc back to the lanes"],
   ["Ctrl + wheel", "nearer, farther"],
   ["Shift + wheel", "earlier, later"],
   ["drag", "earlier, later; on the axis or with Shift: zoom into a range"],

@@ -11,10 +11,13 @@ interface Props {
   filter: Filter;
   outcomes: [outcome: string, count: number][];
   legend: Legend;
+  count: number; // spans that fit
   onFilter(filter: Filter): void;
+  onNext(): void;
 }
 
-export const Filters = memo(function Filters({ filter, outcomes, legend, onFilter }: Props) {
+export const Filters = memo(function Filters(props: Props) {
+  const { filter, outcomes, legend, count, onFilter, onNext } = props;
   const isSet = filter !== EVERYTHING;
   const toggle = (outcome: string) => {
     const had = filter.outcomes.includes(outcome);
@@ -28,6 +31,8 @@ export const Filters = memo(function Filters({ filter, outcomes, legend, onFilte
         type="search"
         aria-label="Find spans by name or service"
         placeholder="Name or service"
+        title="Enter: the next one"
+        onKeyDown={(event) => event.key === "Enter" && onNext()}
         value={filter.words}
         onChange={(event) => onFilter({ ...filter, words: event.target.value })}
       />
@@ -81,6 +86,9 @@ export const Filters = memo(function Filters({ filter, outcomes, legend, onFilte
           <Icon name="close" />
         </button>
       )}
+      <span className="sk-hint" role="status">
+        {isSet && `${count.toLocaleString("en")} ${count === 1 ? "span" : "spans"}`}
+      </span>
     </div>
   );
 });

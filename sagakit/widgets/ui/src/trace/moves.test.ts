@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { madeTables } from "./made";
-import { moved, ofNode, rowsByLane, type Ground, type Place } from "./moves";
+import { moved, nextFitting, ofNode, rowsByLane, type Ground, type Place } from "./moves";
 import { EVERYTHING, fitting, rowsOf, shownRows, type Filter } from "./rows";
 
 const LANES = [
@@ -63,6 +63,15 @@ it("passes over what a filter leaves out", () => {
   const failed = ground(undefined, { outcomes: ["failed"] });
   expect(moved("ArrowRight", at(1, 1), failed)).toBeNull();
   expect(moved("ArrowDown", at(0, 0), failed)).toEqual(at(1, 1));
+});
+
+it("goes from one that fits to the next, and round", () => {
+  const pays = ground(madeTables([FIRST, LANES], [SECOND, LANES.slice(0, 2)]), { words: "pay" });
+  const found = [nextFitting(pays, null)];
+  for (let i = 0; i < 4; i++) found.push(nextFitting(pays, found.at(-1)!));
+  expect(found).toEqual([at(1, 1), at(1, 2), at(1, 1, 1), at(1, 2, 1), at(1, 1)]);
+  expect(nextFitting(pays, at(0, 0))).toEqual(at(1, 1));
+  expect(nextFitting(ground(undefined, { words: "none" }), at(0, 0))).toBeNull();
 });
 
 it("goes from span to span of a step, and round", () => {

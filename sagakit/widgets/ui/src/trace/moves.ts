@@ -70,6 +70,28 @@ function spansOf({ rows, tables, fits }: Ground, row: number): Place[] {
   return fitting.length > 0 ? fitting : all;
 }
 
+/** The next span that fits, row by row, also in collapsed ones; after the last the first again. */
+export function nextFitting({ tables, rows, fits }: Ground, from: Place | null): Place | null {
+  let first: Place | null = null;
+  for (let row = 0; row < rows.length; row++) {
+    for (let run = 0; run < tables.length; run++) {
+      const lane = rows[row]!.lanes[run]!;
+      if (lane < 0) continue;
+      for (let span = tables[run]!.first[lane]!; span < tables[run]!.first[lane + 1]!; span++) {
+        if (!fits[run]![span]) continue;
+        const place = { row, run, span };
+        first ??= place;
+        if (!from || isAfter(place, from)) return place;
+      }
+    }
+  }
+  return first;
+}
+
+function isAfter(one: Place, other: Place): boolean {
+  return (one.row - other.row || one.run - other.run || one.span - other.span) > 0;
+}
+
 /** The row in which each lane of a trace stands. */
 export function rowsByLane(rows: Row[], run: number): Int32Array {
   const count = rows.reduce((sum, { lanes }) => Math.max(sum, (lanes[run] ?? -1) + 1), 0);
