@@ -93,6 +93,7 @@ it("never draws more bars than it may", () => {
   const parts = lanes.map((_, lane) => ({ table: table!, lane, fits: all(6000) }));
   const bars = barsWithin(parts, window(0, 200, 10), 1200).flat();
   expect(bars.length).toBeLessThanOrEqual(1200);
+  expect(bars.length).toBeGreaterThan(600); // and no fewer than it must
   expect(bars.reduce((sum, { count }) => sum + count, 0)).toBe(6000);
   expect(barsWithin(parts, window(0, 200, 10), 9000).flat()).toHaveLength(6000);
   expect(barsWithin(parts, window(0, 200, 10), 5).flat()).not.toHaveLength(0); // it ends

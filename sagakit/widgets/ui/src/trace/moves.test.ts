@@ -56,6 +56,7 @@ it("goes to the span of the next row that is nearest in time", () => {
 it("goes on in the other trace, and back", () => {
   expect(moved("ArrowRight", at(1, 2), both())).toEqual(at(1, 1, 1));
   expect(moved("ArrowLeft", at(1, 1, 1), both())).toEqual(at(1, 2));
+  expect(moved("ArrowUp", at(1, 2, 1), both())).toEqual(at(0, 0, 1));
   expect(moved("ArrowDown", at(1, 2, 1), both())).toEqual(at(2, 3)); // only the first has it
 });
 

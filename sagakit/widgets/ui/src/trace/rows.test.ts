@@ -46,6 +46,7 @@ it("shows what fits, with what is around it, and what is selected", () => {
   expect(shown({ least: 5 })).toEqual(["all", "ship"]);
   expect(shown({ most: 3 })).toEqual(["all", "pay", "try"]);
   expect(shown({ least: 3, most: 5 })).toEqual(["all", "pay", "try"]);
+  expect(shown({ least: 4, most: 4 })).toEqual(["all", "pay"]);
   expect(shown({ words: " SHIP" })).toEqual(["all", "ship"]);
   expect(shown({ critical: true })).toEqual(["all", "pay", "try"]);
   expect(shown({ words: "nothing" })).toEqual([]);

@@ -6,6 +6,7 @@ const texts = (from: number, to: number, apart: number, byOrder = false) =>
 
 it("has ticks at nice numbers, in a unit that fits", () => {
   expect(texts(-0.01, 0.5, 0.09)).toEqual(["0 ms", "100 ms", "200 ms", "300 ms", "400 ms", "500 ms"]); // prettier-ignore
+  expect(texts(0, 1.2, 0.3)).toEqual(["0 ms", "500 ms", "1000 ms"]);
   expect(texts(0, 10, 1.9)).toEqual(["0 s", "2 s", "4 s", "6 s", "8 s", "10 s"]);
   expect(texts(0, 0.00003, 0.000009)).toEqual(["0 µs", "10 µs", "20 µs", "30 µs"]);
   expect(texts(0, 600, 110)).toEqual(["0 min", "2 min", "4 min", "6 min", "8 min", "10 min"]);
