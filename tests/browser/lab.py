@@ -201,6 +201,7 @@ class Screen:
         """Save a picture of the page, or of a part of it, if SAGAKIT_SCREENSHOTS names a folder."""
         folder = os.environ.get("SAGAKIT_SCREENSHOTS")
         if folder:
+            self.page.wait_for_function("() => !document.getElementById('jupyterlab-splash')")
             path = Path(folder) / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             (what or self.page).screenshot(path=path)
