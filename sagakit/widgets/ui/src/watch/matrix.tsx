@@ -10,10 +10,9 @@ import {
 import { Boundary } from "../boundary";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
-import { Grip, keepKeys, Restarted } from "../shell";
-import { useTheme } from "../theme";
+import { Restarted } from "../shell";
 import type { Legend, MatrixState } from "../watching";
-import { LegendSheet } from "./legend";
+import { Head, HeadSheet, onKeys, Root, type SheetName } from "./frame";
 import { paint } from "./look";
 import { Player } from "./player";
 import type { MatrixSource } from "./source";
@@ -24,9 +23,8 @@ const HEIGHT = 680; // of the player, to begin with
 export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Legend }) {
   const { state, waits, connected } = useSyncExternalStore(source.subscribe, source.get);
   const player = useSyncExternalStore(source.subscribe, source.player);
-  const theme = useTheme();
   const [height, setHeight] = useState(HEIGHT);
-  const [legendOpen, setLegendOpen] = useState(false);
+  const [sheet, setSheet] = useState<SheetName>(null);
   const root = useRef<HTMLDivElement>(null);
   const head = useRef<HTMLDivElement>(null);
   // something happens, so that it must be seen
@@ -38,29 +36,18 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
     root.current?.querySelector<HTMLElement>(".sk-matrix [tabindex='0']")?.focus();
   };
   return (
-    <div
+    <Root
+      of="player"
+      height={height}
+      onHeight={setHeight}
+      isFree
+      hasGrip={player !== null}
+      className="sk-matrix-root"
+      waits={waits}
       ref={root}
-      className="sk-root sk-watch sk-matrix-root"
-      data-theme={theme}
-      tabIndex={-1}
-      onFocusCapture={keepKeys}
-      onKeyDownCapture={keepKeys}
-      data-waits={waits || undefined}
+      onKeyDown={(event) => onKeys(event, setSheet)}
     >
-      <div className="sk-head">
-        <h2 className="sk-title">{`One fault in ${state.title}: how it ends`}</h2>
-        <span className="sk-room" />
-        <button
-          type="button"
-          className="sk-tool"
-          aria-label="Legend"
-          title="Legend"
-          aria-expanded={legendOpen}
-          onClick={() => setLegendOpen(true)}
-        >
-          <Icon name="legend" />
-        </button>
-      </div>
+      <Head title={`One fault in ${state.title}: how it ends`} sheet={sheet} onSheet={setSheet} />
       {!connected && <Restarted kept="What was found can still be read." />}
       <div className="sk-matrix-body">
         <Grid
@@ -76,7 +63,7 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
         <div role="alert">
           {state.said && <p className="sk-error sk-matrix-said">{state.said.text}</p>}
         </div>
-        {legendOpen && <LegendSheet legend={legend} onClose={() => setLegendOpen(false)} />}
+        <HeadSheet sheet={sheet} onSheet={setSheet} legend={legend} keys={KEYS} />
       </div>
       {player && (
         <section className="sk-opened" aria-label="The run that is open" style={{ height }}>
@@ -101,14 +88,14 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
           </Boundary>
         </section>
       )}
-      {player && (
-        <div className="sk-foot">
-          <Grip of="player" height={height} onHeight={setHeight} />
-        </div>
-      )}
-    </div>
+    </Root>
   );
 }
+
+const KEYS: [string, string][] = [
+  ["← ↑ → ↓ Home End", "on a field: to another one"],
+  ["Enter", "on a field: open its run"],
+];
 
 function openedWords({ opened, cells, violations }: MatrixState): string {
   if (!opened) return "";

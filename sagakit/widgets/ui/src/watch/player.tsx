@@ -10,17 +10,14 @@ import {
   type KeyboardEvent,
 } from "react";
 import { Boundary } from "../boundary";
-import { Icon } from "../icons";
-import { KeyList, Sheet } from "../sheets";
-import { Grip, keepKeys, Restarted } from "../shell";
-import { useTheme } from "../theme";
+import { Restarted } from "../shell";
 import type { FaultForm, Legend } from "../watching";
 import { nameOf, reachOf } from "./faults";
+import { Head, HeadSheet, onKeys, Root, type SheetName } from "./frame";
 import { Reel } from "./frames";
 import { Graph } from "./graph";
 import { Ledgers } from "./ledgers";
 import { eventWords, Log, seconds, stepOf } from "./log";
-import { LegendSheet } from "./legend";
 import { Tag } from "./look";
 import { FaultMenu } from "./menu";
 import { usePlayhead } from "./playhead";
@@ -30,30 +27,18 @@ import type { PlayerSource } from "./source";
 import { Transport } from "./transport";
 
 const HEIGHT = 700; // to begin with
+const noMove = () => () => {};
 
 export function PlayerApp({ source, legend }: { source: PlayerSource; legend: Legend }) {
   const [height, setHeight] = useState(HEIGHT);
-  const theme = useTheme();
   return (
-    <div
-      className="sk-root sk-watch"
-      data-theme={theme}
-      style={{ height }}
-      tabIndex={-1}
-      onFocusCapture={keepKeys}
-      onKeyDownCapture={keepKeys}
-    >
+    <Root of="player" height={height} onHeight={setHeight}>
       <Boundary what="The player" again={source} cure="Run the cell again.">
         <Player source={source} legend={legend} />
       </Boundary>
-      <div className="sk-foot">
-        <Grip of="player" height={height} onHeight={setHeight} />
-      </div>
-    </div>
+    </Root>
   );
 }
-
-type SheetName = "legend" | "keys" | null;
 
 /** Without a frame of its own: it stands in that of the matrix too. */
 export function Player({ source, legend }: { source: PlayerSource; legend: Legend }) {
@@ -77,23 +62,12 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
   const close = () => setMenuOf(null);
 
   const onKeyDown = (event: KeyboardEvent) => {
-    const isTyping =
-      event.target instanceof Element &&
-      event.target.closest("input:not([type=range]), textarea, select, [role=dialog]");
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented)
-      return;
-    const stays = hides ? () => {} : undefined;
-    const does = {
-      p: stays ?? head.toggle,
-      ",": stays ?? (() => head.go(head.at - 1)),
-      ".": stays ?? (() => head.go(head.at + 1)),
-      "?": () => setSheet("keys"),
-      l: () => setSheet("legend"),
-    }[event.key.toLowerCase()];
-    if (!does) return;
-    event.preventDefault();
-    event.stopPropagation();
-    does();
+    const moves = hides ? noMove : (does: () => void) => does;
+    onKeys(event, setSheet, {
+      p: moves(head.toggle),
+      ",": moves(() => head.go(head.at - 1)),
+      ".": moves(() => head.go(head.at + 1)),
+    });
   };
 
   return (
@@ -104,16 +78,20 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
       data-status={frame.status}
       data-waits={waits || undefined}
     >
-      <div className="sk-head">
-        <h2 className="sk-title">
-          {film.title}
-          {film.note && <span className="sk-hint"> {film.note}</span>}
-        </h2>
-        <Tag look={legend.statuses[frame.status]} text={frame.status} />
-        <span className="sk-clock" title="Virtual time since it started">
-          {seconds(film.events.at[head.at]!)}
-        </span>
-        <span className="sk-room" />
+      <Head
+        title={film.title}
+        note={film.note}
+        sheet={sheet}
+        onSheet={setSheet}
+        left={
+          <>
+            <Tag look={legend.statuses[frame.status]} text={frame.status} />
+            <span className="sk-clock" title="Virtual time since it started">
+              {seconds(film.events.at[head.at]!)}
+            </span>
+          </>
+        }
+      >
         <button
           type="button"
           className="sk-choice"
@@ -126,27 +104,7 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
         <span id={hint} className="sk-hidden">
           asks which compensations run before it shows them
         </span>
-        <button
-          type="button"
-          className="sk-tool"
-          aria-label="Legend"
-          title="Legend (L)"
-          aria-expanded={sheet === "legend"}
-          onClick={() => setSheet("legend")}
-        >
-          <Icon name="legend" />
-        </button>
-        <button
-          type="button"
-          className="sk-tool"
-          aria-label="Keys"
-          title="Keys (?)"
-          aria-expanded={sheet === "keys"}
-          onClick={() => setSheet("keys")}
-        >
-          <Icon name="help" />
-        </button>
-      </div>
+      </Head>
       {!connected && <Restarted kept="What was run can still be watched." />}
       <div className="sk-stage">
         <Graph
@@ -184,8 +142,7 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
             onClose={close}
           />
         )}
-        {sheet === "legend" && <LegendSheet legend={legend} onClose={() => setSheet(null)} />}
-        {sheet === "keys" && <Keys onClose={() => setSheet(null)} />}
+        <HeadSheet sheet={sheet} onSheet={setSheet} legend={legend} keys={KEYS} />
       </div>
       <span className="sk-hidden" role="status" aria-live="polite">
         {said}
@@ -225,16 +182,4 @@ const KEYS: [string, string][] = [
   ["← ↑ → ↓", "on a step: to the next step that way"],
   ["Enter", "on a step: what can go wrong there"],
   ["+ − 0", "nearer, farther, everything"],
-  ["L", "the legend"],
-  ["?", "this sheet"],
 ];
-
-function Keys({ onClose }: { onClose(): void }) {
-  return (
-    <Sheet label="Keys" className="sk-help" onClose={onClose}>
-      <div className="sk-keys">
-        <KeyList keys={KEYS} />
-      </div>
-    </Sheet>
-  );
-}
