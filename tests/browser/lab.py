@@ -166,9 +166,18 @@ class Screen:
     logged: int = 0  # so much of the server's log is older
 
     @classmethod
-    def open(cls, browser: Browser, server: Server, width: int = 1400, height: int = 900) -> Screen:
+    def open(
+        cls,
+        browser: Browser,
+        server: Server,
+        width: int = 1400,
+        height: int = 900,
+        scale: float = 1,
+    ) -> Screen:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, reduced_motion="reduce"
+            viewport={"width": width, "height": height},
+            device_scale_factor=scale,
+            reduced_motion="reduce",
         )
         context.set_default_timeout(PATIENCE)
         context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -1,0 +1,91 @@
+"""Takes the pictures of the widgets that README.md shows, anew: `python tests/browser/pictures.py`.
+
+They are taken of real widgets in JupyterLab, in the light theme, half as fine again as on the screen.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from drawing import Designer
+from lab import CHROMIUM_FLAGS, LIGHT, Book, Screen, find_chromium, serve
+from PIL import Image
+from playing import Player
+from playwright.sync_api import Locator, expect, sync_playwright
+
+FOLDER = Path(__file__).parents[2] / "data" / "pictures"
+COLOURS = 96  # of each picture: as good as all of them, in a third of the bytes
+
+CHECKOUT = FOLDER.parent / "sagas" / "checkout.yaml"
+
+SETUP = f"""\
+from sagakit import Saga, Scenario
+from sagakit.lab import ORDER, Twin, bugs
+from sagakit.widgets import FaultMatrix, SagaDesigner, SagaPlayer
+checkout = Saga.from_yaml({str(CHECKOUT)!r})
+shop = Twin()
+"""
+PLAYER = """\
+bad_day = Scenario().lose_reply("charge_payment", 1).slow("reserve_stock", 0.8).fail("confirm_order")
+player = SagaPlayer(shop.saga, ORDER, scenario=bad_day, world=shop.fresh)
+player
+"""
+
+
+def _designer(book: Book, cell: int) -> Locator:
+    drawn = Designer(book, cell)
+    drawn.step("charge_payment").click()
+    drawn.tool("Show everything").click()
+    expect(drawn.field("Name").first).to_have_value("charge_payment")
+    return drawn.root
+
+
+def _player(book: Book, cell: int) -> Locator:
+    player = Player(book, cell, "player")
+    player.events().filter(has_text="compensation started").filter(has_text="charge").click()
+    return player.root
+
+
+def _matrix(book: Book, cell: int) -> Locator:
+    root = book.output(cell).locator(".sk-root")
+    expect(root.get_by_role("grid")).to_be_visible()
+    return root
+
+
+# Of each picture: the cell that shows the widget, and what hands do before it is taken.
+PICTURES: dict[str, tuple[str, Callable[[Book, int], Locator]]] = {
+    "designer": ("SagaDesigner(checkout)", _designer),
+    "player": (PLAYER, _player),
+    "matrix": ('FaultMatrix(bugs()["not_idempotent"].explore())', _matrix),
+}
+
+
+def take(screen: Screen) -> None:
+    """Take all of them, from one notebook."""
+    book = screen.notebook([SETUP, *(code for code, _ in PICTURES.values())])
+    book.run()
+    book.theme(LIGHT)
+    for cell, (name, (_, prepare)) in enumerate(PICTURES.items(), 1):
+        root = prepare(book, cell)
+        root.evaluate("root => root.scrollIntoView({block: 'center'})")
+        screen.page.mouse.move(0, 0)
+        image = Image.open(io.BytesIO(root.screenshot())).convert("RGB")
+        small = image.quantize(COLOURS, dither=Image.Dither.NONE)
+        small.save(FOLDER / f"{name}.png", optimize=True)
+    screen.check()
+
+
+if __name__ == "__main__":
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Path(folder)) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(), args=list(CHROMIUM_FLAGS)
+        )
+        take(Screen.open(browser, server, width=1560, height=1000, scale=1.5))
+        browser.close()
