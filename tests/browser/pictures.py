@@ -22,9 +22,9 @@ COLOURS = 96  # of each picture: as good as all of them, in a third of the bytes
 CHECKOUT = FOLDER.parent / "sagas" / "checkout.yaml"
 
 SETUP = f"""\
-from sagakit import Saga, Scenario
+from sagakit import Engine, Saga, Scenario, simulate
 from sagakit.lab import ORDER, Twin, bugs
-from sagakit.widgets import FaultMatrix, SagaDesigner, SagaPlayer
+from sagakit.widgets import EngineMonitor, FaultMatrix, SagaDesigner, SagaPlayer, TraceExplorer
 checkout = Saga.from_yaml({str(CHECKOUT)!r})
 shop = Twin()
 """
@@ -32,6 +32,17 @@ PLAYER = """\
 bad_day = Scenario().lose_reply("charge_payment", 1).slow("reserve_stock", 0.8).fail("confirm_order")
 player = SagaPlayer(shop.saga, ORDER, scenario=bad_day, world=shop.fresh)
 player
+"""
+EXPLORER = """\
+order = {"customer": "ALFKI", "amount": 42}
+TraceExplorer(simulate(checkout, order, scenario=Scenario().lose_reply("charge_payment")))
+"""
+MONITOR = """\
+engine = Engine()
+night = Scenario().fail("confirm_order").fail_compensation("charge_payment")
+for number in range(60):
+    engine.start(shop.saga, ORDER, id=f"order-{number}", scenario=Scenario() if number % 4 else None)
+EngineMonitor(engine)
 """
 
 
@@ -49,6 +60,13 @@ def _player(book: Book, cell: int) -> Locator:
     return player.root
 
 
+def _explorer(book: Book, cell: int) -> Locator:
+    root = book.output(cell).locator(".sk-root")
+    root.locator('.sk-piece[data-outcome="in doubt"]').nth(1).click()
+    expect(root.get_by_label("Details of the span")).to_be_visible()
+    return root
+
+
 def _matrix(book: Book, cell: int) -> Locator:
     root = book.output(cell).locator(".sk-root")
     expect(root.get_by_role("grid")).to_be_visible()
@@ -59,6 +77,7 @@ def _matrix(book: Book, cell: int) -> Locator:
 PICTURES: dict[str, tuple[str, Callable[[Book, int], Locator]]] = {
     "designer": ("SagaDesigner(checkout)", _designer),
     "player": (PLAYER, _player),
+    "explorer": (EXPLORER, _explorer),
     "matrix": ('FaultMatrix(bugs()["not_idempotent"].explore())', _matrix),
 }
 

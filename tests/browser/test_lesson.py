@@ -81,9 +81,9 @@ def test_it_runs_and_each_of_its_widgets_is_drawn_in_both_themes(lesson, name):
 DRAWN = {
     "SagaDesigner": lambda root: root.locator(".sk-canvas [data-step]").first,
     "SagaPlayer": lambda root: root.locator(".react-flow__node").first,
-    "TraceExplorer": lambda root: root.get_by_role("treegrid").first,
+    "TraceExplorer": lambda root: root.get_by_role("treeitem").first,
     "FaultMatrix": lambda root: root.get_by_role("grid"),
-    "EngineMonitor": lambda root: root.get_by_text("stuck").first,
+    "EngineMonitor": lambda root: root.locator(".sk-stuck-row").first,
 }
 
 
