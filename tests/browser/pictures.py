@@ -1,6 +1,6 @@
 """Takes the pictures of the widgets that README.md shows, anew: `python tests/browser/pictures.py`.
 
-They are taken of real widgets in JupyterLab, in the light theme, half as fine again as on the screen.
+They are taken of real widgets in JupyterLab, in the light theme, finer than on the screen.
 """
 
 from __future__ import annotations
@@ -26,22 +26,29 @@ from sagakit import Engine, Saga, Scenario, simulate
 from sagakit.lab import ORDER, Twin, bugs
 from sagakit.widgets import EngineMonitor, FaultMatrix, SagaDesigner, SagaPlayer, TraceExplorer
 checkout = Saga.from_yaml({str(CHECKOUT)!r})
+order = dict(customer="ALFKI", amount=42)
 shop = Twin()
 """
 PLAYER = """\
-bad_day = Scenario().lose_reply("charge_payment", 1).slow("reserve_stock", 0.8).fail("confirm_order")
+bad_day = Scenario().lose_reply("charge_payment", 1).slow("reserve_stock", 0.8)
+bad_day = bad_day.fail("confirm_order")
 player = SagaPlayer(shop.saga, ORDER, scenario=bad_day, world=shop.fresh)
 player
 """
 EXPLORER = """\
-order = {"customer": "ALFKI", "amount": 42}
 TraceExplorer(simulate(checkout, order, scenario=Scenario().lose_reply("charge_payment")))
 """
 MONITOR = """\
+import threading, time
 engine = Engine()
-night = Scenario().fail("confirm_order").fail_compensation("charge_payment")
-for number in range(60):
-    engine.start(shop.saga, ORDER, id=f"order-{number}", scenario=Scenario() if number % 4 else None)
+no_stock = Scenario().fail("reserve_stock")
+night = no_stock.fail_compensation("charge_payment")
+def orders():
+    for number in range(1, 1000):
+        scenario = night if number in (200, 700) else no_stock if number % 9 == 0 else Scenario()
+        engine.start(checkout, order, id=f"order-{number}", scenario=scenario)
+        time.sleep(0.03)
+threading.Thread(target=orders, daemon=True).start()
 EngineMonitor(engine)
 """
 
@@ -73,12 +80,19 @@ def _matrix(book: Book, cell: int) -> Locator:
     return root
 
 
+def _monitor(book: Book, cell: int) -> Locator:
+    root = book.output(cell).locator(".sk-root")
+    expect(root.locator(".sk-stuck-row")).to_have_count(2, timeout=60_000)  # it has a past then
+    return root
+
+
 # Of each picture: the cell that shows the widget, and what hands do before it is taken.
 PICTURES: dict[str, tuple[str, Callable[[Book, int], Locator]]] = {
     "designer": ("SagaDesigner(checkout)", _designer),
     "player": (PLAYER, _player),
     "explorer": (EXPLORER, _explorer),
     "matrix": ('FaultMatrix(bugs()["not_idempotent"].explore())', _matrix),
+    "monitor": (MONITOR, _monitor),
 }
 
 

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from drawing import designer
 from lab import DARK, LIGHT
+from monitoring import Monitor
 from playing import Player
 from playwright.sync_api import expect
 
@@ -103,6 +104,18 @@ def test_the_tour_proves_what_is_on_its_canvas(lesson):
     expect(player.step("charge_payment")).to_be_visible()
     assert "charge_payment" not in book.value("player.execution.compensated_steps")
     expect(broken).to_be_visible()
+
+
+def test_the_stuck_order_of_a_lesson_is_the_readers_to_decide(lesson):
+    book = lesson("04-break-it")
+    monitor = Monitor(book, cell_of(book, "EngineMonitor("))
+    before = book.value("shop.effects()['charge_payment']")
+    expect(monitor.stuck("order-9")).to_be_visible()
+    monitor.decide("Retry", by="a reader", why="to see it done")
+    book.expect("engine.status('order-9').status", "compensated")
+    assert book.value("shop.effects()['charge_payment']") == before - 1
+    [decision] = book.value("[(one.by, one.why) for one in engine.status('order-9').resolutions]")
+    assert decision == ("a reader", "to see it done")
 
 
 def test_the_low_code_lesson_shows_what_it_makes_in_both_themes(lesson):
