@@ -57,7 +57,7 @@ function Flow(props: Props) {
   const shown = useShown(plan, props);
   const arrows = useArrows(plan, nodes, states);
   const frame = useRef<HTMLDivElement>(null);
-  const { fit, bring, focus } = useSight(frame, plan);
+  const { fit, bring, focus } = useSight(frame, plan, now);
   useEffect(() => bring(now), [bring, now]);
   const flow = useReactFlow();
 
@@ -108,7 +108,12 @@ function Flow(props: Props) {
       >
         <Background gap={20} size={1.2} />
         <Frames plan={plan} />
-        <Controls showInteractive={false} showFitView={false} aria-label="Zoom" />
+        <Controls
+          orientation="horizontal"
+          showInteractive={false}
+          showFitView={false}
+          aria-label="Zoom"
+        />
       </ReactFlow>
     </div>
   );
@@ -240,10 +245,12 @@ function Frames({ plan }: { plan: Plan }) {
 
 // -- what is in sight -------------------------------------------------------------------------------
 
-function useSight(frame: { current: HTMLDivElement | null }, plan: Plan) {
+function useSight(frame: { current: HTMLDivElement | null }, plan: Plan, now: string) {
   const flow = useReactFlow();
   const latest = useRef(plan);
   latest.current = plan;
+  const latestNow = useRef(now);
+  latestNow.current = now;
   const duration = () => (movesLess() ? 0 : 250);
   const sight = useMemo(() => {
     const size = () => [frame.current?.clientWidth ?? 0, frame.current?.clientHeight ?? 0] as const;
@@ -291,7 +298,11 @@ function useSight(frame: { current: HTMLDivElement | null }, plan: Plan) {
         ?.querySelector<HTMLElement>(`[data-id="${CSS.escape(path)}"] .sk-main`)
         ?.focus({ preventScroll: true });
     };
-    return { fit: () => fit(), begin: () => fit(LEAST), bring, focus };
+    const begin = () => {
+      fit(LEAST);
+      bring(latestNow.current);
+    };
+    return { fit: () => fit(), begin, bring, focus };
   }, [flow, frame]);
   // once there is room, and again when there is more or less of it
   useEffect(() => {
