@@ -24,7 +24,10 @@ from sagakit.widgets.base import SagaWidget, words
 from sagakit.widgets.gauge import Gauge
 
 INTERVAL = 0.4  # seconds between two readings, at least
-SHARE = 0.02  # of the time that readings may take: where they are slow, they become seldom
+SHARE = (
+    0.02  # of a processor's time that readings may take: where they are slow, they become seldom
+)
+SELDOM = 2.0  # seconds between two readings, at most: the longer ago, the more there is to read
 ANSWER = 3.0  # seconds for which the answer of an engine in another process is waited for
 # What can be decided about a stuck execution; the page says so before somebody decides.
 WAYS: tuple[dict[str, Any], ...] = (
@@ -201,8 +204,9 @@ class EngineMonitor(SagaWidget):
             for one in state["stuck"]
         )
         listed = f"<table><tr><th>stuck</th><th>saga</th><th>why</th></tr>{stuck}</table>"
+        table = f"<table><tr><th>status</th><th>executions</th></tr>{counts}</table>"
         return (
-            f"<table><tr><th>status</th><th>executions</th></tr>{counts}</table>"
+            (table if counts else "<p>no executions yet</p>")
             + (listed if stuck else "")
             + (f"<p>{esc(state['over'])}</p>" if state["over"] else "")
         )
@@ -299,15 +303,20 @@ def _source(given: Engine | str | os.PathLike[str]) -> _OfEngine | _OfJournal:
 
 def _watch(monitor: weakref.ref[EngineMonitor], over: threading.Event) -> None:
     """Let it read now and then, until it is over or nobody has it any more."""
-    pause = INTERVAL
-    while not over.wait(pause):
+    taken = 0.0
+    while not over.wait(pause(taken)):
         alive = monitor()
         if alive is None:
             return
-        began = time.perf_counter()
+        began = time.thread_time()  # and not what it waited for an engine that is busy
         alive._tick()
         del alive
-        pause = max(INTERVAL, (time.perf_counter() - began) / SHARE)
+        taken = time.thread_time() - began
+
+
+def pause(taken: float) -> float:
+    """How long to wait, in seconds, after a reading that has taken so many of a processor."""
+    return min(max(INTERVAL, taken / SHARE), SELDOM)
 
 
 def _without_time(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sagakit.journal.sqlite import SqliteJournal
 from sagakit.widgets import EngineMonitor
 from sagakit.widgets import gauge as readings
 from sagakit.widgets.gauge import MOST_LISTED, Gauge
-from sagakit.widgets.monitor import WAYS
+from sagakit.widgets.monitor import INTERVAL, SELDOM, WAYS, pause
 
 
 class Bank:
@@ -311,6 +311,12 @@ def test_it_pushes_only_news_and_not_too_often(monitored):
         count = len(pushed)
         time.sleep(0.6)
         assert len(pushed) == count
+
+
+def test_slow_readings_become_seldom_but_not_ever_more_seldom():
+    assert pause(0) == INTERVAL
+    assert INTERVAL < pause(0.02) < SELDOM
+    assert pause(60) == SELDOM
 
 
 def test_an_engine_that_does_nothing_sends_nothing(engine, monitored):
