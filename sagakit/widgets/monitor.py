@@ -74,7 +74,7 @@ class EngineMonitor(SagaWidget):
     """
 
     who = traitlets.Unicode().tag(sync=True)
-    ways = traitlets.List().tag(sync=True)
+    ways: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, engine: Engine | str | os.PathLike[str]) -> None:
         self._source = _source(engine)

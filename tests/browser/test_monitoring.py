@@ -255,6 +255,7 @@ def test_after_a_restart_its_journal_shows_the_same_and_is_decided_by_another_en
     banner = monitor.root.get_by_role("alert").filter(has_text="kernel has restarted")
     expect(banner).to_contain_text(f"EngineMonitor({str(folder / 'sagas.db')!r})")
     assert monitor.counts() == {"completed": 3, "stuck": 1}  # how it stood
+    book.screen.shot("monitor after a restart", monitor.root)
     monitor.button("Retry charge of order-1").press("Enter")
     expect(monitor.form).to_have_count(0)
     book.run(0, 2)

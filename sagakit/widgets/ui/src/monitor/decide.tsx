@@ -53,7 +53,8 @@ export function Decide({ asked, by: first, isOver, legend, onDecide, onClose }: 
           {`${name}: ${way.meaning}.`}
         </span>
       </p>
-      <ul className="sk-decide-steps" aria-label="What is stuck">
+      {/* it may be longer than its box, so the keyboard must reach it */}
+      <ul className="sk-decide-steps" aria-label="What is stuck" tabIndex={0}>
         {steps.map((stuck) => (
           <li key={stuck.step}>
             <b>{stuck.step}</b> <Tag look={legend.states[stuck.state]} text={stuck.state} />
