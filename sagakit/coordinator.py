@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from sagakit.errors import IllegalEventError
 from sagakit.events import (
@@ -86,6 +86,32 @@ _NOT_ENDED = (*ACTIVE, Phase.STUCK)
 _UNDER_WAY = frozenset({_RUNNING, _RECONCILING, StepState.COMPENSATING})
 
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class _Nothing(dict[Any, Any]):
+    """An empty dict that stays empty, so that all may share it."""
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("this dict is shared: put() makes one of your own")
+
+
+# Of ten thousand executions few ever fail, wait or turn back. A dict for each of that would be made
+# for every one, and visited each time that Python's collector comes by.
+NOTHING: dict[Any, Any] = _Nothing()
+
+
+def put(known: dict[_K, _V], key: _K, value: _V) -> dict[_K, _V]:
+    """The dict with this in it: a new one, if it was ``NOTHING``."""
+    if known is NOTHING:
+        return {key: value}
+    known[key] = value
+    return known
+
+
 class State:
     """Everything the coordinator knows of one execution; lists are indexed by the step's number.
 
@@ -134,23 +160,25 @@ class State:
         self.deadline_at: float | None = None
         self.steps = [_PENDING] * size
         self.attempts = [0] * size
-        self.undo_attempts: dict[int, int] = {}
-        self.failures: dict[int, int] = {}  # those that count against the retry policy
-        self.doubtful: set[int] = set()  # some attempt may have had its effect
+        self.undo_attempts: dict[int, int] = NOTHING
+        self.failures: dict[int, int] = NOTHING  # those that count against the retry policy
+        self.doubtful: dict[int, None] = NOTHING  # some attempt may have had its effect
         self.missing = plan.missing.copy()  # steps before it that have not settled
         self.ready: dict[int, None] = {}
-        self.due: dict[int, float] = {}
-        self.timers: list[tuple[float, int]] = []  # a heap; an entry counts while `due` agrees
+        self.due: dict[int, float] = NOTHING
+        # a heap; an entry counts while `due` agrees
+        self.timers: list[tuple[float, int]] | tuple[()] = ()
         self.enabled: list[int] = []  # in the order in which they became ready
         self.running = 0
-        self.waiting: dict[int, WaitStarted] = {}
+        self.waiting: dict[int, WaitStarted] = NOTHING
         self.timed = 0  # how many of those are in `due`
         self.mail: tuple[SignalReceived, ...] = ()  # what nobody has taken yet, in order
         self.signals: set[str] | None = None  # the ids of all that came
         self.remaining = size
-        self.stuck: dict[int, None] = {}
+        self.stuck: dict[int, None] = NOTHING
         self.turned_back = False
-        self.waits: list[int] = []  # once compensation has begun: steps behind each, not yet undone
+        # once compensation has begun: steps behind each, not yet undone
+        self.waits: dict[int, int] = NOTHING
         self.children: dict[int, str] | None = None  # the executions that do (or did) a step
         self.line: list[int] | None = None  # with a limit: who waits for a slot, the next one last
         self.slots = plan.limit
@@ -193,7 +221,7 @@ class State:
         twin.missing = self.missing.copy()
         twin.ready = self.ready.copy()
         twin.due = self.due.copy()
-        twin.timers = self.timers.copy()
+        twin.timers = self.timers[:]
         twin.enabled = self.enabled.copy()
         twin.waiting = self.waiting.copy()
         twin.stuck = self.stuck.copy()
@@ -561,9 +589,9 @@ def _step_attempt_failed(state: State, event: StepAttemptFailed) -> None:
     _during(state, event, (_FORWARD,))
     _enter(state, event, number, state.attempts[number])
     state.running -= 1
-    state.failures[number] = state.failures.get(number, 0) + 1
+    state.failures = put(state.failures, number, state.failures.get(number, 0) + 1)
     if event.in_doubt:
-        state.doubtful.add(number)
+        state.doubtful = put(state.doubtful, number, None)
     _start_timer(state, number, event.retry_at)
 
 
@@ -585,7 +613,7 @@ def _step_in_doubt(state: State, event: StepInDoubt) -> None:
     number = _find(state, event)
     _enter(state, event, number, state.attempts[number])
     state.running -= 1
-    state.doubtful.add(number)
+    state.doubtful = put(state.doubtful, number, None)
     if state.plan.reconciles[number] is not None:
         _cause(state, number, Cause.ASK)
         state.ready[number] = None
@@ -627,7 +655,7 @@ def _attempt_lost(state: State, event: AttemptLost) -> None:
     if was is not _RUNNING:
         state.ready[number] = None
         return
-    state.doubtful.add(number)
+    state.doubtful = put(state.doubtful, number, None)
     if state.phase is _FORWARD:
         state.ready[number] = None
     else:
@@ -688,7 +716,7 @@ def _wait_started(state: State, event: WaitStarted) -> None:
     _during(state, event, (_FORWARD,))
     state.steps[number] = _target(state, event, number)
     state.attempts[number] += 1
-    state.waiting[number] = event
+    state.waiting = put(state.waiting, number, event)
     del state.ready[number]
     if event.expires_at is not None:
         _start_timer(state, number, event.expires_at)
@@ -770,7 +798,7 @@ def _turn_back(state: State, phase: Phase) -> None:
     state.waiting.clear()
     state.timed = 0
     state.due.clear()
-    state.timers.clear()
+    state.timers = ()
     if state.line is not None:
         state.line.clear()
     _settled_while_turning(state)
@@ -781,7 +809,7 @@ def _settled_while_turning(state: State) -> None:
     if state.running or state.ready or state.waits or state.stuck:
         return
     after, steps = state.plan.after, state.steps
-    waits = state.waits = [0] * len(steps)
+    waits = state.waits = dict.fromkeys(range(len(steps)), 0)
     front = []
     for number in reversed(state.enabled):  # those behind a step come before it
         if steps[number] is _PENDING:
@@ -833,7 +861,7 @@ def _undone(state: State, number: int) -> None:
 def _compensation_started(state: State, event: CompensationStarted) -> None:
     number = _find(state, event)
     _enter(state, event, number, state.undo_attempts.get(number, 0) + 1)
-    state.undo_attempts[number] = event.attempt
+    state.undo_attempts = put(state.undo_attempts, number, event.attempt)
     state.running += 1
     if number in state.ready:
         del state.ready[number]
@@ -857,7 +885,7 @@ def _compensation_succeeded(state: State, event: CompensationSucceeded) -> None:
 def _compensation_attempt_failed(state: State, event: CompensationAttemptFailed) -> None:
     number = _compensation_ended(state, event)
     if not event.refused:
-        state.failures[number] = state.failures.get(number, 0) + 1
+        state.failures = put(state.failures, number, state.failures.get(number, 0) + 1)
     _start_timer(state, number, event.retry_at)
 
 
@@ -870,7 +898,7 @@ def _compensation_failed(state: State, event: CompensationFailed) -> None:
 
 def _get_stuck(state: State, number: int) -> None:
     """Only an operator can help this step; another may have its slot."""
-    state.stuck[number] = None
+    state.stuck = put(state.stuck, number, None)
     if state.line is not None:
         _leave(state)
 
@@ -934,8 +962,11 @@ def _noted(state: State, event: Event) -> None:
 
 
 def _start_timer(state: State, number: int, at: float) -> None:
-    state.due[number] = at
-    heapq.heappush(state.timers, (at, number))
+    state.due = put(state.due, number, at)
+    if state.timers:
+        heapq.heappush(state.timers, (at, number))
+    else:
+        state.timers = [(at, number)]
 
 
 def _stop_timer(state: State, number: int) -> None:

@@ -10,6 +10,7 @@ from states import act, after, begun, chain, ran, refusal, resolved, undo
 
 from sagakit import Retry, Saga, pivot, step
 from sagakit.coordinator import (
+    NOTHING,
     State,
     action_failed,
     compensation_failed,
@@ -60,6 +61,16 @@ FORK = Saga(
 
 
 # -- what is decided ------------------------------------------------------------------------
+
+
+def test_what_all_executions_share_stays_empty():
+    first, second = State(FORK.plan), State(FORK.plan)
+    assert first.failures is second.failures is NOTHING
+    with pytest.raises(TypeError, match="put"):
+        NOTHING[0] = 1
+    failed = after(FORK, StepStarted("a", 1, 0.0), StepAttemptFailed("a", 1, 0.0, ERROR, 1.0))
+    assert (failed.failures, failed.due) == ({0: 1}, {0: 1.0})
+    assert NOTHING == State(FORK.plan).failures == {}
 
 
 def test_a_beginning():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sagakit.coordinator import action_failed, why_not_cancel
+from sagakit.coordinator import NOTHING, action_failed, put, why_not_cancel
 from sagakit.drivers.inputs import accept_input
 from sagakit.events import (
     CancellationRequested,
@@ -68,14 +68,14 @@ class Kin:
         self.scenario = scenario
         self.parent: Kin | None = None
         self.step = ""  # that it does in its parent
-        self.children: dict[str, Kin] = {}
-        self.under_way: dict[str, Kin] = {}
-        self.awake: dict[str, Kin] = {}
-        self.unsafe: dict[str, Kin] = {}
-        self.asleep: dict[str, str] = {}
+        self.children: dict[str, Kin] = NOTHING
+        self.under_way: dict[str, Kin] = NOTHING
+        self.awake: dict[str, Kin] = NOTHING
+        self.unsafe: dict[str, Kin] = NOTHING
+        self.asleep: dict[str, str] = NOTHING
         self.archive: Archive | None = None  # of a driver that does not keep all in memory
-        self.stirred: list[Run] = []
-        self.sought: list[str] = []
+        self.stirred: list[Run] | None = None
+        self.sought: dict[str, None] = NOTHING
         self.turned = False  # the children have been told that it turned back
         self.unsaved = False  # the driver's journal does not have all of it yet
         self.over = False  # the parent has been told that it ended
@@ -124,11 +124,11 @@ class Kin:
             if active is was_active and awake is was_awake and unsafe is was_unsafe:
                 return
             if active is not was_active:
-                _note(parent.under_way, kin, active)
+                parent.under_way = _noted(parent.under_way, kin, active)
             if awake is not was_awake:
-                _note(parent.awake, kin, awake)
+                parent.awake = _noted(parent.awake, kin, awake)
             if unsafe is not was_unsafe:
-                _note(parent.unsafe, kin, unsafe)
+                parent.unsafe = _noted(parent.unsafe, kin, unsafe)
             kin, parent = parent, parent.parent
 
     def let_go(self) -> None:
@@ -136,18 +136,35 @@ class Kin:
         parent = self.parent
         if parent is not None and parent.children.get(self.step) is self:
             parent.forget(self.step)
-            parent.asleep[self.run.state.execution_id] = self.step
+            parent.asleep = put(parent.asleep, self.run.state.execution_id, self.step)
 
     def forget(self, step: str) -> None:
         """What does this step is not in memory any more."""
         for known in (self.children, self.under_way, self.awake, self.unsafe):
             known.pop(step, None)
 
+    def stir(self, run: Run) -> None:
+        """This one may go on because of what has happened here."""
+        if self.stirred is None:
+            self.stirred = [run]
+        else:
+            self.stirred.append(run)
+
+    def take_stirred(self) -> Sequence[Run]:
+        """Those that may go on, for the driver to advance."""
+        stirred, self.stirred = self.stirred, None
+        return stirred or ()
+
+    def take_sought(self) -> Iterable[str]:
+        """The steps whose executions the driver is to find in its journal and to attach."""
+        sought, self.sought = self.sought, NOTHING
+        return sought
+
     def call(self, id: str) -> bool:
         """Seek a child that is asleep; whether it is one."""
         step = self.asleep.pop(id, None)
         if step is not None:
-            self.sought.append(step)
+            self.sought = put(self.sought, step, None)
         return step is not None
 
     def executions(self, as_execution: Callable[[Run], Execution]) -> dict[str, Execution]:
@@ -229,10 +246,10 @@ class Kin:
         child = run.kinship
         child.parent, child.step, child.archive = self, step, self.archive
         self.asleep.pop(run.state.execution_id, None)
-        self.children[step] = child
+        self.children = put(self.children, step, child)
         if self.run.redaction is not None:
             run.confide(self.run.redaction)
-        self.stirred.append(run)
+        self.stir(run)
         child.weigh()
         return child
 
@@ -304,7 +321,7 @@ class Kin:
         that has only waited, nothing need be recorded."""
         if self.run.state.phase is Phase.ABANDONED:
             return False
-        self.sought = [other for other in self.sought if other != step]
+        self.sought.pop(step, None)
         waited = run.state.execution_id in self.asleep
         self.adopt(step, run)
         if not waited:
@@ -315,10 +332,10 @@ class Kin:
         """Undo what did this step."""
         child = self.children.get(step)
         if child is None:
-            self.sought.append(step)
+            self.sought = put(self.sought, step, None)
         else:
             child.undo(now)
-            self.stirred.append(child.run)
+            self.stir(child.run)
 
     def undo(self, now: float) -> None:
         """Undo this execution though it was completed, because its parent undoes the step."""
@@ -360,13 +377,13 @@ class Kin:
             self.turned = True
             for child in list(self.under_way.values()):
                 child.call_off(now)
-                self.stirred.append(child.run)
+                self.stir(child.run)
             for id in list(self.asleep):
                 self.call(id)
         if self.parent is not None and not self.over and not self.active:
             self.over = True
             self.parent.child_over(self, now)
-            self.stirred.append(self.parent.run)
+            self.stir(self.parent.run)
 
     def child_over(self, child: Kin, now: float) -> None:
         """An execution that does (or undoes) a step has ended or is stuck: record what it means."""
@@ -411,8 +428,8 @@ class Kin:
         return codec.as_plain(value)
 
 
-def _note(among: dict[str, Kin], kin: Kin, holds: bool) -> None:
+def _noted(among: dict[str, Kin], kin: Kin, holds: bool) -> dict[str, Kin]:
     if holds:
-        among[kin.step] = kin
-    else:
-        among.pop(kin.step, None)
+        return put(among, kin.step, kin)
+    among.pop(kin.step, None)
+    return among

@@ -237,7 +237,9 @@ class Run:
         for name in state.in_flight():
             run.emit(AttemptLost(name, now))
         if run.kin is not None:
-            run.kin.sought = [run.plan.names[number] for number in state.children or ()]
+            run.kin.sought = dict.fromkeys(
+                run.plan.names[number] for number in state.children or ()
+            )
         return run
 
     def emit(self, event: Event) -> None:

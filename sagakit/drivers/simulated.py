@@ -351,18 +351,17 @@ class Simulation:
     def _stir(self, run: Run, kin: Kin) -> None:
         """Find the children that it seeks, and go on with those that may go on because of it."""
         if kin.sought:
-            sought, kin.sought = kin.sought, []
-            for name in sought:
+            for name in kin.take_sought():
                 kin.attach(name, self._kept_child(kin, name), self.now)
             self.busy.append(run)
-        for other in kin.stirred:
+        stirred = kin.take_stirred()
+        for other in stirred:
             if telemetry.observer is not None:
                 self._watch(other)
             if other.kin is not None and other.kin.parent is kin:
                 step = other.kin.step
                 _guard(run.saga, step, run.state.attempts[run.plan.index[step]])
-        self.busy += reversed(kin.stirred)  # the first one comes out first
-        kin.stirred.clear()
+        self.busy += reversed(stirred)  # the first one comes out first
 
     def _kept_child(self, kin: Kin, name: str) -> Run | None:
         """The execution that does a step, as the journal has it."""

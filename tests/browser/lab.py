@@ -166,9 +166,18 @@ class Screen:
     logged: int = 0  # so much of the server's log is older
 
     @classmethod
-    def open(cls, browser: Browser, server: Server, width: int = 1400, height: int = 900) -> Screen:
+    def open(
+        cls,
+        browser: Browser,
+        server: Server,
+        width: int = 1400,
+        height: int = 900,
+        scale: float = 1,
+    ) -> Screen:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, reduced_motion="reduce"
+            viewport={"width": width, "height": height},
+            device_scale_factor=scale,
+            reduced_motion="reduce",
         )
         context.set_default_timeout(PATIENCE)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -201,6 +210,7 @@ class Screen:
         """Save a picture of the page, or of a part of it, if SAGAKIT_SCREENSHOTS names a folder."""
         folder = os.environ.get("SAGAKIT_SCREENSHOTS")
         if folder:
+            self.page.wait_for_function("() => !document.getElementById('jupyterlab-splash')")
             path = Path(folder) / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             (what or self.page).screenshot(path=path)

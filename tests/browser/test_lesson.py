@@ -1,4 +1,4 @@
-"""Lesson 07 in JupyterLab: its cells run, its pictures show, and its designer comes alive."""
+"""Every lesson in JupyterLab: its cells run, its pictures show, and its widgets come alive."""
 
 from __future__ import annotations
 
@@ -10,13 +10,34 @@ from drawing import designer
 from lab import DARK, LIGHT
 from playwright.sync_api import expect
 
-LESSON = Path(__file__).parents[2] / "notebooks" / "07-low-code.ipynb"
+LESSONS = Path(__file__).parents[2] / "notebooks"
+
+# The widgets that each lesson shows, from top to bottom.
+SHOWN = {
+    "01-first-saga": ["SagaPlayer"],
+    "01b-the-language": ["SagaPlayer"],
+    "02-reading-a-trace": [],
+    "03-timings": [],
+    "04-break-it": ["SagaPlayer"],
+    "05-explore": ["FaultMatrix"],
+    "06-isolation": ["SagaPlayer"],
+    "07-low-code": ["SagaDesigner"],
+}
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 @pytest.fixture
 def lesson(lab):
-    cells = nbformat.read(LESSON, as_version=nbformat.NO_CONVERT).cells
-    return lab([cell.source for cell in cells if cell.cell_type == "code"])
+    """Opens a lesson, by its name, where its files are."""
+
+    def open_lesson(name: str):
+        cells = nbformat.read(LESSONS / f"{name}.ipynb", as_version=nbformat.NO_CONVERT).cells
+        book = lab([cell.source for cell in cells if cell.cell_type == "code"])
+        book.execute(f"import os; os.chdir({str(LESSONS)!r})")
+        book.run()
+        return book
+
+    return open_lesson
 
 
 def cell_of(book, words: str) -> int:
@@ -24,17 +45,55 @@ def cell_of(book, words: str) -> int:
     return next(number for number, text in enumerate(book.sources()) if words in text)
 
 
-def test_the_lesson_runs_and_what_it_makes_is_seen_in_both_themes(lesson):
-    lesson.run()
-    made = lesson.output(cell_of(lesson, "%%saga tickets"))
+def widgets(book) -> list[tuple[int, str]]:
+    """The cells that show a widget, and of which class it is."""
+    shown = (
+        (cell, output["data"]["text/plain"])
+        for cell in range(book.count())
+        for output in book.outputs(cell)
+        if VIEW in output.get("data", {})
+    )
+    return [(cell, "".join(text).removeprefix("<").split()[0].rstrip(":")) for cell, text in shown]
+
+
+def test_every_lesson_is_opened_here():
+    assert sorted(SHOWN) == sorted(path.stem for path in LESSONS.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_it_runs_and_each_of_its_widgets_is_drawn_in_both_themes(lesson, name):
+    book = lesson(name)
+    found = widgets(book)
+    assert [kind for _, kind in found] == SHOWN[name]
+    for theme in (LIGHT, DARK):
+        book.theme(theme)
+        for cell, kind in found:
+            root = book.output(cell).locator(".sk-root")
+            root.scroll_into_view_if_needed()
+            expect(DRAWN[kind](root)).to_be_visible()
+            expect(root.locator(".sk-failed")).to_have_count(0)
+            book.screen.shot(f"lessons/{name} {kind} {cell} {theme}", root)
+
+
+# What is on the page of each widget when it has been drawn.
+DRAWN = {
+    "SagaDesigner": lambda root: root.locator(".sk-canvas [data-step]").first,
+    "SagaPlayer": lambda root: root.locator(".react-flow__node").first,
+    "FaultMatrix": lambda root: root.get_by_role("grid"),
+}
+
+
+def test_the_low_code_lesson_shows_what_it_makes_in_both_themes(lesson):
+    book = lesson("07-low-code")
+    made = book.output(cell_of(book, "%%saga tickets"))
     expect(made.locator("img")).to_be_visible()
     expect(made.get_by_role("cell", name="line 12").first).to_be_visible()
-    modelled = lesson.output(cell_of(lesson, "DataModel.from_yaml"))
+    modelled = book.output(cell_of(book, "DataModel.from_yaml"))
     expect(modelled.locator("img")).to_be_visible()
-    drawn = designer(lesson, cell_of(lesson, "SagaDesigner(tickets)"))
+    drawn = designer(book, cell_of(book, "SagaDesigner(tickets)"))
     for theme in (LIGHT, DARK):
-        lesson.theme(theme)
+        book.theme(theme)
         for name, what in (("saga", made), ("model", modelled), ("designer", drawn.root)):
-            lesson.screen.shot(f"lesson-{name} {theme}", what)
+            book.screen.shot(f"lesson-{name} {theme}", what)
     # what a cell below it typed is on the canvas
     assert drawn.steps() == ["hold_seats", "charge_card", "confirm_seats", "print_tickets"]

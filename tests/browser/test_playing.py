@@ -207,3 +207,60 @@ def test_a_counterexample_opened_from_the_matrix_replays(lab):
     expect(shown.inner).to_be_visible()
     shown.answered(shown.button("Open the run in which nothing_charged_twice does not hold").click)
     expect(shown.root.locator(".sk-opened-head")).to_contain_text("nothing_charged_twice")
+
+
+def test_a_run_opened_from_the_matrix_asks_for_a_prediction_too(lab):
+    book = lab([SETUP, CARELESS])
+    book.run()
+    shown = Player(book, 1, "matrix")
+    shown.answered(shown.root.get_by_role("gridcell", name="confirm_order, fail").click)
+    shown.button("Predict").click()
+    expect(shown.scrubber).to_be_disabled()
+    for name in ("cancel_order", "release_stock"):
+        shown.side.get_by_role("button", name=name, exact=True).click()
+    seq = book.value("matrix.answer.get('seq', 0)")
+    shown.button("This is the order").click()
+    book.expect(f"matrix.answer.get('seq', 0) > {seq}", True)
+    verdict = shown.side.locator("[data-right]")
+    expect(verdict).to_have_attribute(
+        "data-right", str(book.value("matrix.answer['right']")).lower()
+    )
+    expected = book.value("matrix.answer['expected']")
+    ran = "[e.step for e in matrix.play('confirm_order', 'fail').execution.events"
+    assert list(expected) == book.value(f"{ran} if type(e).__name__ == 'CompensationStarted']")
+    expect(shown.side.locator(".sk-order li")).to_have_count(len(expected))
+
+
+FAN_OUT = """\
+from sagakit import for_each
+def parcels(ctx):
+    return ["a", "b", "c"]
+parcel = Saga("parcel", step(lambda ctx: 1, lambda ctx: None, name="pack"),
+    step(lambda ctx: 2, lambda ctx: None, name="send"))
+orders = Saga("orders", step(lambda ctx: 0, lambda ctx: None, name="pay"),
+    for_each("parcels", parcels, parcel))
+player = SagaPlayer(orders)
+player
+"""
+
+
+def test_a_step_inside_one_item_is_broken_and_all_are_drawn_as_they_stand(lab):
+    book = lab([SETUP, FAN_OUT])
+    book.run()
+    shown = Player(book, 1, "player")
+    expect(shown.step("parcels/1/send")).to_be_visible()
+    shown.strike("parcels/1/send", "fail before")
+    assert shown.status() == "compensated"
+    count = book.value("len(player.execution.history())")
+    drawn = book.value(
+        f"[{{path: str(s) for path, s in states_at(player.state['film'], event).items()}}"
+        f" for event in range({count})]"
+    )
+    shown.scrubber.press("Home")
+    for event in range(count):
+        assert shown.states() == drawn[event], f"event {event}"
+        shown.scrubber.press("ArrowRight")
+    ends = {drawn[-1][f"parcels/{item}/pack"] for item in "012"}
+    assert ends <= {"compensated", "halted", "skipped", "pending"}, ends
+    assert drawn[-1]["parcels/1/send"] == "failed"
+    book.screen.shot("player for each", shown.root)

@@ -3,6 +3,7 @@ counted in lines of sagakit that run, not in time."""
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import pytest
@@ -116,3 +117,20 @@ def test_telling_and_drawing_what_happened():
         execution.sequence()
 
     assert_linear(task)
+
+
+def test_an_item_leaves_little_for_the_collector():
+    """Python's collector walks again and again over all that has its own references: with many
+    items that took as long as the work itself."""
+    saga = Saga("each", for_each("all", items, Saga("body", step(lambda: None, name="s"))))
+    simulate(saga, 10)
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        execution = simulate(saga, 1_000)
+        per_item = (len(gc.get_objects()) - before) / 1_000
+    finally:
+        gc.enable()
+    assert execution.status == "completed"
+    assert per_item < 14, per_item

@@ -89,7 +89,7 @@ def test_it_meets_all_that_can_happen_to_an_engine():
     expected = ["killed at rest", "killed over start", "killed over signal", "killed over cancel"]
     expected += ["waiting", "completed in the end", "compensated in the end"]
     expected += ["AttemptLost", "SignalReceived", "CancellationRequested", "ExecutionResolved"]
-    for _ in range(12):
+    for _ in range(40):
         run_state_machine_as_test(Watched, settings=settings(SEARCH, max_examples=15, **CHANCE))
         missing = [what for what in expected if not met[what]]
         if not missing:

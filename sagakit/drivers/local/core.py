@@ -298,12 +298,10 @@ class Core:
 
     def _find_children(self, kin: Kin) -> list[Run]:
         """Attach the children that an execution seeks; all that it has stirred."""
-        sought, kin.sought = kin.sought, []
-        for name in sought:
+        for name in kin.take_sought():
             assert self._find_child is not None, "only an engine has begun without children"
             kin.attach(name, self._find_child(kin, name), time.time())
-        stirred, kin.stirred = kin.stirred, []
-        return stirred
+        return list(kin.take_stirred())
 
     def _flush(self) -> None:
         self._flush_due = False

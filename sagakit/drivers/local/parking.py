@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
-from sagakit.coordinator import letters
+from sagakit.coordinator import letters, put
 from sagakit.errors import JournalError
 from sagakit.events import Event, StepFailed, StepSucceeded, WaitStarted
 from sagakit.execution import Execution
@@ -291,7 +291,8 @@ class Parking:
         """Of the children that an execution from the journal seeks, leave there those that have
         nothing to do."""
         state, now = kin.run.state, time.time()
-        kin.sought = [step for step in kin.sought if state.state_of(step) in _CONCERN]
+        sought = [step for step in kin.sought if state.state_of(step) in _CONCERN]
+        kin.sought = dict.fromkeys(sought)
         if state.turned_back:
             return
         running = [step for step in kin.sought if state.state_of(step) is StepState.RUNNING]
@@ -299,11 +300,11 @@ class Parking:
         for id, wake_at in self.core.journal.asleep(state.execution_id, ids).items():
             if id in self.core.live or (wake_at is not None and wake_at <= now):
                 continue
-            kin.asleep[id] = ids[id]
+            kin.asleep = put(kin.asleep, id, ids[id])
             if wake_at is not None:
                 self.sleep(id, wake_at)
         asleep = set(kin.asleep.values())
-        kin.sought = [step for step in kin.sought if step not in asleep]
+        kin.sought = dict.fromkeys(step for step in kin.sought if step not in asleep)
 
     def claim(self, id: str) -> Answer | None:
         """The answer that somebody waits for, of an execution that comes back."""
