@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 UI = ROOT / "sagakit/widgets/ui"
+STATIC = ROOT / "sagakit/widgets/static"
 
 # behind the benchmarks: where both have a module of a name, theirs is meant
 sys.path.append(str(ROOT / "tests/browser"))
