@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sagakit.widgets.designer import SagaDesigner
+    from sagakit.widgets.explorer import TraceExplorer
     from sagakit.widgets.matrix import FaultMatrix
     from sagakit.widgets.player import SagaPlayer
 
-__all__ = ["FaultMatrix", "SagaDesigner", "SagaPlayer"]
+__all__ = ["FaultMatrix", "SagaDesigner", "SagaPlayer", "TraceExplorer"]
 
 # Each is loaded when it is first used: none waits for what only another one needs.
 _HOMES = {
     "FaultMatrix": "sagakit.widgets.matrix",
     "SagaDesigner": "sagakit.widgets.designer",
     "SagaPlayer": "sagakit.widgets.player",
+    "TraceExplorer": "sagakit.widgets.explorer",
 }
 
 

@@ -46,6 +46,7 @@ class Columns:
         self.lanes: list[str] = []  # each one's path; no two are alike
         self._texts = Texts()
         self._numbers: dict[_Key, int] = {}
+        self._places: dict[_Key, int] = {}  # (path of a step, side): its lane
         self.of_spans: dict[str, array[Any]] = {
             name: array(kind)
             for name, kind in (
@@ -106,9 +107,16 @@ class Columns:
         columns["name"].append(number(span.name))
         columns["service"].append(number(_service(span)))
         columns["outcome"].append(number(_outcome(span)))
-        columns["node"].append(self._nodes.of(span))
+        path = self._nodes.path(span)
+        columns["node"].append(self._nodes.of(path))
+        if path is not None:
+            self._places.setdefault((path, str(span.attributes.get("saga.side", ""))), lane)
         which = _side(span) if self.execution is not None else _key(span)
         columns["critical"].append(which in self._critical)
+
+    def lane_of(self, step: str, side: str) -> int:
+        """The outermost lane of a step, by its path, or of what undoes it; -1: there is none."""
+        return self._places.get((step, side), -1)
 
     def twins_of(self, other: Columns) -> None:
         """Note which lane of another trace each lane here stands beside: that of the same path."""
@@ -197,12 +205,15 @@ class _Nodes:
         known = {} if execution is None else dict(_states(execution, ""))
         self.states = [known.get(path, "pending") for path in self._numbers]
 
-    def of(self, span: Span) -> int:
-        """-1: none. What stands for a step that is not drawn is the step around it."""
+    def path(self, span: Span) -> str | None:
+        """The path of its step; empty: it is of the execution as a whole. None: of neither."""
         path = self._paths.get(str(span.attributes.get("saga.execution.id", "")))
+        return None if path is None else join(path, str(span.attributes.get("saga.step", "")))
+
+    def of(self, path: str | None) -> int:
+        """-1: none. What stands for a step that is not drawn is the step around it."""
         if path is None:
             return -1
-        path = join(path, str(span.attributes.get("saga.step", "")))
         while path not in self._numbers and "/" in path:
             path = path.rpartition("/")[0]
         return self._numbers.get(path, -1)

@@ -63,6 +63,7 @@ class TraceExplorer(SagaWidget):
                     "first": one.first,
                     "second": one.second,
                     "words": one.words,
+                    "lanes": [columns.lane_of(one.step, one.side) for columns in self._columns],
                 }
                 for one in found
             ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import struct
@@ -97,6 +98,19 @@ def test_a_lane_holds_no_two_spans_at_once():
     explorer = TraceExplorer(Trace(spans((0, 2), (1, 3), (2, 4))))
     assert _column(explorer, "spans", "lane") == [0, 0, 1]  # in the order of the lanes
     assert _texts(explorer, "lanes", "label") == ["call", "call #2"]
+
+
+def test_spans_stand_lane_by_lane_and_in_a_lane_one_follows_the_other():
+    execution = simulate(
+        Saga("s", for_each("all", lambda ctx: list(range(9)), step(lambda: 1, name="a"))),
+        scenario=Scenario().slow("all/3", 2).fail("all/4"),
+    )
+    explorer = TraceExplorer(execution)
+    lanes = _column(explorer, "spans", "lane")
+    assert lanes == sorted(lanes)
+    starts, ends = _column(explorer, "spans", "start"), _column(explorer, "spans", "end")
+    for span, (lane, after) in enumerate(itertools.pairwise(lanes)):
+        assert lane != after or ends[span] <= starts[span + 1]
 
 
 def test_parents_stand_before_their_children():
@@ -201,6 +215,11 @@ def test_two_executions_stand_beside_each_other_with_what_differs():
     for lane, twin in enumerate(twins):
         assert twin == -1 or labels[0][lane] == labels[1][twin]
     assert twins[labels[0].index("compensate charge_payment")] == -1
+    for one in explorer.state["differences"]:
+        name = f"compensate {one['step']}" if one["side"] == "compensation" else one["step"]
+        for run, lane in enumerate(one["lanes"]):
+            ran = (one["first"], one["second"])[run] != "not started"
+            assert (labels[run][lane] if lane >= 0 else "") == (name or "saga checkout") * ran
     assert "differences" in repr(explorer._comparison)
     assert repr(explorer) == "<TraceExplorer of 'checkout': compensated and 'checkout': completed>"
 

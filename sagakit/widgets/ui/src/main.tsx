@@ -8,6 +8,8 @@ import { App } from "./app";
 import type { Model } from "./model";
 import type { Catalogue, Edit, State } from "./protocol";
 import { Store } from "./store";
+import { ExplorerApp } from "./trace/explorer";
+import { ExplorerSource } from "./trace/source";
 import { MatrixApp } from "./watch/matrix";
 import { PlayerApp } from "./watch/player";
 import { MatrixSource, playerSource } from "./watch/source";
@@ -15,6 +17,7 @@ import type { Legend } from "./watching";
 import "@xyflow/react/dist/base.css";
 import "./style.css";
 import "./watch/watch.css";
+import "./trace/trace.css";
 
 function storeOf(model: Model): Store {
   const last = model.get("edit") as Edit | undefined;
@@ -41,6 +44,10 @@ const VIEWS: Record<string, (model: Model) => () => ReactNode> = {
   player(model) {
     const source = playerSource(model);
     return () => <PlayerApp source={source} legend={model.get("legend") as Legend} />;
+  },
+  explorer(model) {
+    const source = new ExplorerSource(model);
+    return () => <ExplorerApp source={source} legend={model.get("legend") as Legend} />;
   },
   matrix(model) {
     const source = new MatrixSource(model);

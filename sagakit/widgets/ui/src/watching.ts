@@ -167,7 +167,7 @@ export interface TraceRun {
     count: number;
     start: Column; // seconds since the first span started
     end: Column; // NaN: it runs still
-    lane: Column;
+    lane: Column; // ascending; in a lane one span follows the other
     parent: Column; // a span; -1: none
     name: Column; // text
     service: Column; // text; may be empty
@@ -197,6 +197,7 @@ export interface ExplorerState {
     first: string;
     second: string;
     words: string;
+    lanes: [number, number]; // where it is in each trace; -1: it is not there
   }[];
   words: string; // of both together; empty: nothing is compared
   said: Said;

@@ -70,7 +70,7 @@ function Flow(props: Props) {
   const plan = useMemo(() => planOf(nodes, edges), [nodes, edges]);
   const board = useBoard(plan, props);
   const frame = useRef<HTMLDivElement>(null);
-  const { fit, bring, focus } = useSight(frame, plan);
+  const { fit, bring, focus } = useSight(frame, plan, now);
   useEffect(() => bring(now), [bring, now]);
   const flow = useReactFlow();
 
@@ -137,7 +137,12 @@ const Drawing = memo(function Drawing({
     >
       <Background gap={20} size={1.2} />
       <Frames plan={plan} />
-      <Controls showInteractive={false} showFitView={false} aria-label="Zoom" />
+      <Controls
+        orientation="horizontal"
+        showInteractive={false}
+        showFitView={false}
+        aria-label="Zoom"
+      />
     </ReactFlow>
   );
 });
@@ -329,11 +334,13 @@ function Frames({ plan }: { plan: Plan }) {
 
 // -- what is in sight -------------------------------------------------------------------------------
 
-function useSight(frame: { current: HTMLDivElement | null }, plan: Plan) {
+function useSight(frame: { current: HTMLDivElement | null }, plan: Plan, now: string) {
   const flow = useReactFlow();
   const store = useStoreApi();
   const latest = useRef(plan);
   latest.current = plan;
+  const latestNow = useRef(now);
+  latestNow.current = now;
   const duration = () => (movesLess() ? 0 : 250);
   const sight = useMemo(() => {
     const size = () => [frame.current?.clientWidth ?? 0, frame.current?.clientHeight ?? 0] as const;
@@ -381,7 +388,11 @@ function useSight(frame: { current: HTMLDivElement | null }, plan: Plan) {
         ?.querySelector<HTMLElement>(`[data-id="${CSS.escape(path)}"] .sk-main`)
         ?.focus({ preventScroll: true });
     };
-    return { fit: () => fit(), begin: () => fit(LEAST), bring, focus };
+    const begin = () => {
+      fit(LEAST);
+      bring(latestNow.current);
+    };
+    return { fit: () => fit(), begin, bring, focus };
   }, [flow, store, frame]);
   // once there is room, and again when there is more or less of it
   useEffect(() => {

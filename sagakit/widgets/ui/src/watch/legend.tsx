@@ -16,6 +16,8 @@ const GROUPS: [keyof Legend, string][] = [
   ["states", "States: the colour"],
   ["statuses", "The whole execution"],
   ["marks", "Marks"],
+  ["segments", "Timeline: besides the states"],
+  ["contrasts", "Two executions"],
 ];
 
 /** All that is drawn, and what it means. */
@@ -45,6 +47,17 @@ function LegendList({ legend }: { legend: Legend }) {
           </ul>
         </section>
       ))}
+      <section>
+        <h3>Timeline: the line</h3>
+        <ul>
+          <li>
+            <span className="sk-sample sk-heavy" aria-hidden="true" />
+            <span>
+              critical path<span className="sk-hint">: it decided when the execution ended</span>
+            </span>
+          </li>
+        </ul>
+      </section>
     </div>
   );
 }

@@ -55,7 +55,7 @@ export class Source<S extends { seq: number; said: Said }, E extends object> {
 
   lose = (): void => this.change({ connected: false, waits: false });
 
-  private change(more: Partial<Snapshot<S>>): void {
+  protected change(more: Partial<Snapshot<S>>): void {
     this.shown = { ...this.shown, ...more };
     for (const listener of this.listeners) listener();
   }
