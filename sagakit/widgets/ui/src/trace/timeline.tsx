@@ -25,6 +25,7 @@ import type { Row } from "./rows";
 import { textOf, type Table } from "./table";
 import { ticksOf, type Tick } from "./ticks";
 import { useHands } from "./hands";
+import { Overview } from "./overview";
 import { barWords, lookOf, tookWords } from "./words";
 
 const ROW = 26; // px, as in trace.css
@@ -96,6 +97,7 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
   /** The span under the hand, or the nearest one of its lane that is close. */
   const placeOf = (event: MouseEvent): Place | null => {
     const target = event.target as Element;
+    if (!list.current!.contains(target)) return null;
     const track = target.closest<HTMLElement>(".sk-track");
     const top = list.current!.getBoundingClientRect().top;
     const row = shown[Math.floor((event.clientY - top + list.current!.scrollTop) / ROW)];
@@ -218,6 +220,7 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
           ))}
         </div>
       </div>
+      <Overview ground={ground} camera={camera} />
       <span id={`${id}-keys`} className="sk-hidden">
         up and down: lanes; left and right: spans; Enter: details; Space: collapse or expand; plus,
         minus, zero: zoom; Shift with an arrow: pan
