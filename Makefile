@@ -16,7 +16,7 @@ UI := sagakit/widgets/ui
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
-lab: $(VENV)/installed-lab ## Open JupyterLab on the first lesson (prints the URL when there is no display).
+lab: $(VENV)/installed-lab ## Open JupyterLab on the tour (prints the URL when there is no display).
 	@set --; \
 	if [ "$$(id -u)" = 0 ]; then set -- "$$@" --allow-root; fi; \
 	if { [ "$$(uname)" = Linux ] && [ -z "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; } \

@@ -50,10 +50,22 @@ def test_the_picture_is_what_the_readme_s_saga_draws(pasted):
     assert PICTURE.read_text("utf-8") == drawn, cure
 
 
-def test_the_picture_has_words_for_those_who_cannot_see_it():
-    [(words, target)] = re.findall(r"!\[(.+?)\]\((.+?)\)", README, re.DOTALL)
-    assert ROOT / target == PICTURE
-    assert "refund_payment" in words
+def test_every_picture_has_words_for_those_who_cannot_see_it_and_is_small():
+    shown = dict(re.findall(r"!\[(.+?)\]\((.+?)\)", README, re.DOTALL))
+    names = ["player", "designer", "matrix", "explorer", "monitor"]
+    assert [ROOT / target for target in shown.values()] == [
+        *(PICTURE.with_name(f"{name}.png") for name in names),
+        PICTURE,
+    ]
+    for words, target in shown.items():
+        assert len(words) > 80, target
+        assert (ROOT / target).stat().st_size < 150_000, target
+
+
+def test_every_lesson_is_listed_in_its_order():
+    listed = re.findall(r"^\| \[\w+ .+?\]\((notebooks/.+?)\) \|", README, re.MULTILINE)
+    there = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert [ROOT / lesson for lesson in listed] == there
 
 
 def test_the_commands_run_one_after_the_other(tmp_path):
@@ -86,7 +98,7 @@ def test_every_file_that_is_named_exists():
     linked = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
     quoted = re.findall(r"(?:data|notebooks)/[\w./-]*\w", README)
     named = {*linked, *quoted, *re.findall(r"-f (\S+\.yml)", README)}
-    assert {"CONTRIBUTING.md", "LICENSE", "notebooks/01-first-saga.ipynb"} <= named
+    assert {"CONTRIBUTING.md", "LICENSE", "notebooks/00-welcome.ipynb"} <= named
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 

@@ -44,14 +44,14 @@ def demo(journal: Path | None, concurrency: int, limit: int | None, as_json: boo
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
 def lab(jupyter_options: Sequence[str]) -> None:
-    """Open JupyterLab on the first lesson. Further options go to 'jupyter lab'."""
+    """Open JupyterLab on the tour. Further options go to 'jupyter lab'."""
     app = optional("jupyterlab.labapp", "lab")
     root = Path(__file__).parents[2]
-    lesson = Path("notebooks", "01-first-saga.ipynb")
+    tour = Path("notebooks", "00-welcome.ipynb")
     where = []
-    if (root / lesson).exists():  # a checkout; an installed sagakit opens where one stands
+    if (root / tour).exists():  # a checkout; an installed sagakit opens where one stands
         where.append(f"--ServerApp.root_dir={root}")
-        where.append(f"--LabApp.default_url=/lab/tree/{lesson.as_posix()}")
+        where.append(f"--LabApp.default_url=/lab/tree/{tour.as_posix()}")
     quiet = (  # ask no server elsewhere for news or updates, and the reader nothing about them
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from sagakit.widgets.designer import SagaDesigner
     from sagakit.widgets.explorer import TraceExplorer
     from sagakit.widgets.matrix import FaultMatrix
+    from sagakit.widgets.monitor import EngineMonitor
     from sagakit.widgets.player import SagaPlayer
 
-__all__ = ["FaultMatrix", "SagaDesigner", "SagaPlayer", "TraceExplorer"]
+__all__ = ["EngineMonitor", "FaultMatrix", "SagaDesigner", "SagaPlayer", "TraceExplorer"]
 
 # Each is loaded when it is first used: none waits for what only another one needs.
 _HOMES = {
+    "EngineMonitor": "sagakit.widgets.monitor",
     "FaultMatrix": "sagakit.widgets.matrix",
     "SagaDesigner": "sagakit.widgets.designer",
     "SagaPlayer": "sagakit.widgets.player",

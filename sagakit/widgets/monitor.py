@@ -24,8 +24,27 @@ from sagakit.widgets.base import SagaWidget, words
 from sagakit.widgets.gauge import Gauge
 
 INTERVAL = 0.4  # seconds between two readings, at least
-SHARE = 0.02  # of the time that readings may take: where they are slow, they become seldom
+SHARE = (
+    0.02  # of a processor's time that readings may take: where they are slow, they become seldom
+)
+SELDOM = 2.0  # seconds between two readings, at most: the longer ago, the more there is to read
 ANSWER = 3.0  # seconds for which the answer of an engine in another process is waited for
+# What can be decided about a stuck execution; the page says so before somebody decides.
+WAYS: tuple[dict[str, Any], ...] = (
+    {"how": "retry", "meaning": "try again what is stuck", "whole": False, "final": False},
+    {
+        "how": "skip",
+        "meaning": "somebody has settled it by hand: go on as though it had succeeded",
+        "whole": False,
+        "final": False,
+    },
+    {
+        "how": "abandon",
+        "meaning": "leave the whole execution as it is, for good: nothing more is run or undone",
+        "whole": True,
+        "final": True,
+    },
+)
 _NOTHING: Mapping[str, Any] = {
     "counts": {},
     "throughput": 0.0,
@@ -55,13 +74,20 @@ class EngineMonitor(SagaWidget):
     """
 
     who = traitlets.Unicode().tag(sync=True)
+    ways: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, engine: Engine | str | os.PathLike[str]) -> None:
         self._source = _source(engine)
         self._over = threading.Event()
         self._lock = threading.RLock()
-        self._told: dict[str, Any] = {"seq": 0, "said": None, "over": ""}
-        super().__init__(_widget="monitor", who=_user(), state=self._reading())
+        self._told: dict[str, Any] = {
+            "seq": 0,
+            "said": None,
+            "about": "",
+            "deciding": [],
+            "over": "",
+        }
+        super().__init__(_widget="monitor", who=_user(), ways=list(WAYS), state=self._reading())
         thread = threading.Thread(
             target=_watch, args=(weakref.ref(self), self._over), name="sagakit-monitor", daemon=True
         )
@@ -87,7 +113,8 @@ class EngineMonitor(SagaWidget):
         except JournalError as error:
             self._end(self._source.ended(error))
             return self._reading()
-        return {"at": now, "source": self._source.name, **read, **self._told}
+        source = {"source": self._source.name, "again": self._source.again}
+        return {"at": now, **source, **read, **self._told}
 
     def _end(self, why: str) -> None:
         """There is nothing more to come."""
@@ -126,21 +153,33 @@ class EngineMonitor(SagaWidget):
             self.refresh()
 
     def _answer(self, edit: dict[str, Any]) -> None:
-        """Decide in a thread of its own: what follows may take as long as it likes."""
-        threading.Thread(target=self._decide, args=(edit,), daemon=True).start()
+        """Decide in a thread of its own: what follows may take as long as it likes. That it has
+        been taken is told at once: the page keeps the next one back until then, since of two edits
+        that wait for a busy kernel only the last one would come."""
+        asked = {name: edit.get(name) or "" for name in ("id", "step", "how")}
+        asked["seq"] = edit.get("seq", 0)
+        with self._lock:
+            self._told["deciding"] = [*self._told["deciding"], asked]
+            self.state = {**self.state, **self._told}
+        threading.Thread(target=self._decide, args=(edit, asked), daemon=True).start()
 
-    def _decide(self, edit: Mapping[str, Any]) -> None:
+    def _decide(self, edit: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         came: list[str] = []
 
         def decide() -> None:
             given = {name: edit.get(name) or "" for name in ("by", "why")}
-            step = edit.get("step") or None
-            came.append(self.resolve(edit.get("id", ""), edit.get("how"), **given, step=step))
+            step = asked["step"] or None
+            came.append(self.resolve(asked["id"], asked["how"], **given, step=step))
 
         wrong = words(decide)
         said = wrong or {"text": came[0], "level": "info"}
         with self._lock:
-            self._told |= {"seq": edit.get("seq", 0), "said": said}
+            self._told |= {
+                "seq": max(self._told["seq"], asked["seq"]),  # they may be answered in any order
+                "said": said,
+                "about": asked["id"],
+                "deciding": [one for one in self._told["deciding"] if one is not asked],
+            }
             self.refresh()
 
     # -- its end, and its looks -------------------------------------------------------------
@@ -165,8 +204,9 @@ class EngineMonitor(SagaWidget):
             for one in state["stuck"]
         )
         listed = f"<table><tr><th>stuck</th><th>saga</th><th>why</th></tr>{stuck}</table>"
+        table = f"<table><tr><th>status</th><th>executions</th></tr>{counts}</table>"
         return (
-            f"<table><tr><th>status</th><th>executions</th></tr>{counts}</table>"
+            (table if counts else "<p>no executions yet</p>")
             + (listed if stuck else "")
             + (f"<p>{esc(state['over'])}</p>" if state["over"] else "")
         )
@@ -187,6 +227,7 @@ class _OfEngine:
         path = getattr(engine.journal, "path", None)
         self.path = None if path is None else str(path)
         self.name = "in memory" if path is None else Path(path).name
+        self.again = "" if path is None else f"EngineMonitor({self.path!r})"
         self.gauge = Gauge(engine.journal)
 
     @property
@@ -196,7 +237,7 @@ class _OfEngine:
     def ended(self, error: JournalError | None) -> str:
         if error is not None and not self.engine.closed:
             return str(error)
-        again = "" if self.path is None else f"; EngineMonitor({self.path!r}) shows its journal"
+        again = f"; {self.again} shows its journal" if self.again else ""
         return f"the engine is closed: this is how it stood{again}"
 
     def resolve(self, id: str, how: Any, by: str, why: str, step: str | None) -> str:
@@ -215,6 +256,7 @@ class _OfJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
+        self.again = f"EngineMonitor({str(path)!r})"
         self.journal = SqliteJournal(path, read_only=True)
         self.gauge = Gauge(self.journal)
 
@@ -261,15 +303,20 @@ def _source(given: Engine | str | os.PathLike[str]) -> _OfEngine | _OfJournal:
 
 def _watch(monitor: weakref.ref[EngineMonitor], over: threading.Event) -> None:
     """Let it read now and then, until it is over or nobody has it any more."""
-    pause = INTERVAL
-    while not over.wait(pause):
+    taken = 0.0
+    while not over.wait(pause(taken)):
         alive = monitor()
         if alive is None:
             return
-        began = time.perf_counter()
+        began = time.thread_time()  # and not what it waited for an engine that is busy
         alive._tick()
         del alive
-        pause = max(INTERVAL, (time.perf_counter() - began) / SHARE)
+        taken = time.thread_time() - began
+
+
+def pause(taken: float) -> float:
+    """How long to wait, in seconds, after a reading that has taken so many of a processor."""
+    return min(max(INTERVAL, taken / SHARE), SELDOM)
 
 
 def _without_time(state: Mapping[str, Any]) -> dict[str, Any]:

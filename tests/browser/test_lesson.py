@@ -8,17 +8,20 @@ import nbformat
 import pytest
 from drawing import designer
 from lab import DARK, LIGHT
+from monitoring import Monitor
+from playing import Player
 from playwright.sync_api import expect
 
 LESSONS = Path(__file__).parents[2] / "notebooks"
 
 # The widgets that each lesson shows, from top to bottom.
 SHOWN = {
+    "00-welcome": ["SagaDesigner", "SagaPlayer", "TraceExplorer", "FaultMatrix"],
     "01-first-saga": ["SagaPlayer"],
     "01b-the-language": ["SagaPlayer"],
-    "02-reading-a-trace": [],
-    "03-timings": [],
-    "04-break-it": ["SagaPlayer"],
+    "02-reading-a-trace": ["TraceExplorer", "TraceExplorer"],
+    "03-timings": ["TraceExplorer"],
+    "04-break-it": ["SagaPlayer", "EngineMonitor"],
     "05-explore": ["FaultMatrix"],
     "06-isolation": ["SagaPlayer"],
     "07-low-code": ["SagaDesigner"],
@@ -79,8 +82,40 @@ def test_it_runs_and_each_of_its_widgets_is_drawn_in_both_themes(lesson, name):
 DRAWN = {
     "SagaDesigner": lambda root: root.locator(".sk-canvas [data-step]").first,
     "SagaPlayer": lambda root: root.locator(".react-flow__node").first,
+    "TraceExplorer": lambda root: root.get_by_role("treeitem").first,
     "FaultMatrix": lambda root: root.get_by_role("grid"),
+    "EngineMonitor": lambda root: root.locator(".sk-stuck-row").first,
 }
+
+
+def test_the_tour_proves_what_is_on_its_canvas(lesson):
+    """As it asks its reader to: without the refund, its last cell shows what is wrong."""
+    book = lesson("00-welcome")
+    cells = dict(zip(SHOWN["00-welcome"], (cell for cell, _ in widgets(book)), strict=True))
+    matrix = book.output(cells["FaultMatrix"]).locator(".sk-root")
+    broken = matrix.get_by_text("no_effect_survives_compensation")
+    expect(matrix.get_by_role("grid")).to_be_visible()
+    expect(broken).to_have_count(0)
+
+    text = book.value("designer.yaml")
+    book.execute(f"designer.yaml = {text.replace('  compensation: refund_payment', '')!r}")
+    book.run(cells["SagaPlayer"], cells["FaultMatrix"])
+    player = Player(book, cells["SagaPlayer"], "player")
+    expect(player.step("charge_payment")).to_be_visible()
+    assert "charge_payment" not in book.value("player.execution.compensated_steps")
+    expect(broken).to_be_visible()
+
+
+def test_the_stuck_order_of_a_lesson_is_the_readers_to_decide(lesson):
+    book = lesson("04-break-it")
+    monitor = Monitor(book, cell_of(book, "EngineMonitor("))
+    before = book.value("shop.effects()['charge_payment']")
+    expect(monitor.stuck("order-9")).to_be_visible()
+    monitor.decide("Retry", by="a reader", why="to see it done")
+    book.expect("engine.status('order-9').status", "compensated")
+    assert book.value("shop.effects()['charge_payment']") == before - 1
+    [decision] = book.value("[(one.by, one.why) for one in engine.status('order-9').resolutions]")
+    assert decision == ("a reader", "to see it done")
 
 
 def test_the_low_code_lesson_shows_what_it_makes_in_both_themes(lesson):

@@ -134,8 +134,9 @@ def test_a_saga_is_saved_and_loaded(trip):
     trip.book.execute(f"designer.yaml = {LONGER!r}")
     expect(trip.step("hotel")).to_be_visible()
     trip.tool("Load").click()
-    trip.type_into(trip.root.get_by_role("dialog").get_by_label("File", exact=True), "drawn.yaml")
-    trip.root.get_by_role("dialog").get_by_role("button", name="Load").click()
+    field = trip.root.get_by_role("dialog").get_by_label("File", exact=True)
+    field.fill("drawn.yaml")
+    field.press("Enter")  # in a cell, JupyterLab keeps it from the form
     trip.book.expect("designer.yaml", TRIP)
     expect(trip.step("hotel")).to_have_count(0)
 

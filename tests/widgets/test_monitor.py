@@ -9,17 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from sagakit import Engine, Saga, Scenario, TerminalError, await_event, step, sub_saga
 from sagakit.errors import EngineClosedError, JournalError, ResolutionError, SagaError
-from sagakit.events import ExecutionResolved
+from sagakit.events import ExecutionResolved, Resolution
 from sagakit.journal.sqlite import SqliteJournal
+from sagakit.widgets import EngineMonitor
 from sagakit.widgets import gauge as readings
 from sagakit.widgets.gauge import MOST_LISTED, Gauge
-from sagakit.widgets.monitor import EngineMonitor
+from sagakit.widgets.monitor import INTERVAL, SELDOM, WAYS, pause
 
 
 class Bank:
@@ -81,7 +82,7 @@ def monitored() -> Iterator[Callable[[Any], EngineMonitor]]:
 
 
 def _edit(monitor: EngineMonitor, **edit: Any) -> dict[str, Any]:
-    seq = monitor.state["seq"] + 1
+    seq = edit.pop("seq", monitor.state["seq"] + 1)
     monitor.edit = {"seq": seq, **edit}
     until(lambda: monitor.state["seq"] == seq)
     return monitor.state
@@ -163,6 +164,36 @@ def test_every_way_to_resolve(engine, bank, monitored, how, status):
     monitor = monitored(engine)
     _edit(monitor, id="one", how=how, by="ann", why="settled by hand")
     assert monitor.state["counts"] == {status: 1}
+
+
+def test_the_page_is_told_every_way_to_resolve():
+    assert [way["how"] for way in WAYS] == list(get_args(Resolution))
+
+
+def test_a_decision_is_told_to_be_taken_before_it_is_answered(engine, monitored):
+    go, tried = threading.Event(), threading.Event()
+
+    def undo() -> None:
+        if tried.is_set():
+            go.wait(10)
+            return
+        tried.set()
+        raise TerminalError("the bank is closed")
+
+    def fail() -> None:
+        raise TerminalError("no stock")
+
+    engine.run(Saga("slow", step(lambda: 1, undo, name="a"), step(fail, name="b")), id="one")
+    engine.run(Saga("s", step(lambda: 1, fail, name="a"), step(fail, name="b")), id="two")
+    monitor = monitored(engine)
+    monitor.edit = {"seq": 1, "id": "one", "step": "a", "how": "retry", "by": "ann", "why": "so"}
+    assert monitor.state["deciding"] == [{"seq": 1, "id": "one", "step": "a", "how": "retry"}]
+    state = _edit(monitor, seq=2, id="two", how="abandon", by="ann", why="so")
+    assert (state["seq"], state["about"]) == (2, "two")  # nobody waits for the slow one
+    assert [one["id"] for one in state["deciding"]] == ["one"]
+    go.set()
+    until(lambda: monitor.state["about"] == "one")
+    assert (monitor.state["seq"], monitor.state["deciding"]) == (2, [])
 
 
 @pytest.mark.parametrize(
@@ -280,6 +311,12 @@ def test_it_pushes_only_news_and_not_too_often(monitored):
         count = len(pushed)
         time.sleep(0.6)
         assert len(pushed) == count
+
+
+def test_slow_readings_become_seldom_but_not_ever_more_seldom():
+    assert pause(0) == INTERVAL
+    assert INTERVAL < pause(0.02) < SELDOM
+    assert pause(60) == SELDOM
 
 
 def test_an_engine_that_does_nothing_sends_nothing(engine, monitored):

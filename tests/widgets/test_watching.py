@@ -14,9 +14,8 @@ import sagakit.widgets
 from sagakit import Engine, Saga, Scenario, TerminalError, explore, simulate, step, sub_saga
 from sagakit.lab import ORDER, Twin
 from sagakit.views import legend
-from sagakit.widgets import FaultMatrix, SagaPlayer
+from sagakit.widgets import EngineMonitor, FaultMatrix, SagaPlayer
 from sagakit.widgets.explorer import TraceExplorer
-from sagakit.widgets.monitor import EngineMonitor
 
 UI = Path(sagakit.widgets.__file__).parent / "ui" / "src" / "watching.ts"
 _FIELD = re.compile(r"(\w+)(\??):")
@@ -95,6 +94,8 @@ def test_of_the_matrix():
 def test_of_the_monitor(stuck):
     _agrees(stuck.state, "MonitorState")
     _agrees(stuck.state["stuck"][0], "MonitoredExecution")
+    for way in stuck.ways:
+        _agrees(way, "Way")
 
 
 def test_the_legend_has_every_name_that_is_looked_up_in_it():

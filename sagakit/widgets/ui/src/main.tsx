@@ -6,6 +6,8 @@ import type { ReactNode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import type { Model } from "./model";
+import { MonitorApp } from "./monitor/monitor";
+import { MonitorSource } from "./monitor/source";
 import type { Catalogue, Edit, State } from "./protocol";
 import { Store } from "./store";
 import { ExplorerApp } from "./trace/explorer";
@@ -18,6 +20,7 @@ import "@xyflow/react/dist/base.css";
 import "./style.css";
 import "./watch/watch.css";
 import "./trace/trace.css";
+import "./monitor/monitor.css";
 
 function storeOf(model: Model): Store {
   const last = model.get("edit") as Edit | undefined;
@@ -52,6 +55,10 @@ const VIEWS: Record<string, (model: Model) => () => ReactNode> = {
   matrix(model) {
     const source = new MatrixSource(model);
     return () => <MatrixApp source={source} legend={model.get("legend") as Legend} />;
+  },
+  monitor(model) {
+    const source = new MonitorSource(model);
+    return () => <MonitorApp source={source} legend={model.get("legend") as Legend} />;
   },
 };
 

@@ -17,15 +17,14 @@ export function Sheet({ label, className = "", onClose, children }: SheetProps) 
   const id = useId();
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    const first = box.current?.querySelector<HTMLElement>(
-      "[data-first], input, .sk-sheet-body button",
-    );
-    (first ?? box.current)?.focus();
+    const find = (what: string) => box.current?.querySelector<HTMLElement>(what);
+    (find("[data-first]") ?? find("input, .sk-sheet-body button") ?? box.current)?.focus();
     return () => before?.focus();
   }, []);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") onClose();
     else if (event.key === "Tab") keepInside(event, box.current!);
+    else if (event.key === "Enter" && event.target instanceof HTMLInputElement) sendForm(event);
     else return;
     event.stopPropagation();
   };
@@ -54,6 +53,12 @@ export function Sheet({ label, className = "", onClose, children }: SheetProps) 
       <div className="sk-sheet-body">{children}</div>
     </div>
   );
+}
+
+/** As browsers do by themselves; but JupyterLab takes line breaks from the fields in a cell. */
+function sendForm(event: KeyboardEvent): void {
+  event.preventDefault();
+  (event.target as HTMLInputElement).form?.requestSubmit();
 }
 
 function keepInside(event: KeyboardEvent, box: HTMLElement): void {

@@ -249,16 +249,31 @@ export interface MonitorState {
   running_more: number; // that are not listed
   stuck: MonitoredExecution[];
   stuck_more: number;
-  said: Said; // of the last edit, once it is answered: what follows may take long
+  said: Said; // of the last decision that was answered: what follows one may take long
+  about: string; // the execution that it was about
+  /** The decisions that the kernel has taken and not yet answered. */
+  deciding: { seq: number; id: string; step: string; how: string }[]; // step "": all of them
+  again: string; // the Python that shows it after a restart; empty: it is in memory only
   over: string; // why nothing more comes: "the engine is closed: …"; empty: it is alive
 }
 
-/** A decision; `why` and `by` must not be empty. Trait `who` is what `by` may begin with. */
+/** One of what can be decided; trait `ways` lists them. */
+export interface Way {
+  how: string;
+  meaning: string;
+  whole: boolean; // it is always about the whole execution
+  final: boolean; // nothing comes after it
+}
+
+/**
+ * A decision; `why` and `by` must not be empty. Trait `who` is what `by` may begin with. The next
+ * one is sent when this one is in `deciding`, or answered.
+ */
 export interface MonitorEdit {
   seq: number;
   id: string;
   step?: string; // only this stuck step; all of them when left out
-  how: "retry" | "skip" | "abandon";
+  how: string; // of a Way
   by: string;
   why: string;
 }

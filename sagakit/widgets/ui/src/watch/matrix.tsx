@@ -47,7 +47,7 @@ export function MatrixApp({ source, legend }: { source: MatrixSource; legend: Le
       ref={root}
       onKeyDown={(event) => onKeys(event, setSheet)}
     >
-      <Head title={`One fault in ${state.title}: how it ends`} sheet={sheet} onSheet={setSheet} />
+      <Head title={`One fault in “${state.title}”: how it ends`} sheet={sheet} onSheet={setSheet} />
       {!connected && <Restarted kept="What was found can still be read." />}
       <div className="sk-matrix-body">
         <Grid
