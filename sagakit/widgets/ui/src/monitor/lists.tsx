@@ -23,7 +23,10 @@ function useRows(listed: MonitoredExecution[], alsoHeld: string, about: string) 
     onPointerOver: (event: PointerEvent) => setPointed(idAt(event.target)),
     onPointerLeave: () => setPointed(""),
     onFocus: (event: FocusEvent) => setFocused(idAt(event.target)),
-    onBlur: () => setFocused(""),
+    onBlur: ({ target }: FocusEvent) => {
+      // where the whole window has lost it, the focus comes back to the same button
+      if (document.activeElement !== target) setFocused("");
+    },
   };
   return { rows, listeners };
 }
