@@ -420,7 +420,7 @@ def test_it_can_be_used_where_there_is_little_room(monitor):
     try:
         expect(monitor.flying("slow-0")).to_be_attached()
         wide = monitor.root.evaluate(
-            "root => Math.max(...[root, ...root.querySelectorAll('.sk-monitor-body, .sk-scroll')]"
+            "root => Math.max(...[root, ...root.querySelectorAll('.sk-monitor-body, .sk-scroll, .sk-count-name')]"
             ".map(one => one.scrollWidth - one.clientWidth))"
         )
         assert wide <= 0, "it is cut off at its right"
