@@ -419,9 +419,11 @@ def test_it_can_be_used_where_there_is_little_room(monitor):
     book.page.set_viewport_size({"width": 820, "height": 900})
     try:
         expect(monitor.flying("slow-0")).to_be_attached()
+        parts = ".sk-monitor-body, .sk-scroll, .sk-count-name"
         wide = monitor.root.evaluate(
-            "root => Math.max(...[root, ...root.querySelectorAll('.sk-monitor-body, .sk-scroll, .sk-count-name')]"
-            ".map(one => one.scrollWidth - one.clientWidth))"
+            "(root, parts) => Math.max(...[root, ...root.querySelectorAll(parts)]"
+            ".map(one => one.scrollWidth - one.clientWidth))",
+            parts,
         )
         assert wide <= 0, "it is cut off at its right"
         book.screen.shot("monitor narrow", monitor.root)
