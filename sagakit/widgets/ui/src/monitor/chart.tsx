@@ -25,7 +25,7 @@ export const Chart = memo(function Chart({ at, series, throughput, window, legen
         <p className="sk-hint">over the last {window} s</p>
       </div>
       <div className="sk-chart">
-        <span className="sk-axis" aria-hidden="true">
+        <span className="sk-upright" aria-hidden="true">
           <span>{grouped(top)}</span>
           <span>0</span>
         </span>
