@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import re
@@ -98,6 +99,17 @@ class TestPageOfTheWidgets:
         text = (self.STATIC / name).read_text("utf-8")
         found = re.findall(r"(?:https?|wss?)://[^\s\"'`)]*", text)
         assert {address for address in found if not address.startswith(self.NAMESPACES)} == set()
+
+    def test_no_class_of_one_widget_is_styled_by_another(self) -> None:
+        """They share one style sheet, so that a name used twice changes the other's looks."""
+        styled = {
+            path.stem: set(re.findall(r"\.(sk-[\w-]+)", path.read_text("utf-8")))
+            for path in (self.SOURCES / "src").rglob("*.css")
+        }
+        shared = styled.pop("style") | styled.pop("watch")
+        assert sorted(styled) == ["monitor", "panels", "trace"]
+        for one, other in itertools.combinations(styled, 2):
+            assert (styled[one] & styled[other]) - shared == set(), (one, other)
 
     def test_stays_below_220_kilobytes_with_all_widgets(self) -> None:
         assert len(gzip.compress((self.STATIC / "sagakit.js").read_bytes())) < 220_000

@@ -27,10 +27,14 @@ class Gauge:
 
     Parameters:
         journal: of an engine in this process, or one opened to be read beside one.
+
+    Attributes:
+        again: the part of the rows of the last reading that had been read before, from 0 to 1.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self.again = 0.0
         glance = journal.glance()
         self._last = glance.last
         self._ended: Counter[str] = Counter(
@@ -56,7 +60,9 @@ class Gauge:
         Raises:
             JournalError: the journal cannot be read, or is closed.
         """
+        before = len(self._unended)
         self._last, rows = self._journal.news(self._last, self._unended)
+        self.again = before / max(1, len(rows))
         for number, row in rows:
             self._note(number, row)
         while self._seconds and self._seconds[0][0] < int(now) - SECONDS:

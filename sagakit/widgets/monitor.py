@@ -24,10 +24,7 @@ from sagakit.widgets.base import SagaWidget, words
 from sagakit.widgets.gauge import Gauge
 
 INTERVAL = 0.4  # seconds between two readings, at least
-SHARE = (
-    0.02  # of a processor's time that readings may take: where they are slow, they become seldom
-)
-SELDOM = 2.0  # seconds between two readings, at most: the longer ago, the more there is to read
+SHARE = 0.02  # of a processor's time that reading again what was read before may take
 ANSWER = 3.0  # seconds for which the answer of an engine in another process is waited for
 # What can be decided about a stuck execution; the page says so before somebody decides.
 WAYS: tuple[dict[str, Any], ...] = (
@@ -303,20 +300,21 @@ def _source(given: Engine | str | os.PathLike[str]) -> _OfEngine | _OfJournal:
 
 def _watch(monitor: weakref.ref[EngineMonitor], over: threading.Event) -> None:
     """Let it read now and then, until it is over or nobody has it any more."""
-    taken = 0.0
-    while not over.wait(pause(taken)):
+    again = 0.0
+    while not over.wait(pause(again)):
         alive = monitor()
         if alive is None:
             return
         began = time.thread_time()  # and not what it waited for an engine that is busy
         alive._tick()
+        again = (time.thread_time() - began) * alive._source.gauge.again
         del alive
-        taken = time.thread_time() - began
 
 
-def pause(taken: float) -> float:
-    """How long to wait, in seconds, after a reading that has taken so many of a processor."""
-    return min(max(INTERVAL, taken / SHARE), SELDOM)
+def pause(again: float) -> float:
+    """How long to wait, in seconds, after a reading that has taken so many of a processor's for
+    what had been read before. For what is new there is no use in waiting: it would only be more."""
+    return max(INTERVAL, again / SHARE)
 
 
 def _without_time(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 // React Flow as its own first example has it, with the nodes and edges that the page is given:
-// what the designer's canvas is measured beside.
+// what the canvas of a widget is measured beside. `show` gives nodes another look, by their ids.
 import { createElement, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { ReactFlow, applyEdgeChanges, applyNodeChanges } from "@xyflow/react";
@@ -10,6 +10,8 @@ const { nodes: given, edges: lines, viewport } = globalThis.given;
 function Bare() {
   const [nodes, setNodes] = useState(given);
   const [edges, setEdges] = useState(lines);
+  globalThis.show = (looks) =>
+    setNodes((old) => old.map((node) => (node.id in looks ? { ...node, ...looks[node.id] } : node)));
   return createElement(ReactFlow, {
     nodes,
     edges,
@@ -20,4 +22,4 @@ function Bare() {
   });
 }
 
-createRoot(document.getElementById("root")).render(createElement(Bare));
+createRoot(document.getElementById("bare")).render(createElement(Bare));

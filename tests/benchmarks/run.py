@@ -26,6 +26,7 @@ GROUPS = (
     "reading",
     "startup",
     "designing",
+    "watching",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 # What the page draws of each step, by its path: the state that is read aloud is that of its look.
 _DRAWN = """root => Object.fromEntries([...root.querySelectorAll('.react-flow__node')].map(node => {
     const box = node.querySelector('.sk-main');
-    return [node.dataset.id, box.querySelector('.sk-hidden').textContent.split('; ')[1]];
+    return [node.dataset.id, box.ariaLabel.split('; ')[1]];
 }))"""
 
 

@@ -44,7 +44,7 @@ def trace(count):
         made.append(Span("a" * 32, f"{len(made):016x}", inside, name, start, end,
                          status="error" if dice.random() < 0.01 else "ok"))
         return made[-1].span_id
-    span(None, "server", 0.0, count * 0.01)
+    span(None, "server", 0.0, count * 0.0056)
     while len(made) < count:
         took = dice.uniform(0.02, 0.09)
         request = span(made[0].span_id, f"request {dice.randrange(40)}", now, now + took)
@@ -126,6 +126,19 @@ def test_it_is_zoomed_and_panned_without_a_word_to_the_kernel(explorer):
         slow, lambda now: now["right"] - now["left"] > 1.4 * (first["right"] - first["left"])
     )
     explorer.press("-")
+    explorer.until(slow, lambda now: abs(now["left"] - first["left"]) < 1)
+
+    # what is in sight is dragged in the strip of the whole
+    explorer.button("Zoom in").click()
+    strip, thumb = (explorer.root.locator(one).bounding_box() for one in (".sk-strip", ".sk-thumb"))
+    assert strip is not None
+    assert thumb is not None
+    assert thumb["width"] == pytest.approx(strip["width"] / 1.5, abs=2)
+    inside = thumb["x"] + thumb["width"] / 2, thumb["y"] + 8
+    before = explorer.place(slow)["left"]
+    explorer.drag(inside, (inside[0] - 30, inside[1]))
+    explorer.until(slow, lambda now: abs(now["left"] - before - 45) < 2)
+    explorer.button("Show all of it").click()
     explorer.until(slow, lambda now: abs(now["left"] - first["left"]) < 1)
 
     # a range on the axis fills the view

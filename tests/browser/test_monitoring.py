@@ -225,12 +225,17 @@ def test_what_the_kernel_refuses_is_said_where_it_was_asked(monitor):
     expect(monitor.button("Retry charge of order-2")).to_be_enabled()
 
 
+def keep_busy(book, until):
+    """Have the kernel do something that lasts until this file is there."""
+    code = f"import os, time\nwhile not os.path.exists({str(until)!r}): time.sleep(0.01)"
+    book.do("panel.sessionContext.session.kernel.requestExecute({code: given.code});", code=code)
+
+
 def test_decisions_wait_for_a_kernel_that_is_busy_and_none_is_lost(monitor, folder):
     book = monitor.book
     book.execute("[engine.run(order, id=f'order-{i}') for i in range(4)]")
     expect(monitor.stuck("order-3")).to_be_visible()
-    code = f"import os, time\nwhile not os.path.exists({str(folder / 'go')!r}): time.sleep(0.01)"
-    book.do("panel.sessionContext.session.kernel.requestExecute({code: given.code});", code=code)
+    keep_busy(book, until=folder / "go")
     for i in range(4):
         monitor.decide(f"Skip charge of order-{i}", by="ann", why=f"paid back {i}")
         expect(monitor.stuck(f"order-{i}")).to_contain_text("skip of charge: waits for the answer")
@@ -240,6 +245,33 @@ def test_decisions_wait_for_a_kernel_that_is_busy_and_none_is_lost(monitor, fold
     expect(monitor.root.locator(".sk-monitor")).to_have_attribute("data-pending", "0")
     for i in range(4):
         assert book.value(f"{DECIDED.format(f'order-{i}')}[0][2]") == f"paid back {i}"
+
+
+def test_a_decision_that_a_restart_has_overtaken_is_not_said_to_be_recorded(monitor):
+    book = monitor.book
+    book.execute("engine.run(order, id='order-1')")
+    expect(monitor.stuck("order-1")).to_be_visible()
+    book.execute("engine.resolve = lambda *_, **__: World.go.wait(60)")
+    monitor.decide("Skip charge of order-1", by="ann", why="paid back")
+    expect(monitor.stuck("order-1")).to_contain_text("waits for the answer")
+    book.restart()
+    banner = monitor.root.get_by_role("alert").filter(has_text="kernel has restarted")
+    expect(banner).to_contain_text("Whether what was decided last is recorded is not known here")
+    expect(monitor.stuck("order-1")).not_to_contain_text("waits for the answer")
+
+
+def test_one_monitor_shown_twice_is_one(lab, setup):
+    book = lab([setup + OPEN, SHOW, "monitor"])
+    book.run()
+    first, second = Monitor(book, 1), Monitor(book, 2)
+    book.execute("engine.run(order, id='order-1')")
+    expect(second.stuck("order-1")).to_be_visible()
+    first.decide("Skip charge of order-1", by="ann", why="paid back")
+    second.expect_answer("order-1", "skip: execution 'order-1' is compensated")
+    first.expect_answer("order-1", "skip: execution 'order-1' is compensated")
+    first.button("Dismiss the answer").click()
+    expect(first.stuck("order-1")).to_have_count(0)
+    expect(second.stuck("order-1")).to_be_visible()  # there it may not have been read
 
 
 def test_after_a_restart_its_journal_shows_the_same_and_is_decided_by_another_engine(

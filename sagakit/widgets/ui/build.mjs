@@ -12,14 +12,51 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const out = join(here, "..", "static");
 
-/** The libraries' messages link to their sites; the bundle names no address of the web. */
-const withoutLinks = {
-  name: "without-links",
+/**
+ * The libraries' messages link to their sites; the bundle names no address of the web. And they do
+ * not say that `memo` and the like do nothing but make a value, so that one nobody uses can go.
+ */
+const libraries = {
+  name: "libraries",
   setup(build) {
     build.onLoad({ filter: /node_modules.*\.m?js$/ }, async ({ path }) => {
-      const contents = await readFile(path, "utf8");
-      return { contents: contents.replaceAll("https://", ""), loader: "js" };
+      const contents = (await readFile(path, "utf8"))
+        .replaceAll("https://", "")
+        .replace(/= (memo|forwardRef|createContext)\(/g, "= /* @__PURE__ */ $1(");
+      return { contents, loader: "js" };
     });
+  },
+};
+
+/** React is CommonJS: as a module, its functions get short names like all others. */
+const react = {
+  name: "react",
+  setup(build) {
+    build.onResolve({ filter: /^react(\/jsx-runtime)?$/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path, namespace: "react" } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "react" }, async ({ path }) => {
+      const names = Object.keys((await import(path)).default).filter((name) => name !== "default");
+      const contents =
+        `const all = require("${path}");\nexport default all;\n` +
+        names
+          .map((name) => `export const ${name} = /* @__PURE__ */ (() => all.${name})();`)
+          .join("\n");
+      return { contents, loader: "js", resolveDir: here };
+    });
+  },
+};
+
+/** d3 can go from one colour to another, which nothing here asks of it. */
+const colours = {
+  name: "colours",
+  setup(build) {
+    build.onResolve({ filter: /^d3-color$/ }, ({ path }) => ({ path, namespace: "colours" }));
+    build.onLoad({ filter: /.*/, namespace: "colours" }, () => ({
+      contents: ["color", "rgb", "hsl", "lab", "hcl", "cubehelix"]
+        .map((name) => `export function ${name}() { return null; }`)
+        .join("\n"),
+    }));
   },
 };
 
@@ -35,7 +72,7 @@ const { metafile } = await build({
   legalComments: "none",
   charset: "utf8",
   define: { "process.env.NODE_ENV": '"production"' },
-  plugins: [withoutLinks],
+  plugins: [libraries, react, colours],
   metafile: true,
   logLevel: "warning",
 });

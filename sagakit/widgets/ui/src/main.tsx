@@ -72,7 +72,9 @@ export default () => {
     },
     render({ model, el }: { model: Model; el: HTMLElement }): () => void {
       draw ??= open(model);
-      const root = createRoot(el);
+      // what `useId` makes begins with it: the widgets of a notebook are many roots on one page
+      const identifierPrefix = `sk-${Math.random().toString(36).slice(2)}-`;
+      const root = createRoot(el, { identifierPrefix });
       root.render(draw());
       return () => root.unmount();
     },

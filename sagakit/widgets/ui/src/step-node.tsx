@@ -49,7 +49,9 @@ export type ShownStep = StepNode & {
   shown?: StepData; // what `data` was made of
 };
 
-export const StepBox = memo(function StepBox({ data, selected }: NodeProps<ShownStep>) {
+type Shown = Pick<NodeProps<ShownStep>, "data" | "selected">;
+
+export const StepBox = memo(function StepBox({ data, selected }: Shown) {
   const height = MAIN + (data.badges.length > 0 ? MORE : 0);
   return (
     <div
@@ -85,12 +87,12 @@ function Main({
       style={{ height }}
       data-step={data.name}
       role={data.renaming ? "group" : "button"}
+      aria-label={data.renaming ? undefined : data.spoken}
       tabIndex={data.first ? 0 : -1}
       aria-pressed={data.renaming || data.seen ? undefined : selected}
       aria-haspopup={data.seen && "dialog"}
     >
       {data.kind === "retriable" && <Pointed height={height} />}
-      {!data.renaming && <span className="sk-hidden">{data.spoken}</span>}
       <span className="sk-chip" aria-hidden="true" title={KIND_WORDS[data.kind]}>
         {data.seen?.glyph || (isPlain ? GLYPHS[data.kind] : <Icon name={data.icon} />)}
       </span>

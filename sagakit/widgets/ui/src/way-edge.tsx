@@ -2,7 +2,7 @@
 import { BaseEdge, type Edge, type EdgeProps } from "@xyflow/react";
 import type { Point } from "./layout";
 
-type Way = Edge<{ way: Point[] }, "way">;
+export type Way = Edge<{ way: Point[] }, "way">;
 
 export function WayEdge({ data, sourceX, sourceY, targetX, targetY, ...rest }: EdgeProps<Way>) {
   const way = data?.way ?? [];

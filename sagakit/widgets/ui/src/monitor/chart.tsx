@@ -25,7 +25,7 @@ export const Chart = memo(function Chart({ at, series, throughput, window, legen
         <p className="sk-hint">over the last {window} s</p>
       </div>
       <div className="sk-chart">
-        <span className="sk-upright" aria-hidden="true">
+        <span className="sk-scale" aria-hidden="true">
           <span>{grouped(top)}</span>
           <span>0</span>
         </span>
@@ -34,7 +34,7 @@ export const Chart = memo(function Chart({ at, series, throughput, window, legen
             <Column key={bar.second} bar={bar} top={top} legend={legend} />
           ))}
         </div>
-        <span className="sk-axis-below" aria-hidden="true">
+        <span className="sk-scale-below" aria-hidden="true">
           <span>{drawn.length} s ago</span>
           <span>{clock(at)}</span>
         </span>

@@ -112,7 +112,7 @@ function StuckRow(props: RowProps) {
       <button
         key={way.how}
         type="button"
-        className={`sk-button sk-way${way.final ? " sk-way-final" : ""}`}
+        className={`sk-button sk-way${way.final ? " sk-last-word" : ""}`}
         aria-label={`${labelOf(way)} ${all ? "all of " : step ? `${step} of ` : ""}${one.id}`}
         aria-haspopup="dialog"
         aria-disabled={cannot || undefined}

@@ -105,6 +105,7 @@ it("waits for nothing more when the kernel has gone, and knows that it did", () 
   source.decide(about("one"));
   source.decide(about("two"));
   kernel.die();
+  kernel.die();
   expect(source.lost).toBe(2);
   expect(waiting()).toEqual([]);
   expect(source.state.get().connected).toBe(false);

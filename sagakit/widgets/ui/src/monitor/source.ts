@@ -68,7 +68,7 @@ export class MonitorSource {
   };
 
   private lose = (): void => {
-    this.lost = this.shown.length;
+    this.lost += this.shown.length; // this may be told more than once
     this.queue = [];
     this.sent = null;
     this.shown = [];

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { barsOf, barsWithin, nearest, type Window } from "./bars";
+import { barsOf, barsWithin, density, nearest, type Window } from "./bars";
 import { madeTables } from "./made";
 
 const all = (count: number) => new Uint8Array(count).fill(1);
@@ -105,4 +105,17 @@ it("finds the span nearest to a time", () => {
   expect([-1, 3, 6, 8, 99].map((time) => nearest(table!, 0, time))).toEqual([0, 0, 0, 1, 2]);
   expect(nearest(table!, 0, 0, Uint8Array.of(0, 0, 1))).toBe(2);
   expect(nearest(table!, 0, 12, new Uint8Array(3))).toBe(1); // none fits
+});
+
+it("counts where the spans that fit begin", () => {
+  const spans = [0, 0, 1, 5, 9.99, 10].map((start, i) => ({
+    lane: 0,
+    start,
+    end: start,
+    parent: i === 0 ? -1 : 0,
+  }));
+  const [table] = madeTables([spans, lane]);
+  const all5 = { from: 0, to: 10 };
+  expect([...density(table!, all(6), all5, 5)]).toEqual([2, 0, 1, 0, 2]);
+  expect([...density(table!, Uint8Array.of(1, 0, 0, 1, 0, 0), all5, 5)]).toEqual([0, 0, 1, 0, 0]);
 });

@@ -1,4 +1,5 @@
 /** What is drawn of a lane: its spans as bars, very narrow ones that are close as one. No React. */
+import type { Sight } from "./sight";
 import type { Table } from "./table";
 
 export interface Bar {
@@ -110,4 +111,17 @@ export function nearest(table: Table, lane: number, time: number, fits?: Uint8Ar
     if (away < least) [found, least] = [span, away];
   }
   return found < 0 && fits ? nearest(table, lane, time) : found;
+}
+
+/** How many spans that fit begin in each of so many equal parts of the time in sight at most. */
+export function density(table: Table, fits: Uint8Array, all: Sight, parts: number): Int32Array {
+  const counts = new Int32Array(parts);
+  const { start, parent } = table;
+  for (let span = 0; span < start.length; span++) {
+    // what is outermost begins where everything does, and tells nothing
+    if (!fits[span] || (parent[span]! < 0 && start.length > 1)) continue;
+    const part = Math.floor(((start[span]! - all.from) / (all.to - all.from)) * parts);
+    counts[Math.min(Math.max(part, 0), parts - 1)]! += 1;
+  }
+  return counts;
 }

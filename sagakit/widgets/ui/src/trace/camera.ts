@@ -50,6 +50,21 @@ export class Camera {
     this.set(bringing(this.sight, start, until, this.all));
   }
 
+  /** Move so that a place of the whole, 0 its beginning and 1 its end, is in the middle. */
+  centre(share: number): void {
+    const time = this.all.from + share * (this.all.to - this.all.from);
+    this.set(panned(this.sight, time - (this.sight.from + this.sight.to) / 2, this.all));
+  }
+
+  /** Where what is in sight begins and ends, as parts of the whole. */
+  get shares(): [number, number] {
+    const size = this.all.to - this.all.from;
+    return [this.sight.from, this.sight.to].map((time) => (time - this.all.from) / size) as [
+      number,
+      number,
+    ];
+  }
+
   reset = (): void => this.set(this.all);
 
   timeAt(px: number): number {

@@ -1,38 +1,28 @@
 /**
- * The lanes and their bars. Of many lanes only those in sight are there, of many bars no more than
- * MOST. To pan, what is drawn is moved as a whole; React draws anew only beyond its edges.
+ * The timeline: an axis, lanes and their bars. Of many lanes only those in sight are there, of many
+ * bars only so many. To pan, what is drawn is moved as a whole; React draws anew beyond its edges.
  */
 import {
   memo,
-  useCallback,
-  useEffect,
   useId,
   useLayoutEffect,
   useMemo,
   useRef,
-  useState,
   type KeyboardEvent,
   type MouseEvent,
-  type RefObject,
 } from "react";
 import { Icon } from "../icons";
-import { paint } from "../watch/look";
 import type { Legend } from "../watching";
-import { barsWithin, nearest, type Bar, type Window } from "./bars";
+import { nearest, type Bar } from "./bars";
 import type { Camera } from "./camera";
-import { into, moved, type Ground, type Place } from "./moves";
-import type { Row } from "./rows";
-import { textOf, type Table } from "./table";
-import { ticksOf, type Tick } from "./ticks";
+import { ROW, rowsIn, scrollTo, useDrawn, useSeen } from "./drawn";
 import { useHands } from "./hands";
-import { barWords, lookOf, tookWords } from "./words";
-
-const ROW = 26; // px, as in trace.css
-const SPARE = 4; // rows above and below
-const ASIDE = 0.5; // of the width, drawn on each side of what is in sight
-const MOST = 1200; // bars
-const APART = 92; // px between two ticks, at least
-const LONG = 120; // px; the words of a longer bar stay in sight
+import { Label, Range, Track } from "./lanes";
+import { into, moved, type Ground, type Place } from "./moves";
+import { Overview } from "./overview";
+import type { Row } from "./rows";
+import type { Table } from "./table";
+import { barWords } from "./words";
 
 export interface TimelineProps {
   ground: Ground;
@@ -96,6 +86,7 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
   /** The span under the hand, or the nearest one of its lane that is close. */
   const placeOf = (event: MouseEvent): Place | null => {
     const target = event.target as Element;
+    if (!list.current!.contains(target)) return null;
     const track = target.closest<HTMLElement>(".sk-track");
     const top = list.current!.getBoundingClientRect().top;
     const row = shown[Math.floor((event.clientY - top + list.current!.scrollTop) / ROW)];
@@ -218,6 +209,7 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
           ))}
         </div>
       </div>
+      <Overview ground={ground} camera={camera} />
       <span id={`${id}-keys`} className="sk-hidden">
         up and down: lanes; left and right: spans; Enter: details; Space: collapse or expand; plus,
         minus, zero: zoom; Shift with an arrow: pan
@@ -260,282 +252,4 @@ function labelWords(tables: Table[], { label, lanes }: Row): string {
   );
   const said = counts.map((count) => `${count} ${count === 1 ? "span" : "spans"}`);
   return `${label}, ${said.join(" and ")}`;
-}
-
-function scrollTo(list: HTMLElement, place: number): void {
-  const [from, to] = [place * ROW, (place + 1) * ROW];
-  if (from < list.scrollTop) list.scrollTop = from - ROW;
-  else if (to > list.scrollTop + list.clientHeight) list.scrollTop = to - list.clientHeight + ROW;
-}
-
-// -- what is in sight -------------------------------------------------------------------------------
-
-interface Part {
-  first: number;
-  count: number;
-}
-
-/** Which rows are in sight; it changes a few rows at a time. */
-function useSeen(list: RefObject<HTMLDivElement | null>, count: number) {
-  const [part, setPart] = useState<Part>({ first: 0, count: 20 });
-  const look = useCallback(() => {
-    const { scrollTop, clientHeight } = list.current!;
-    const first = Math.max(0, Math.floor(scrollTop / ROW / SPARE) * SPARE - SPARE);
-    const size = Math.ceil(clientHeight / ROW / SPARE) * SPARE + 3 * SPARE;
-    setPart((old) => (old.first === first && old.count === size ? old : { first, count: size }));
-  }, [list]);
-  useEffect(() => {
-    const observer = new ResizeObserver(look);
-    observer.observe(list.current!);
-    return () => observer.disconnect();
-  }, [list, look]);
-  useEffect(look, [count, look]); // there may be fewer rows than were scrolled
-  return [part, look] as const;
-}
-
-/** The places of the rows to draw; the one that is selected is read aloud, so it is always there. */
-function rowsIn({ first, count }: Part, shown: number[], at: number): number[] {
-  const size = Math.max(0, Math.min(count, shown.length - first));
-  const seen = Array.from({ length: size }, (_, i) => first + i);
-  if (at >= 0 && !seen.includes(at)) seen.push(at);
-  return seen;
-}
-
-interface Drawn extends Window {
-  ticks(byOrder: boolean): Tick[];
-}
-
-/** What part of the time is drawn: that in sight and some beside it. */
-function useDrawn(camera: Camera, box: RefObject<HTMLDivElement | null>): Drawn {
-  const [drawn, setDrawn] = useState<Drawn>(() => drawnBy(camera));
-  const latest = useRef(drawn);
-  latest.current = drawn;
-  const shift = useCallback(() => shiftTo(camera, latest.current, box.current!), [camera, box]);
-  useLayoutEffect(shift); // what was just drawn, too
-  useEffect(() => {
-    let frame = 0;
-    const paintSoon = () => {
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
-        if (isDrawn(camera, latest.current)) shift();
-        else setDrawn(drawnBy(camera));
-      });
-    };
-    const stop = camera.listen(paintSoon);
-    const observer = new ResizeObserver(() => {
-      const track = box.current!.querySelector(".sk-axis");
-      camera.resize(track?.clientWidth ?? 0);
-    });
-    observer.observe(box.current!);
-    return () => {
-      cancelAnimationFrame(frame);
-      observer.disconnect();
-      stop();
-    };
-  }, [camera, box, shift]);
-  return drawn;
-}
-
-function drawnBy(camera: Camera): Drawn {
-  const { from, to } = camera.sight;
-  const aside = (to - from) * ASIDE;
-  const scale = camera.scale;
-  const window = { from: from - aside, to: to + aside, scale };
-  return {
-    ...window,
-    ticks: (byOrder) => (scale > 0 ? ticksOf(window.from, window.to, APART / scale, byOrder) : []),
-  };
-}
-
-function isDrawn({ sight, scale }: Camera, drawn: Drawn): boolean {
-  const isSame = Math.abs(scale / drawn.scale - 1) < 1e-9;
-  return isSame && sight.from >= drawn.from && sight.to <= drawn.to;
-}
-
-/** Move what is drawn, without React. */
-function shiftTo(camera: Camera, drawn: Drawn, box: HTMLElement): void {
-  const by = (drawn.from - camera.sight.from) * drawn.scale;
-  for (const part of box.querySelectorAll<HTMLElement>(".sk-moved"))
-    part.style.transform = `translateX(${by}px)`;
-  // the words of a bar that begins before what is in sight
-  for (const words of box.querySelectorAll<HTMLElement>(".sk-long > .sk-piece-words")) {
-    const left = Number(words.dataset.left) + by;
-    const most = Number(words.dataset.width) - 60;
-    const to = left < 0 && most > 0 ? `translateX(${Math.min(-left, most)}px)` : "";
-    if (words.style.transform !== to) words.style.transform = to;
-  }
-}
-
-function Range({ range: [one, other] }: { range: [number, number] }) {
-  return (
-    <div
-      className="sk-range"
-      style={{ left: Math.min(one, other), width: Math.abs(other - one) }}
-    />
-  );
-}
-
-// -- lanes ------------------------------------------------------------------------------------------
-
-interface LabelProps {
-  id: string;
-  number: number;
-  row: Row;
-  place: number;
-  count: number;
-  words: string;
-  isOn: boolean;
-  isOpen: boolean;
-  differs: string;
-  legend: Legend;
-}
-
-const Label = memo(function Label(props: LabelProps) {
-  const { id, number, row, place, count, words, isOn, isOpen, differs, legend } = props;
-  const look = legend.contrasts.differs;
-  return (
-    <div
-      id={id}
-      className={`sk-lane${isOn ? " sk-is-on" : ""}`}
-      role="treeitem"
-      aria-level={row.depth + 1}
-      aria-setsize={count}
-      aria-posinset={place + 1}
-      aria-selected={isOn}
-      aria-expanded={row.size > 0 ? isOpen : undefined}
-      aria-label={[words, differs && `differs: ${differs}`].filter(Boolean).join("; ")}
-      style={{ top: place * ROW, paddingInlineStart: 4 + Math.min(row.depth, 9) * 13 }}
-      data-row={number}
-    >
-      {row.size > 0 ? (
-        <span className="sk-twist" data-row={number}>
-          {isOpen ? "▾" : "▸"}
-        </span>
-      ) : (
-        <span className="sk-no-twist" />
-      )}
-      <span className="sk-lane-name" title={row.label}>
-        {row.label}
-      </span>
-      {row.size > 0 && !isOpen && <span className="sk-lane-more">{row.size}</span>}
-      {differs && (
-        <span className="sk-differs sk-seen" {...paint(look)} title={differs}>
-          {look.glyph}
-        </span>
-      )}
-    </div>
-  );
-});
-
-interface TrackProps {
-  run: number;
-  table: Table;
-  ground: Ground;
-  from: number; // rows
-  to: number;
-  drawn: Drawn;
-  legend: Legend;
-  on: number;
-  range: [number, number] | null;
-}
-
-const Track = memo(function Track(props: TrackProps) {
-  const { run, table, ground, from, to, drawn, legend, on, range } = props;
-  const { rows, shown, fits } = ground;
-  const seen = useMemo(() => shown.slice(from, to), [shown, from, to]);
-  const bars = useMemo(() => {
-    if (drawn.scale <= 0) return [];
-    const lanes = seen.map((row) => ({ table, lane: rows[row]!.lanes[run]!, fits: fits[run]! }));
-    return barsWithin(lanes, drawn, MOST);
-  }, [table, seen, rows, fits, run, drawn]);
-  return (
-    <div className="sk-track" data-run={run} aria-hidden="true">
-      <div className="sk-moved">
-        {drawn.ticks(table.byOrder).map(({ at }) => (
-          <div
-            key={at}
-            className="sk-tick-line"
-            style={{ left: (at - drawn.from) * drawn.scale, top: from * ROW, height: seen.length * ROW }} // prettier-ignore
-          />
-        ))}
-        {bars.map((ofRow, i) => (
-          <Bars
-            key={seen[i]}
-            table={table}
-            bars={ofRow}
-            top={(from + i) * ROW}
-            legend={legend}
-            on={ofRow.some((bar) => holds(bar, on)) ? on : -1}
-          />
-        ))}
-      </div>
-      {seen.map(
-        (row, i) =>
-          rows[row]!.lanes[run]! < 0 && (
-            <span key={row} className="sk-not-here" style={{ top: (from + i) * ROW }}>
-              not here
-            </span>
-          ),
-      )}
-      {range && <Range range={range} />}
-    </div>
-  );
-});
-
-function holds({ first, count }: Bar, span: number): boolean {
-  return span >= first && span < first + count;
-}
-
-interface BarsProps {
-  table: Table;
-  bars: Bar[];
-  top: number;
-  legend: Legend;
-  on: number;
-}
-
-const Bars = memo(function Bars({ table, bars, top, legend, on }: BarsProps) {
-  return bars.map((bar) => {
-    const { span, first, count, left, width } = bar;
-    const isOn = holds(bar, on);
-    const outcome = textOf(table, "outcome", span);
-    const look = lookOf(legend, outcome);
-    const { style, ...hatch } = paint(look);
-    const names = [
-      "sk-piece sk-seen",
-      bar.fits ? "" : "sk-faint",
-      bar.isCritical ? "sk-critical" : "",
-      bar.isOpen ? "sk-open" : "",
-      count > 1 ? "sk-many" : "",
-      width > LONG ? "sk-long" : "",
-      isOn ? "sk-is-on" : "",
-    ];
-    return (
-      <div
-        key={first}
-        className={names.filter(Boolean).join(" ")}
-        {...hatch}
-        style={{ ...style, top, left, width }}
-        data-span={isOn ? on : span}
-        data-first={first}
-        data-count={count}
-        data-outcome={outcome}
-      >
-        {width >= 14 && bar.fits && (
-          <span className="sk-piece-words" data-left={left} data-width={width}>
-            {look?.glyph}
-            {width >= 74 && ` ${count > 1 ? `${count} spans` : barText(table, span, width)}`}
-          </span>
-        )}
-      </div>
-    );
-  });
-});
-
-function barText(table: Table, span: number, width: number): string {
-  const took = table.byOrder ? "" : tookWords(table, span);
-  const name = textOf(table, "name", span);
-  const isOwn = name !== table.run.texts[table.label[table.lane[span]!]!];
-  const isRoom = width > 60 + 7 * (name.length + took.length);
-  return isOwn && isRoom ? [name, took].filter(Boolean).join(" · ") : took;
 }

@@ -1,7 +1,20 @@
 /** The saga that is watched: the designer's boxes and arrows, in the colours of their states. */
-import { memo, useCallback, useEffect, useMemo, useRef, type KeyboardEvent } from "react";
+import {
+  createContext,
+  memo,
+  useCallback,
+  useContext,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  type KeyboardEvent,
+} from "react";
 import {
   Background,
+  BezierEdge,
   Controls,
   ReactFlow,
   ReactFlowProvider,
@@ -9,13 +22,16 @@ import {
   getNodesBounds,
   getViewportForBounds,
   useReactFlow,
+  useStoreApi,
+  type EdgeProps,
   type Node,
+  type NodeProps,
 } from "@xyflow/react";
 import { KIND_WORDS, neighbour, pivotLine, WIDTH, type Direction } from "../graph";
 import { StepBox, type Seen, type ShownStep } from "../step-node";
 import { movesLess } from "../theme";
 import type { GraphNode, Legend, Look } from "../watching";
-import { WayEdge } from "../way-edge";
+import { WayEdge, type Way } from "../way-edge";
 import { paint } from "./look";
 import { planOf, type Plan } from "./nest";
 
@@ -31,8 +47,6 @@ interface Props {
   onStep?(path: string): void;
 }
 
-const NODE_TYPES = { step: StepBox };
-const EDGE_TYPES = { way: WayEdge };
 const OPTIONS = { hideAttribution: true };
 const LEAST = 0.62; // smaller than this, words cannot be read
 const EDGE = 12;
@@ -52,10 +66,9 @@ export const Graph = memo(function Graph(props: Props) {
 });
 
 function Flow(props: Props) {
-  const { nodes, edges, states, onStep, now, asks } = props;
+  const { nodes, edges, onStep, now, asks } = props;
   const plan = useMemo(() => planOf(nodes, edges), [nodes, edges]);
-  const shown = useShown(plan, props);
-  const arrows = useArrows(plan, nodes, states);
+  const board = useBoard(plan, props);
   const frame = useRef<HTMLDivElement>(null);
   const { fit, bring, focus } = useSight(frame, plan, now);
   useEffect(() => bring(now), [bring, now]);
@@ -86,80 +99,168 @@ function Flow(props: Props) {
       aria-label={`Steps, ${nodes.length}; arrow keys move between them${asks ? `, Enter: ${asks}` : ""}`}
       onKeyDown={onKeyDown}
     >
-      <ReactFlow
-        nodes={shown}
-        edges={arrows}
-        nodeTypes={NODE_TYPES}
-        edgeTypes={EDGE_TYPES}
-        onNodeClick={onNodeClick}
-        nodesDraggable={false}
-        nodesConnectable={false}
-        nodesFocusable={false}
-        edgesFocusable={false}
-        elementsSelectable={false}
-        minZoom={0.1}
-        maxZoom={1.5}
-        preventScrolling={false}
-        zoomOnDoubleClick={false}
-        panActivationKeyCode={null}
-        zoomActivationKeyCode={null}
-        disableKeyboardA11y
-        proOptions={OPTIONS}
-      >
-        <Background gap={20} size={1.2} />
-        <Frames plan={plan} />
-        <Controls
-          orientation="horizontal"
-          showInteractive={false}
-          showFitView={false}
-          aria-label="Zoom"
-        />
-      </ReactFlow>
+      <BoardContext value={board}>
+        <Drawing plan={plan} onNodeClick={onNodeClick} />
+      </BoardContext>
     </div>
   );
 }
 
+const Drawing = memo(function Drawing({
+  plan,
+  onNodeClick,
+}: {
+  plan: Plan;
+  onNodeClick(event: unknown, node: Node): void;
+}) {
+  const nodes = useMemo(() => plan.nodes.map((node) => ({ ...node, zIndex: 1 })), [plan]);
+  return (
+    <ReactFlow
+      nodes={nodes}
+      edges={plan.edges}
+      nodeTypes={NODE_TYPES}
+      edgeTypes={EDGE_TYPES}
+      onNodeClick={onNodeClick}
+      nodesDraggable={false}
+      nodesConnectable={false}
+      nodesFocusable={false}
+      edgesFocusable={false}
+      elementsSelectable={false}
+      minZoom={0.1}
+      maxZoom={1.5}
+      preventScrolling={false}
+      zoomOnDoubleClick={false}
+      panActivationKeyCode={null}
+      zoomActivationKeyCode={null}
+      disableKeyboardA11y
+      proOptions={OPTIONS}
+    >
+      <Background gap={20} size={1.2} />
+      <Frames plan={plan} />
+      <Controls
+        orientation="horizontal"
+        showInteractive={false}
+        showFitView={false}
+        aria-label="Zoom"
+      />
+    </ReactFlow>
+  );
+});
+
 // -- boxes ----------------------------------------------------------------------------------------
 
-/** The boxes; one that shows what it showed is the same object, so that it is not drawn anew. */
-function useShown(
+/** How a step stands, as its box shows it. */
+interface Stand {
+  key: string; // what it was made of
+  data: ShownStep["data"];
+  selected: boolean;
+  isGone: boolean; // it is no longer pending: the arrows to it have been gone along
+}
+
+/**
+ * How the steps stand. Each box and each arrow asks for its own step: where another event is
+ * shown, React Flow has nothing to do, which would go through the whole graph.
+ */
+class Board {
+  private stands = new Map<string, Stand>();
+  private readonly listeners = new Map<string, Set<() => void>>();
+
+  get = (path: string): Stand | undefined => this.stands.get(path);
+
+  subscribe(path: string, listener: () => void): () => void {
+    const those = this.listeners.get(path) ?? new Set();
+    this.listeners.set(path, those.add(listener));
+    return () => those.delete(listener);
+  }
+
+  show(stands: Map<string, Stand>): void {
+    const before = this.stands;
+    this.stands = stands;
+    for (const [path, those] of this.listeners)
+      if (stands.get(path) !== before.get(path)) for (const listener of those) listener();
+  }
+}
+
+const BoardContext = createContext(new Board());
+
+function useStand(path: string): Stand | undefined {
+  const board = useContext(BoardContext);
+  const subscribe = useCallback(
+    (listener: () => void) => board.subscribe(path, listener),
+    [board, path],
+  );
+  return useSyncExternalStore(subscribe, () => board.get(path));
+}
+
+const Box = memo(function Box({ id, data }: NodeProps<ShownStep>) {
+  const stand = useStand(id);
+  return <StepBox data={stand?.data ?? data} selected={stand?.selected ?? false} />;
+});
+
+/** An arrow that has been gone along is stronger. */
+const Arrow = memo(function Arrow(props: EdgeProps<Way>) {
+  const stand = useStand(props.target);
+  return (
+    <g className={stand?.isGone ? "sk-gone" : undefined}>
+      {props.data ? <WayEdge {...props} /> : <BezierEdge {...props} />}
+    </g>
+  );
+});
+
+const NODE_TYPES = { step: Box };
+const EDGE_TYPES = { way: Arrow, default: Arrow };
+
+function useBoard(plan: Plan, props: Props): Board {
+  const { nodes, states, legend, struck, now, selected, asks } = props;
+  const [board] = useState(() => new Board());
+  const made = useRef<Plan>(null);
+  const stands = useMemo(
+    () =>
+      standsOf(
+        plan,
+        { nodes, states, legend, struck, now, selected, asks },
+        made.current === plan ? board.get : () => undefined,
+      ),
+    [board, plan, nodes, states, legend, struck, now, selected, asks],
+  );
+  useLayoutEffect(() => {
+    made.current = plan;
+    board.show(stands);
+  }, [board, plan, stands]);
+  return board;
+}
+
+/** How every step stands; what stands as before is the same object, so that it is not drawn anew. */
+export function standsOf(
   plan: Plan,
-  { nodes, states, legend, struck, now, selected, asks }: Props,
-): ShownStep[] {
-  const old = useRef(new Map<string, { key: string; plan: Plan; node: ShownStep }>());
-  return useMemo(() => {
-    const first = selected || now || nodes[0]?.path;
-    return plan.nodes.map((node, i) => {
-      const given = nodes[i]!;
-      const path = given.path;
-      const key = JSON.stringify([
-        states[i],
-        struck.get(path),
-        path === now,
-        path === selected,
-        path === first,
-        asks,
-      ]);
-      const before = old.current.get(path);
-      if (before?.key === key && before.plan === plan) return before.node;
-      const seen = seenOf(given, states[i]!, legend, struck.get(path) ?? "", path === now);
-      const spoken = spokenOf(given, states[i]!, seen, asks);
-      const shown: ShownStep = {
-        ...node,
-        zIndex: 1,
-        selected: path === selected,
-        data: {
-          ...node.data,
-          about: [seen.words, node.data.about].filter(Boolean).join(" · "),
-          spoken,
-          seen,
-          first: path === first,
-        },
-      };
-      old.current.set(path, { key, plan, node: shown });
-      return shown;
+  { nodes, states, legend, struck, now, selected, asks }: Omit<Props, "edges">,
+  before: (path: string) => Stand | undefined,
+): Map<string, Stand> {
+  const first = selected || now || nodes[0]?.path;
+  const found = new Map<string, Stand>();
+  nodes.forEach((node, i) => {
+    const { path } = node;
+    const [state, strikes] = [states[i]!, struck.get(path) ?? ""];
+    const flags = [path === now, path === selected, path === first];
+    const key = [state, strikes, ...flags, asks].join("\n");
+    const old = before(path);
+    if (old?.key === key) return found.set(path, old);
+    const seen = seenOf(node, state, legend, strikes, path === now);
+    const { data } = plan.nodes[i]!;
+    found.set(path, {
+      key,
+      selected: path === selected,
+      isGone: state !== "pending",
+      data: {
+        ...data,
+        about: [seen.words, data.about].filter(Boolean).join(" · "),
+        spoken: spokenOf(node, state, seen, asks),
+        seen,
+        first: path === first,
+      },
     });
-  }, [plan, nodes, states, legend, struck, now, selected, asks]);
+  });
+  return found;
 }
 
 /** A compensation's state is shown by the compensation, if the step has one. */
@@ -196,18 +297,6 @@ function spokenOf(node: GraphNode, state: string, { struck }: Seen, asks = ""): 
     asks && `Enter: ${asks}`,
   ];
   return parts.filter(Boolean).join("; ");
-}
-
-/** An arrow that has been gone along is stronger. */
-function useArrows(plan: Plan, nodes: GraphNode[], states: string[]) {
-  const untouched = states.map((state) => state === "pending").join();
-  return useMemo(() => {
-    const isPending = new Map(nodes.map(({ path }, i) => [path, states[i] === "pending"]));
-    return plan.edges.map((one) =>
-      isPending.get(one.target) ? one : { ...one, className: "sk-edge sk-gone" },
-    );
-    // `untouched` is all of the states that arrows depend on
-  }, [plan, nodes, untouched]);
 }
 
 function Frames({ plan }: { plan: Plan }) {
@@ -247,6 +336,7 @@ function Frames({ plan }: { plan: Plan }) {
 
 function useSight(frame: { current: HTMLDivElement | null }, plan: Plan, now: string) {
   const flow = useReactFlow();
+  const store = useStoreApi();
   const latest = useRef(plan);
   latest.current = plan;
   const latestNow = useRef(now);
@@ -275,7 +365,7 @@ function useSight(frame: { current: HTMLDivElement | null }, plan: Plan, now: st
       });
     };
     const bring = (path: string) => {
-      const [width, height] = size();
+      const { width, height } = store.getState(); // measured before: nothing is laid out for it
       const node = latest.current.nodes.find(({ id }) => id === path);
       if (!node || width === 0) return;
       const { x, y, zoom } = flow.getViewport();
@@ -303,7 +393,7 @@ function useSight(frame: { current: HTMLDivElement | null }, plan: Plan, now: st
       bring(latestNow.current);
     };
     return { fit: () => fit(), begin, bring, focus };
-  }, [flow, frame]);
+  }, [flow, store, frame]);
   // once there is room, and again when there is more or less of it
   useEffect(() => {
     const box = frame.current;

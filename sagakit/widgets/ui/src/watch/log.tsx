@@ -38,12 +38,14 @@ export const Log = memo(function Log({ film, legend, at, hides, onGo }: Props) {
     observer.observe(box.current!);
     return () => observer.disconnect();
   }, []);
+  const latest = useRef(top);
+  latest.current = top;
   useLayoutEffect(() => {
-    const list = box.current!;
-    const [from, to] = [at * ROW, (at + 1) * ROW];
-    if (from < list.scrollTop) list.scrollTop = from;
-    else if (to > list.scrollTop + list.clientHeight) list.scrollTop = to - list.clientHeight;
-  }, [at, height]);
+    const to = inSight(at, latest.current, height, count);
+    if (to === latest.current) return; // it is not asked where it is: that lays out the page
+    box.current!.scrollTop = to;
+    setTop(to);
+  }, [at, height, count]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     const page = Math.max(1, Math.floor(height / ROW) - 1);
@@ -96,6 +98,18 @@ export const Log = memo(function Log({ film, legend, at, hides, onGo }: Props) {
     </div>
   );
 });
+
+/**
+ * Where to scroll to so that a row can be seen. One that is out of sight comes with others in the
+ * direction that it lies in, so that not each of the next ones scrolls.
+ */
+export function inSight(row: number, top: number, height: number, count: number): number {
+  const [from, to] = [row * ROW, (row + 1) * ROW];
+  if (from >= top && to <= top + height) return top;
+  const room = Math.max(0, height - ROW);
+  const wanted = from - room * (from < top ? 0.75 : 0.25);
+  return Math.round(Math.min(Math.max(wanted, 0), Math.max(0, count * ROW - height)));
+}
 
 interface RowProps {
   id: string;
