@@ -24,7 +24,7 @@ import { rankOf, type Row } from "./rows";
 import type { Table } from "./table";
 import { barWords } from "./words";
 
-export interface TimelineProps {
+interface TimelineProps {
   ground: Ground;
   camera: Camera;
   legend: Legend;
