@@ -26,6 +26,7 @@ export class MonitorSource {
   private sent: MonitorEdit | null = null; // the kernel has not yet taken it
   private shown: Pending[] = [];
   private apart = 0; // seconds by which the kernel's clock is ahead of the page's
+  private views = 0; // in which it is shown
   lost = 0; // decisions that were on their way when the kernel went
 
   constructor(private readonly model: Model) {
@@ -52,6 +53,19 @@ export class MonitorSource {
     this.next();
     this.state.receive();
   };
+
+  /** It is shown, until what this gives is called: while nobody looks, the kernel does not read. */
+  show = (): (() => void) => {
+    this.look(1);
+    return () => this.look(-1);
+  };
+
+  private look(more: number): void {
+    this.views += more;
+    if (!this.state.get().connected) return;
+    this.model.set("shown", this.views > 0);
+    this.model.save_changes();
+  }
 
   /** The state; its `seq` is the last that was taken: a page that is loaded anew goes on from it. */
   private read = (): MonitorState => {
