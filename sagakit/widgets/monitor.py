@@ -157,7 +157,7 @@ class EngineMonitor(SagaWidget):
         asked["seq"] = edit.get("seq", 0)
         with self._lock:
             self._told["deciding"] = [*self._told["deciding"], asked]
-            self.state = {**self.state, **self._told}
+            self.refresh()
         threading.Thread(target=self._decide, args=(edit, asked), daemon=True).start()
 
     def _decide(self, edit: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

@@ -196,6 +196,19 @@ def test_a_decision_is_told_to_be_taken_before_it_is_answered(engine, monitored)
     assert (monitor.state["seq"], monitor.state["deciding"]) == (2, [])
 
 
+def test_what_is_told_of_a_decision_is_of_now_however_long_nothing_happened(
+    engine, bank, monitored, monkeypatch
+):
+    engine.run(bank.saga, id="one")
+    monitor = monitored(engine)
+    monitor._over.set()  # it reads no more by itself
+    late = time.time() + 1800
+    monkeypatch.setattr(time, "time", lambda: late)
+    monitor.edit = {"seq": 1, "id": "one", "how": "abandon", "by": "ann", "why": "so"}
+    assert monitor.state["at"] == late
+    until(lambda: monitor.state["seq"] == 1)
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [

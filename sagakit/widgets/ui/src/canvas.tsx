@@ -17,9 +17,7 @@ import {
   MiniMap,
   ReactFlow,
   ReactFlowProvider,
-  ViewportPortal,
   getNodesBounds,
-  getViewportForBounds,
   useReactFlow,
   type Connection,
   type Edge,
@@ -39,6 +37,7 @@ import {
   rename,
   type Loose,
 } from "./edits";
+import { PivotLine, QUIET, viewportOf } from "./flow";
 import * as graph from "./graph";
 import { Icon } from "./icons";
 import type { Layout } from "./layout";
@@ -70,7 +69,6 @@ interface Props {
 const EDGE = 12; // what is nearer to the canvas's edge than this is not quite in sight
 const LEGIBLE = 0.5; // the zoom from which on a step's name can be read
 const EMPTY = "empty";
-const OPTIONS = { hideAttribution: true };
 const NODE_TYPES = { step: StepBox };
 const EDGE_TYPES = { way: WayEdge };
 const OVERVIEW = { width: 136, height: 84 };
@@ -434,19 +432,10 @@ function Flow({ store, snapshot, handle, onInspect, onSearch, onHelp, onMend }: 
           onConnect={onConnect}
           onConnectEnd={onConnectEnd}
           isValidConnection={isValid}
+          {...QUIET}
           connectionRadius={28}
           autoPanOnConnect={false} // a step near the edge would flee from who connects it
-          minZoom={0.1}
           maxZoom={2}
-          preventScrolling={false}
-          zoomOnDoubleClick={false}
-          deleteKeyCode={null}
-          panActivationKeyCode={null}
-          zoomActivationKeyCode={null}
-          nodesFocusable={false}
-          edgesFocusable={false}
-          disableKeyboardA11y
-          proOptions={OPTIONS}
         >
           <Background gap={20} size={1.2} />
           <PivotLine nodes={nodes} />
@@ -584,7 +573,7 @@ function useView(
   const view = useMemo(() => {
     const duration = () => (movesLess() ? 0 : 200);
     const size = () => [frame.current?.clientWidth ?? 0, frame.current?.clientHeight ?? 0] as const;
-    const fit = (least = 0.1) => {
+    const fit = (least = QUIET.minZoom) => {
       const [width, height] = size();
       if (width === 0 || latest.current.length === 0) return;
       const bounds = getNodesBounds(latest.current);
@@ -593,14 +582,8 @@ function useView(
         bounds.height += bounds.y - line.top; // with the words at its top
         bounds.y = line.top;
       }
-      const whole = getViewportForBounds(bounds, width, height, 0.1, 1, "48px");
-      const isSmall = whole.zoom < least; // too small to read: it begins at its beginning
-      const start = {
-        x: 48 - bounds.x * least,
-        y: height / 2 - (bounds.y + bounds.height / 2) * least,
-        zoom: least,
-      };
-      void flow.setViewport(isSmall ? start : whole, { duration: least > 0.1 ? 0 : duration() });
+      const seen = viewportOf(bounds, [width, height], least, 48);
+      void flow.setViewport(seen, { duration: least > QUIET.minZoom ? 0 : duration() });
     };
     const bring = (node: ShownStep) => {
       const [width, height] = size();
@@ -668,22 +651,6 @@ function useView(
     return () => observer.disconnect();
   }, [frame, place, view]);
   return view;
-}
-
-/** What stands left of the line is undone when a step fails; what stands right of it never is. */
-function PivotLine({ nodes }: { nodes: ShownStep[] }) {
-  const line = useMemo(() => graph.pivotLine(nodes), [nodes]);
-  if (!line) return null;
-  const { x, top, bottom, right } = line;
-  return (
-    <ViewportPortal>
-      <div className="sk-beyond" style={{ left: x, top, width: right - x, height: bottom - top }} />
-      <div className="sk-pivot-line" style={{ left: x, top, height: bottom - top }}>
-        <span className="sk-before">◂ undone on failure</span>
-        <span className="sk-after-pivot">nothing is undone ▸</span>
-      </div>
-    </ViewportPortal>
-  );
 }
 
 function Breadcrumb({ store, snapshot }: { store: Store; snapshot: Snapshot }) {

@@ -57,6 +57,7 @@ export function Sheet({ label, className = "", onClose, children }: SheetProps) 
 
 /** As browsers do by themselves; but JupyterLab takes line breaks from the fields in a cell. */
 function sendForm(event: KeyboardEvent): void {
+  if (event.nativeEvent.isComposing) return; // it ends a word that is put together
   event.preventDefault();
   (event.target as HTMLInputElement).form?.requestSubmit();
 }

@@ -67,7 +67,7 @@ function Monitor({ source, legend, sheet, onSheet }: Props) {
   const decide = (by: string, why: string) => {
     const { way, one, step } = asked!;
     setWho(by);
-    setDismissed("");
+    setDismissed((read) => (read === one.id ? "" : read));
     setAsked(null);
     source.decide({
       id: one.id,

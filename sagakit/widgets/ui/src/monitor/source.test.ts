@@ -91,6 +91,21 @@ it("takes an answer for it that the decision has been taken", () => {
   expect(waiting()).toEqual(["two"]);
 });
 
+it("goes on from what was taken when the page is loaded anew", () => {
+  source.decide(about("one"));
+  kernel.take();
+  source = new MonitorSource(kernel);
+  expect(waiting()).toEqual(["one"]);
+  source.decide(about("two"));
+  source.decide(about("three"));
+  expect(kernel.edits.map(({ seq, id }) => [seq, id])).toEqual([
+    [1, "one"],
+    [2, "two"],
+  ]);
+  kernel.tell({ counts: { running: 1 } }); // the kernel has not yet read the second
+  expect(kernel.edits).toHaveLength(2);
+});
+
 it("tells who draws, and keeps the array while it holds the same", () => {
   const listener = vi.fn();
   source.state.subscribe(listener);
@@ -105,7 +120,7 @@ it("waits for nothing more when the kernel has gone, and knows that it did", () 
   source.decide(about("one"));
   source.decide(about("two"));
   kernel.die();
-  kernel.die();
+  kernel.die(); // it may be told twice
   expect(source.lost).toBe(2);
   expect(waiting()).toEqual([]);
   expect(source.state.get().connected).toBe(false);

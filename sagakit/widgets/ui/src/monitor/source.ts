@@ -53,16 +53,17 @@ export class MonitorSource {
     this.state.receive();
   };
 
-  private read = (): MonitorState => this.model.get("state") as MonitorState;
+  /** The state; its `seq` is the last that was taken: a page that is loaded anew goes on from it. */
+  private read = (): MonitorState => {
+    const state = this.model.get("state") as MonitorState;
+    return { ...state, seq: Math.max(state.seq, ...state.deciding.map(({ seq }) => seq)) };
+  };
 
   private receive = (): void => {
-    const { at, seq, deciding } = this.read();
+    const { at, seq } = this.read();
     const ahead = at - Date.now() / 1000;
     this.apart = Math.abs(ahead) > APART ? ahead : 0;
-    const sent = this.sent?.seq;
-    if (sent !== undefined && (seq >= sent || deciding.some((one) => one.seq === sent))) {
-      this.sent = null;
-    }
+    if (this.sent?.seq !== undefined && seq >= this.sent.seq) this.sent = null;
     this.next();
     this.state.receive();
   };

@@ -65,6 +65,7 @@ export function useHands(
   const onPointerMove = (event: PointerEvent) => {
     const now = drag.current;
     if (!now || event.pointerId !== now.pointer) return;
+    if (event.buttons === 0) return onPointerUp(event); // let go where nothing told of it
     const [x, y] = [event.clientX - now.x, event.clientY - now.y];
     if (!now.moves && Math.hypot(x, y) < THRESHOLD) return;
     if (!now.moves) {

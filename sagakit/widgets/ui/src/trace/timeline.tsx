@@ -130,15 +130,7 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
   const seen = rowsIn(part, shown, at);
   const last = Math.min(part.first + part.count, shown.length);
   return (
-    <div
-      ref={box}
-      className="sk-trace"
-      data-runs={tables.length}
-      {...hands}
-      onClick={onClick}
-      onDoubleClick={onDoubleClick}
-      onMouseOver={onMouseOver}
-    >
+    <div ref={box} className="sk-trace" data-runs={tables.length} {...hands}>
       <div className="sk-trace-head">
         <Tools camera={camera} onFold={props.onFold} />
         {tables.map((table, run) => (
@@ -175,6 +167,9 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
         aria-activedescendant={at >= 0 ? `${id}-${chosen!.row}` : undefined}
         onScroll={setPart}
         onKeyDown={onKeyDown}
+        onClick={onClick}
+        onDoubleClick={onDoubleClick}
+        onMouseOver={onMouseOver}
       >
         <div className="sk-lanes-in" role="presentation" style={{ height: shown.length * ROW }}>
           {at >= 0 && <div className="sk-lane-on" role="presentation" style={{ top: at * ROW }} />}

@@ -20,13 +20,13 @@ import {
   ReactFlowProvider,
   ViewportPortal,
   getNodesBounds,
-  getViewportForBounds,
   useReactFlow,
   useStoreApi,
   type EdgeProps,
   type Node,
   type NodeProps,
 } from "@xyflow/react";
+import { PivotLine, QUIET, viewportOf } from "../flow";
 import { KIND_WORDS, neighbour, pivotLine, WIDTH, type Direction } from "../graph";
 import { StepBox, type Seen, type ShownStep } from "../step-node";
 import { movesLess } from "../theme";
@@ -47,7 +47,6 @@ interface Props {
   onStep?(path: string): void;
 }
 
-const OPTIONS = { hideAttribution: true };
 const LEAST = 0.62; // smaller than this, words cannot be read
 const EDGE = 12;
 const DIRECTIONS: Record<string, Direction> = {
@@ -114,6 +113,7 @@ const Drawing = memo(function Drawing({
   onNodeClick(event: unknown, node: Node): void;
 }) {
   const nodes = useMemo(() => plan.nodes.map((node) => ({ ...node, zIndex: 1 })), [plan]);
+  const outer = useMemo(() => plan.nodes.filter(({ id }) => !id.includes("/")), [plan]);
   return (
     <ReactFlow
       nodes={nodes}
@@ -121,21 +121,14 @@ const Drawing = memo(function Drawing({
       nodeTypes={NODE_TYPES}
       edgeTypes={EDGE_TYPES}
       onNodeClick={onNodeClick}
+      {...QUIET}
       nodesDraggable={false}
       nodesConnectable={false}
-      nodesFocusable={false}
-      edgesFocusable={false}
       elementsSelectable={false}
-      minZoom={0.1}
       maxZoom={1.5}
-      preventScrolling={false}
-      zoomOnDoubleClick={false}
-      panActivationKeyCode={null}
-      zoomActivationKeyCode={null}
-      disableKeyboardA11y
-      proOptions={OPTIONS}
     >
       <Background gap={20} size={1.2} />
+      <PivotLine nodes={outer} />
       <Frames plan={plan} />
       <Controls
         orientation="horizontal"
@@ -300,29 +293,8 @@ function spokenOf(node: GraphNode, state: string, { struck }: Seen, asks = ""): 
 }
 
 function Frames({ plan }: { plan: Plan }) {
-  const line = useMemo(() => pivotLine(plan.nodes.filter(({ id }) => !id.includes("/"))), [plan]);
   return (
     <ViewportPortal>
-      {line && (
-        <>
-          <div
-            className="sk-beyond"
-            style={{
-              left: line.x,
-              top: line.top,
-              width: line.right - line.x,
-              height: line.bottom - line.top,
-            }}
-          />
-          <div
-            className="sk-pivot-line"
-            style={{ left: line.x, top: line.top, height: line.bottom - line.top }}
-          >
-            <span className="sk-before">◂ undone on failure</span>
-            <span className="sk-after-pivot">nothing is undone ▸</span>
-          </div>
-        </>
-      )}
       {plan.frames.map(({ node, x, y, width, height, words }) => (
         <div key={node} className="sk-frame" style={{ left: x, top: y, width, height }}>
           {words && <span>{words}</span>}
@@ -344,7 +316,7 @@ function useSight(frame: { current: HTMLDivElement | null }, plan: Plan, now: st
   const duration = () => (movesLess() ? 0 : 250);
   const sight = useMemo(() => {
     const size = () => [frame.current?.clientWidth ?? 0, frame.current?.clientHeight ?? 0] as const;
-    const fit = (least = 0.1) => {
+    const fit = (least = QUIET.minZoom) => {
       const [width, height] = size();
       const { nodes, frames } = latest.current;
       if (width === 0 || nodes.length === 0) return;
@@ -354,15 +326,8 @@ function useSight(frame: { current: HTMLDivElement | null }, plan: Plan, now: st
       const right = Math.max(bounds.x + bounds.width, ...frames.map((one) => one.x + one.width));
       const bottom = Math.max(bounds.y + bounds.height, ...frames.map((one) => one.y + one.height));
       const box = { x: bounds.x, y: top, width: right - bounds.x, height: bottom - top };
-      const whole = getViewportForBounds(box, width, height, 0.1, 1, "24px");
-      const start = {
-        x: 24 - box.x * least,
-        y: height / 2 - (box.y + box.height / 2) * least,
-        zoom: least,
-      };
-      void flow.setViewport(whole.zoom < least ? start : whole, {
-        duration: least > 0.1 ? 0 : duration(),
-      });
+      const seen = viewportOf(box, [width, height], least, 24);
+      void flow.setViewport(seen, { duration: least > QUIET.minZoom ? 0 : duration() });
     };
     const bring = (path: string) => {
       const { width, height } = store.getState(); // measured before: nothing is laid out for it
