@@ -18,6 +18,7 @@ from sagakit.widgets.frames import Graph
 _TYPES = {"d": "f8", "i": "i4", "B": "u1"}  # of Python's arrays, and what the page calls them
 _LOOKS = STATES.keys() | STATUSES.keys()
 _Key = tuple[str, str]
+EXACT = 2**53 - 1  # a larger number is not always exact in the page
 
 
 class Texts:
@@ -43,7 +44,8 @@ class Columns:
         self.execution = execution
         self.graph = None if execution is None else Graph(execution.saga, execution)
         self.spans: list[Span] = []
-        self.lanes: list[str] = []  # each one's path; no two are alike
+        self.lanes: list[str] = []  # their names; no two are alike in one that is around them
+        self._around: list[int] = []  # by lane: the one around it; -1: none
         self._texts = Texts()
         self._numbers: dict[_Key, int] = {}
         self._places: dict[_Key, int] = {}  # (path of a step, side): its lane
@@ -71,15 +73,15 @@ class Columns:
 
     def _lay_out(self) -> None:
         """Every lane with what is inside it below it."""
-        open_: list[tuple[str, int, int]] = []  # (path, depth, number) of lanes around
-        stack = [("", 0, row) for row in reversed(rows_of(self.trace.roots, _lane_name))]
+        open_: list[tuple[int, int]] = []  # (depth, number) of lanes around
+        stack = [(-1, 0, row) for row in reversed(rows_of(self.trace.roots, _lane_name))]
         while stack:
-            above, depth, (name, spans) = stack.pop()
+            around, depth, (name, spans) = stack.pop()
             self._close(open_, depth)
-            path = f"{above}/{name}" if above else name
             lane = len(self.lanes)
-            self.lanes.append(path)
-            open_.append((path, depth, lane))
+            self.lanes.append(name)
+            self._around.append(around)
+            open_.append((depth, lane))
             for column, value in (("depth", depth), ("size", 0), ("twin", -1)):
                 self.of_lanes[column].append(value)
             self.of_lanes["label"].append(self._texts.number(name))
@@ -87,13 +89,13 @@ class Columns:
                 self._add(span, lane)
             within = [one for span in spans for one in self.trace.children(span)]
             within.sort(key=lambda one: one.start)
-            stack += [(path, depth + 1, row) for row in reversed(rows_of(within, _lane_name))]
+            stack += [(lane, depth + 1, row) for row in reversed(rows_of(within, _lane_name))]
         self._close(open_, 0)
 
-    def _close(self, open_: list[tuple[str, int, int]], depth: int) -> None:
+    def _close(self, open_: list[tuple[int, int]], depth: int) -> None:
         """Note how many lanes are inside those that end here."""
-        while open_ and open_[-1][1] >= depth:
-            lane = open_.pop()[2]
+        while open_ and open_[-1][0] >= depth:
+            _, lane = open_.pop()
             self.of_lanes["size"][lane] = len(self.lanes) - lane - 1
 
     def _add(self, span: Span, lane: int) -> None:
@@ -119,10 +121,15 @@ class Columns:
         return self._places.get((step, side), -1)
 
     def twins_of(self, other: Columns) -> None:
-        """Note which lane of another trace each lane here stands beside: that of the same path."""
-        known = {path: number for number, path in enumerate(other.lanes)}
-        for number, path in enumerate(self.lanes):
-            self.of_lanes["twin"][number] = known.get(path, -1)
+        """Note which lane of another trace each lane here stands beside: that of the same name,
+        in lanes that stand beside each other, or outermost as it is."""
+        theirs = zip(other._around, other.lanes, strict=True)
+        known = {lane: number for number, lane in enumerate(theirs)}
+        twins = self.of_lanes["twin"]
+        for number, (around, name) in enumerate(zip(self._around, self.lanes, strict=True)):
+            beside = -1 if around < 0 else twins[around]
+            if around < 0 or beside >= 0:
+                twins[number] = known.get((beside, name), -1)
 
     def state(self, put: Packed) -> dict[str, Any]:
         """See ``TraceRun`` in ``ui/src/watching.ts``; the numbers go into ``put``."""
@@ -287,7 +294,19 @@ def _outcome(span: Span) -> str:
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in attributes.items()
-    }
+    return {name: _shown(value) for name, value in attributes.items()}
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page shows it; in words what JSON or the page's numbers cannot hold."""
+    match value:
+        case tuple() | list():
+            return [_shown(one) for one in value]
+        case int() if abs(value) > EXACT:
+            return str(value)
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return repr(value)

@@ -129,13 +129,12 @@ def _events(
     """The events in columns; what recurs is told once."""
     paths = {node["path"]: number for number, node in enumerate(graph.nodes)}
     words: dict[str, int] = {}
-    columns: dict[str, list[Any]] = {"at": [], "what": [], "step": [], "attempt": [], "detail": []}
+    columns: dict[str, list[Any]] = {"at": [], "what": [], "step": [], "detail": []}
     for path, event in history:
         what, step, detail = tell(event, path)
         columns["at"].append(round(_at(event) - start, 9))
         columns["what"].append(words.setdefault(what, len(words)))
         columns["step"].append(paths.setdefault(step, len(paths)) if step else -1)
-        columns["attempt"].append(getattr(event, "attempt", 0))
         columns["detail"].append(redaction.scrub(detail) if redaction else detail)
     return {"events": columns, "words": list(words), "paths": list(paths)}
 

@@ -91,7 +91,7 @@ def test_every_bar_stands_where_its_span_does_in_the_kernel(explorer):
         left = track["x"] + (start + 0.02 * whole) * scale
         assert bar["left"] == pytest.approx(left, abs=2), name
         assert bar["right"] == pytest.approx(max(left + (end - start) * scale, left + 5), abs=2)
-    lanes = explorer.book.value("[path.rpartition('/')[2] for path in explorer._columns[0].lanes]")
+    lanes = explorer.book.value("explorer._columns[0].lanes")
     assert explorer.labels() == lanes
     assert explorer.ticks() == ["0.0 s", "0.5 s", "1.0 s", "1.5 s", "2.0 s"]
 
@@ -163,10 +163,12 @@ def test_lanes_are_collapsed_and_spans_filtered(explorer):
     expect(explorer.lane("charge_payment")).to_have_count(1)
     expect(explorer.lane("charge_payment")).to_have_attribute("aria-expanded", "false")
     explorer.button("Collapse all").click()
-    outer = [
-        path for path in explorer.book.value("explorer._columns[0].lanes") if path.count("/") < 2
-    ]
-    explorer.shows(path.rpartition("/")[2] for path in outer)
+    explorer.shows(
+        explorer.book.value(
+            "[name for name, depth in zip(explorer._columns[0].lanes,"
+            " explorer._columns[0].of_lanes['depth']) if depth < 2]"
+        )
+    )
     explorer.button("Expand all").click()
     explorer.shows(every)
 
@@ -190,7 +192,7 @@ def test_lanes_are_collapsed_and_spans_filtered(explorer):
 
     explorer.button("Critical path").click()
     critical = explorer.book.value(
-        "[path.rpartition('/')[2] for number, path in enumerate(explorer._columns[0].lanes)"
+        "[name for number, name in enumerate(explorer._columns[0].lanes)"
         " if any(explorer._columns[0].of_spans['critical'][span] for span, lane in"
         " enumerate(explorer._columns[0].of_spans['lane']) if lane == number)]"
     )
@@ -288,6 +290,7 @@ def test_by_keyboard_alone(explorer):
         explorer.selects(span)
     explorer.press("Escape")
     expect(explorer.lanes).to_be_focused()
+    expect(explorer.root.get_by_label("Find spans")).to_have_value("payment")
     cells = len(explorer.book.sources())
     explorer.press("d", "d", "x")
     assert len(explorer.book.sources()) == cells  # JupyterLab has not taken it for its own

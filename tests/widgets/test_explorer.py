@@ -7,6 +7,7 @@ import json
 import math
 import struct
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -248,3 +249,52 @@ def test_five_thousand_spans_take_the_kernel_a_fraction_of_a_second():
     assert time.process_time() - began < 1
     assert explorer.state["runs"][0]["spans"]["count"] > 5000
     assert len(explorer.numbers) + len(json.dumps(explorer.state)) < 500_000
+
+
+def _chain(depth: int, name: str) -> Trace:
+    ids = [f"{number:016x}" for number in range(depth)]
+    spans = (
+        Span("a" * 32, own, ids[number - 1] if number else None, name, 0.0, 1.0)
+        for number, own in enumerate(ids)
+    )
+    return Trace(spans)
+
+
+def test_a_deep_trace_takes_as_much_memory_as_a_flat_one_of_the_same_size():
+    deep = _chain(2000, "a long name, " * 20)
+    tracemalloc.start()
+    try:
+        explorer = TraceExplorer(deep, deep)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20e6
+    assert _column(explorer, "lanes", "twin") == list(range(2000))
+
+
+def test_lanes_of_a_name_are_twins_only_where_what_is_around_them_is():
+    def trace(outer: str) -> Trace:
+        ids = ("1" * 16, "2" * 16)
+        return Trace(
+            [
+                Span("a" * 32, ids[0], None, outer, 0.0, 1.0),
+                Span("a" * 32, ids[1], ids[0], "same", 0.0, 1.0),
+            ]
+        )
+
+    assert _column(TraceExplorer(trace("x"), trace("x")), "lanes", "twin") == [0, 1]
+    assert _column(TraceExplorer(trace("x"), trace("y")), "lanes", "twin") == [-1, -1]
+
+
+def test_an_attribute_is_shown_as_it_is_whatever_its_value():
+    given = {"id": 2**63 - 1, "rate": math.nan, "most": (1.5, math.inf), "raw": b"x", "fine": 7}
+    explorer = TraceExplorer(Trace([Span("a" * 32, "b" * 16, None, "x", 0, 1, attributes=given)]))  # type: ignore[arg-type]
+    explorer.edit = {"seq": 1, "run": 0, "span": 0}
+    shown = explorer.details["attributes"]
+    assert json.loads(json.dumps(shown, allow_nan=False)) == {
+        "id": "9223372036854775807",  # the page would say 9223372036854775808
+        "rate": "nan",
+        "most": [1.5, "inf"],
+        "raw": "b'x'",
+        "fine": 7,
+    }

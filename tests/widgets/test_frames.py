@@ -99,6 +99,13 @@ def test_an_effect_whose_reply_is_lost_stands_in_the_ledgers():
     assert _ledgers_at(scenes(made), place)["payment", "cents charged"] == ORDER["amount_cents"]
 
 
+def test_an_event_tells_once_which_attempt_it_is_of():
+    made = film(Twin().saga, ORDER, Scenario().lose_reply("charge_payment", 1), 0, None)
+    told = [one for one in scenes(made)["events"]["detail"] if "attempt 2" in one]
+    assert [one.count("attempt 2") for one in told] == [1, 1]
+    assert "attempt" not in scenes(made)["events"]
+
+
 def test_ledgers_outlive_a_crash_that_loses_an_event():
     twin = Twin()
     made = film(twin.saga, ORDER, Scenario().crash(4, written=False), 0, twin.fresh)

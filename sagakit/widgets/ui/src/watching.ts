@@ -70,7 +70,6 @@ export interface Film {
     at: number[]; // virtual seconds since the start
     what: number[]; // in `words`
     step: number[]; // in `paths`; -1: of the whole execution
-    attempt: number[]; // from 1; 0: it has none
     detail: string[];
   };
   words: string[]; // "step started", …

@@ -35,6 +35,15 @@ it("has a row for each lane, inside the one around it", () => {
   expect(around(rows, 2)).toEqual([1, 0]);
 });
 
+it("has rows for a trace that is deeper than the stack", () => {
+  const deep = Array.from({ length: 8000 }, (_, depth) => ({ label: "in", depth }));
+  const spans = deep.map((_, lane) => ({ lane, start: 0, end: 1 }));
+  const rows = rowsOf(madeTables([spans, deep]));
+  expect(rows.length).toBe(8000);
+  expect(rows[0]!.size).toBe(7999);
+  expect(around(rows, 7999).length).toBe(7999);
+});
+
 it("leaves out what is inside a collapsed row", () => {
   expect(shown({})).toEqual(["all", "pay", "try", "ship"]);
   expect(shown({}, [1])).toEqual(["all", "pay", "ship"]);

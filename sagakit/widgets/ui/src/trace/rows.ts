@@ -13,23 +13,28 @@ export interface Row {
 export function rowsOf(tables: Table[]): Row[] {
   const rows: Row[] = [];
   const [one, other] = tables;
+  // no recursion: a trace may be deeper than the stack
+  const stack: { lanes: [number, number]; inside: number }[] = [];
   const add = (pairs: [number, number][], inside: number): void => {
-    for (const lanes of pairs) {
-      const [table, lane] = lanes[0] >= 0 ? [one!, lanes[0]] : [other!, lanes[1]];
-      const at = rows.length;
-      const row: Row = {
-        lanes: lanes.slice(0, tables.length),
-        label: table.run.texts[table.label[lane]!]!,
-        depth: table.depth[lane]!,
-        size: 0,
-        inside,
-      };
-      rows.push(row);
-      add(paired(within(one, lanes[0]), within(other, lanes[1]), one!), at);
-      row.size = rows.length - at - 1;
-    }
+    for (const lanes of pairs.reverse()) stack.push({ lanes, inside });
   };
   if (one) add(paired(outermost(one), other ? outermost(other) : [], one), -1);
+  while (stack.length > 0) {
+    const { lanes, inside } = stack.pop()!;
+    const [table, lane] = lanes[0] >= 0 ? [one!, lanes[0]] : [other!, lanes[1]];
+    rows.push({
+      lanes: lanes.slice(0, tables.length),
+      label: table.run.texts[table.label[lane]!]!,
+      depth: table.depth[lane]!,
+      size: 0,
+      inside,
+    });
+    add(paired(within(one, lanes[0]), within(other, lanes[1]), one!), rows.length - 1);
+  }
+  for (let at = rows.length - 1; at > 0; at--) {
+    const { size, inside } = rows[at]!;
+    if (inside >= 0) rows[inside]!.size += size + 1;
+  }
   return rows;
 }
 

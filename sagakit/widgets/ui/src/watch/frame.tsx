@@ -72,7 +72,7 @@ export function Head({ title, note, sheet, onSheet, left, children }: HeadProps)
   );
   return (
     <div className="sk-head">
-      <h2 className="sk-title">
+      <h2 className="sk-title" title={title}>
         {title}
         {note && <span className="sk-hint"> {note}</span>}
       </h2>

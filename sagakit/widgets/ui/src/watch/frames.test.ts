@@ -33,7 +33,7 @@ function film(events: number, nodes = 5, rows = 4): Film {
       retried: false,
     })),
     edges: [],
-    events: { at: zeros, what: zeros, step: zeros, attempt: zeros, detail: zeros.map(String) },
+    events: { at: zeros, what: zeros, step: zeros, detail: zeros.map(String) },
     words: ["step started"],
     paths: ["s0"],
     states: STATES,

@@ -134,7 +134,7 @@ const Row = memo(function Row({
   count,
   onGo,
 }: RowProps) {
-  const { at, attempt, detail } = film.events;
+  const { at, detail } = film.events;
   const look = legend.states[state];
   const mark = struck && legend.marks[struck];
   return (
@@ -155,7 +155,6 @@ const Row = memo(function Row({
       <span className="sk-event-step">{stepOf(film, event)}</span>
       <span className="sk-event-what">
         {whatOf(film, event)}
-        {attempt[event]! > 1 && <span className="sk-attempt">attempt {attempt[event]}</span>}
         {struck && (
           <span className="sk-struck sk-seen" {...paint(mark)} title={`a ${struck} strikes here`}>
             {mark?.glyph}
@@ -188,11 +187,10 @@ export function whatOf({ events, words }: Film, event: number): string {
 
 /** An event in one line, to be read aloud. */
 export function eventWords(film: Film, event: number): string {
-  const { at, attempt, detail } = film.events;
+  const { at, detail } = film.events;
   const parts = [
     `event ${event + 1} of ${at.length}`,
     [whatOf(film, event), stepOf(film, event)].filter(Boolean).join(": "),
-    attempt[event]! > 1 ? `attempt ${attempt[event]}` : "",
     `at ${seconds(at[event]!)}`,
     detail[event]!,
   ];
