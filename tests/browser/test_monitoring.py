@@ -400,6 +400,10 @@ def test_of_very_many_the_oldest_are_listed_and_a_long_reason_is_whole_in_the_fo
     assert why.evaluate("why => why.scrollHeight <= why.clientHeight + 1")
     book.screen.shot("monitor long reason", monitor.root)
     book.page.keyboard.press("Escape")
+    # it fails again, and is stuck since later than those that are listed
+    monitor.decide("Retry charge of order-00", by="ann", why="so")
+    monitor.expect_answer("order-00", "retry: execution 'order-00' is stuck")
+    expect(monitor.stuck("order-00")).to_contain_text("no longer listed")
     book.execute("World.go.set(); [one.result() for one in running]")
     monitor.expect_counts(stuck=60, completed=70)
 

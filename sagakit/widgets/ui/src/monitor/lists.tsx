@@ -37,7 +37,7 @@ function idAt(target: EventTarget): string {
 
 // -- stuck ------------------------------------------------------------------------------------
 
-export interface StuckProps {
+interface StuckProps {
   stuck: MonitoredExecution[];
   more: number;
   now: number;
@@ -131,7 +131,9 @@ function StuckRow(props: RowProps) {
         <b className="sk-id">{one.id}</b>
         <span className="sk-hint">
           {one.saga && `${named(one)} · `}
-          {isGone ? "no longer stuck" : `stuck for ${lasted(now - one.since)}`}
+          {isGone
+            ? `no longer ${props.more > 0 ? "listed" : "stuck"}`
+            : `stuck for ${lasted(now - one.since)}`}
         </span>
         {steps.length > 1 && (
           <span className="sk-ways">
