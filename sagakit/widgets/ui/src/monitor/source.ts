@@ -15,29 +15,22 @@ export interface Pending {
 const APART = 5; // seconds; less than that is no other clock, but a message's way
 
 /**
- * Of edits that wait for a busy kernel only the last one would come there. So a decision is sent
- * when the one before it has been taken; it may be answered much later.
+ * A decision is taken by the kernel at once, so that the next one can be sent, and may be answered
+ * much later.
  */
 export class MonitorSource {
   readonly who: string;
   readonly ways: Way[];
   readonly state: Source<MonitorState, Decision>;
-  private queue: Decision[] = [];
-  private sent: MonitorEdit | null = null; // the kernel has not yet taken it
   private shown: Pending[] = [];
   private apart = 0; // seconds by which the kernel's clock is ahead of the page's
   private views = 0; // in which it is shown
   lost = 0; // decisions that were on their way when the kernel went
 
   constructor(private readonly model: Model) {
-    const post = sender<MonitorEdit>(model);
-    this.state = new Source(this.read, (edit) => {
-      this.sent = edit;
-      post(edit);
-    });
+    this.state = new Source<MonitorState, Decision>(this.read, sender(model));
     this.who = (model.get("who") as string | undefined) ?? "";
     this.ways = (model.get("ways") as Way[] | undefined) ?? [];
-    this.list();
     model.on("change:state", this.receive);
     model.on("comm_live_update", this.lose);
   }
@@ -45,13 +38,15 @@ export class MonitorSource {
   /** The kernel's time, in seconds since the epoch. */
   now = (): number => Date.now() / 1000 + this.apart;
 
-  /** Decisions that are not answered yet; the same array until there are others. */
-  pending = (): Pending[] => this.shown;
+  decide = (decision: Decision): void => this.state.send(decision);
 
-  decide = (decision: Decision): void => {
-    this.queue.push(decision);
-    this.next();
-    this.state.receive();
+  /** Decisions that are not answered yet; the same array until there are others. */
+  pending = (): Pending[] => {
+    const { connected, state } = this.state.get();
+    const all = connected ? [...state.deciding, ...this.state.owed()] : [];
+    const pending = all.map(({ id, step = "", how }): Pending => ({ id, step, how }));
+    if (JSON.stringify(pending) !== JSON.stringify(this.shown)) this.shown = pending;
+    return this.shown;
   };
 
   /** It is shown, until what this gives is called: while nobody looks, the kernel does not read. */
@@ -74,37 +69,13 @@ export class MonitorSource {
   };
 
   private receive = (): void => {
-    const { at, seq } = this.read();
-    const ahead = at - Date.now() / 1000;
+    const ahead = this.read().at - Date.now() / 1000;
     this.apart = Math.abs(ahead) > APART ? ahead : 0;
-    if (this.sent && seq >= this.sent.seq) this.sent = null;
-    this.next();
     this.state.receive();
   };
 
   private lose = (): void => {
-    this.lost += this.shown.length; // this may be told more than once
-    this.queue = [];
-    this.sent = null;
-    this.shown = [];
+    this.lost += this.pending().length; // this may be told more than once
     this.state.lose();
   };
-
-  /** Send the next one, if the kernel has the last; and list what is on its way. */
-  private next(): void {
-    const decision = this.sent ? undefined : this.queue.shift();
-    if (decision) this.state.send(decision);
-    this.list();
-  }
-
-  private list(): void {
-    const own = [...(this.sent ? [this.sent] : []), ...this.queue];
-    const pending = [...this.read().deciding, ...own].map(({ id, step = "", how }): Pending => ({
-      id,
-      step,
-      how,
-    }));
-    const isSame = JSON.stringify(pending) === JSON.stringify(this.shown);
-    if (!isSame) this.shown = pending;
-  }
 }
