@@ -290,6 +290,7 @@ def test_by_keyboard_alone(explorer):
         explorer.selects(span)
     explorer.press("Escape")
     expect(explorer.lanes).to_be_focused()
+    expect(explorer.root.get_by_label("Find spans")).to_have_value("payment")
     cells = len(explorer.book.sources())
     explorer.press("d", "d", "x")
     assert len(explorer.book.sources()) == cells  # JupyterLab has not taken it for its own

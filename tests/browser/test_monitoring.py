@@ -239,6 +239,7 @@ def test_decisions_wait_for_a_kernel_that_is_busy_and_none_is_lost(monitor, fold
     for i in range(4):
         monitor.decide(f"Skip charge of order-{i}", by="ann", why=f"paid back {i}")
         expect(monitor.stuck(f"order-{i}")).to_contain_text("skip of charge: waits for the answer")
+    assert violations(book.page, ".sk-root") == []
     book.screen.shot("monitor waits", monitor.root)
     (folder / "go").touch()
     monitor.expect_counts(compensated=4)
@@ -377,6 +378,11 @@ def test_it_follows_the_theme_and_axe_finds_nothing(monitor):
         book.screen.shot(f"monitor form {name}", monitor.root)
         book.page.keyboard.press("Escape")
     assert sign.evaluate(colour) != light
+    monitor.decide("Skip charge of order-10248", why="paid back")
+    monitor.expect_answer("order-10248", "skip: execution 'order-10248' is compensated")
+    expect(monitor.stuck("order-10248")).to_contain_text("no longer stuck")
+    assert violations(book.page, ".sk-root") == []
+    book.screen.shot("monitor answered dark", monitor.root)
     book.execute("World.go.set(); engine.close()")
     expect(monitor.root.locator(".sk-banner")).to_be_visible()
     assert violations(book.page, ".sk-root") == []
@@ -413,9 +419,11 @@ def test_it_can_be_used_where_there_is_little_room(monitor):
     book.page.set_viewport_size({"width": 820, "height": 900})
     try:
         expect(monitor.flying("slow-0")).to_be_attached()
+        parts = ".sk-monitor-body, .sk-scroll, .sk-count-name"
         wide = monitor.root.evaluate(
-            "root => Math.max(...[root, ...root.querySelectorAll('.sk-monitor-body, .sk-scroll')]"
-            ".map(one => one.scrollWidth - one.clientWidth))"
+            "(root, parts) => Math.max(...[root, ...root.querySelectorAll(parts)]"
+            ".map(one => one.scrollWidth - one.clientWidth))",
+            parts,
         )
         assert wide <= 0, "it is cut off at its right"
         book.screen.shot("monitor narrow", monitor.root)

@@ -118,4 +118,10 @@ it("counts where the spans that fit begin", () => {
   const all5 = { from: 0, to: 10 };
   expect([...density(table!, all(6), all5, 5)]).toEqual([2, 0, 1, 0, 2]);
   expect([...density(table!, Uint8Array.of(1, 0, 0, 1, 0, 0), all5, 5)]).toEqual([0, 0, 1, 0, 0]);
+  const roots = [
+    { lane: 0, start: 1, end: 2 },
+    { lane: 0, start: 7, end: 8 },
+  ];
+  const [several] = madeTables([roots, lane]);
+  expect([...density(several!, all(2), all5, 5)]).toEqual([1, 0, 0, 1, 0]);
 });

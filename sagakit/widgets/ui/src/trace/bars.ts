@@ -117,9 +117,10 @@ export function nearest(table: Table, lane: number, time: number, fits?: Uint8Ar
 export function density(table: Table, fits: Uint8Array, all: Sight, parts: number): Int32Array {
   const counts = new Int32Array(parts);
   const { start, parent } = table;
+  // what all others are in begins where everything does, and tells nothing
+  const isOneTree = start.length > 1 && parent.filter((one) => one < 0).length === 1;
   for (let span = 0; span < start.length; span++) {
-    // what is outermost begins where everything does, and tells nothing
-    if (!fits[span] || (parent[span]! < 0 && start.length > 1)) continue;
+    if (!fits[span] || (isOneTree && parent[span]! < 0)) continue;
     const part = Math.floor(((start[span]! - all.from) / (all.to - all.from)) * parts);
     counts[Math.min(Math.max(part, 0), parts - 1)]! += 1;
   }

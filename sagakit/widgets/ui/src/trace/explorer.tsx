@@ -62,7 +62,6 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
   }, [chosen]);
 
   const find = (selector: string) => box.current!.querySelector<HTMLElement>(selector);
-  const toLanes = () => find(".sk-lanes")?.focus({ preventScroll: true });
   const onStep = useCallback(
     (path: string) => {
       const node = graph.nodes.findIndex((one) => one.path === path);
@@ -83,7 +82,11 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
   );
   const onKeyDown = (event: KeyboardEvent) => {
     const isBeside = (event.target as Element).closest(".sk-side, .sk-filters");
-    if (event.key === "Escape" && isBeside) toLanes();
+    const to = event.key === "Escape" && isBeside ? find(".sk-lanes") : null;
+    if (to) {
+      to.focus({ preventScroll: true });
+      event.preventDefault(); // the browser would empty the search
+    }
     onKeys(event, setSheet, {
       "+": () => camera.zoom(1.5),
       "-": () => camera.zoom(1 / 1.5),

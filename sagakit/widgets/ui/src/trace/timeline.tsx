@@ -86,7 +86,6 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
   /** The span under the hand, or the nearest one of its lane that is close. */
   const placeOf = (event: MouseEvent): Place | null => {
     const target = event.target as Element;
-    if (!list.current!.contains(target)) return null;
     const track = target.closest<HTMLElement>(".sk-track");
     const top = list.current!.getBoundingClientRect().top;
     const row = shown[Math.floor((event.clientY - top + list.current!.scrollTop) / ROW)];
