@@ -258,6 +258,8 @@ def test_by_keyboard_alone(explorer):
     line = explorer.root.locator(f'[id="{active}"]')
     expect(line).to_have_attribute("aria-selected", "true")
     expect(line).to_have_attribute("aria-label", "charge_payment, 2 spans")
+    expect(line).to_have_attribute("aria-level", "3")  # alone within the step's own lane
+    expect(line).to_have_attribute("aria-setsize", "1")
     explorer.press("ArrowRight")
     explorer.selects(explorer.number("charge_payment #2"))
     said = explorer.root.locator(".sk-explorer > [role=status]")

@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 SETUP = """\
 from sagakit import Engine, Saga, Scenario, TerminalError, explore, simulate, step
 from sagakit.lab import ORDER, Twin
-from sagakit.widgets import EngineMonitor, FaultMatrix, SagaPlayer, TraceExplorer
+from sagakit.views import legend
+from sagakit.widgets import EngineMonitor, FaultMatrix, SagaDesigner, SagaPlayer, TraceExplorer
 shop = Twin()
 class Bank:
     is_open = False
@@ -44,6 +45,22 @@ def test_notebook_7_shows_each_and_hears_of_gestures(notebook7):
     watched.decide("Abandon order-0", by="ann", why="it is a test")
     watched.expect_answer("order-0", "abandon: execution 'order-0' is abandoned")
     book.screen.shot("notebook 7 watches")
+    book.execute("engine.close()")
+
+
+def test_every_widget_shows_the_same_legend(lab):
+    book = lab([SETUP, "SagaDesigner(shop.saga)", PLAYER, MATRIX, "explorer", "monitor"])
+    book.run()
+    groups = ("kinds", "states", "statuses", "marks", "segments", "contrasts")
+    expected = book.value(f"[name for group in {groups} for name in legend()[group]]")
+    for cell in range(1, 6):
+        root = book.output(cell).locator(".sk-root")
+        root.get_by_role("button", name="Legend", exact=True).click()
+        shown = root.get_by_role("dialog", name="Legend").get_by_role("listitem")
+        words = [words.partition(":")[0] for words in shown.all_inner_texts()]
+        assert [one.split("\n")[-1] for one in words] == [*expected, "critical path"], cell
+        book.page.keyboard.press("Escape")
+        expect(root.get_by_role("dialog")).to_have_count(0)
     book.execute("engine.close()")
 
 

@@ -37,7 +37,7 @@ function idAt(target: EventTarget): string {
 
 // -- stuck ------------------------------------------------------------------------------------
 
-export interface StuckProps {
+interface StuckProps {
   stuck: MonitoredExecution[];
   more: number;
   now: number;

@@ -23,7 +23,7 @@ export class MonitorSource {
   readonly ways: Way[];
   readonly state: Source<MonitorState, Decision>;
   private queue: Decision[] = [];
-  private sent: (Decision & { seq?: number }) | null = null; // the kernel has not yet taken it
+  private sent: MonitorEdit | null = null; // the kernel has not yet taken it
   private shown: Pending[] = [];
   private apart = 0; // seconds by which the kernel's clock is ahead of the page's
   lost = 0; // decisions that were on their way when the kernel went
@@ -63,7 +63,7 @@ export class MonitorSource {
     const { at, seq } = this.read();
     const ahead = at - Date.now() / 1000;
     this.apart = Math.abs(ahead) > APART ? ahead : 0;
-    if (this.sent?.seq !== undefined && seq >= this.sent.seq) this.sent = null;
+    if (this.sent && seq >= this.sent.seq) this.sent = null;
     this.next();
     this.state.receive();
   };
@@ -79,11 +79,7 @@ export class MonitorSource {
   /** Send the next one, if the kernel has the last; and list what is on its way. */
   private next(): void {
     const decision = this.sent ? undefined : this.queue.shift();
-    if (decision) {
-      this.sent = decision;
-      this.list();
-      this.state.send(decision);
-    }
+    if (decision) this.state.send(decision);
     this.list();
   }
 

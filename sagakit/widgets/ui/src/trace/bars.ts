@@ -19,7 +19,7 @@ export interface Window {
   scale: number; // px a second
 }
 
-export const NARROW = 5; // px; so wide is the narrowest bar, and as close are those that become one
+const NARROW = 5; // px; so wide is the narrowest bar, and as close are those that become one
 const BEYOND = 8; // px; a bar that goes farther than what is drawn is cut here
 
 /** The bars of a lane in a window of time; of several spans within `cell` px there is one. */

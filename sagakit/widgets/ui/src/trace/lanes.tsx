@@ -17,7 +17,8 @@ interface LabelProps {
   number: number;
   row: Row;
   place: number;
-  count: number;
+  nth: number; // of `among` rows within the same one
+  among: number;
   words: string;
   isOn: boolean;
   isOpen: boolean;
@@ -26,7 +27,7 @@ interface LabelProps {
 }
 
 export const Label = memo(function Label(props: LabelProps) {
-  const { id, number, row, place, count, words, isOn, isOpen, differs, legend } = props;
+  const { id, number, row, place, nth, among, words, isOn, isOpen, differs, legend } = props;
   const look = legend.contrasts.differs;
   return (
     <div
@@ -34,8 +35,8 @@ export const Label = memo(function Label(props: LabelProps) {
       className={`sk-lane${isOn ? " sk-is-on" : ""}`}
       role="treeitem"
       aria-level={row.depth + 1}
-      aria-setsize={count}
-      aria-posinset={place + 1}
+      aria-setsize={among}
+      aria-posinset={nth}
       aria-selected={isOn}
       aria-expanded={row.size > 0 ? isOpen : undefined}
       aria-label={[words, differs && `differs: ${differs}`].filter(Boolean).join("; ")}

@@ -1,6 +1,15 @@
 import { expect, it } from "vitest";
 import { madeTables } from "./made";
-import { around, EVERYTHING, fitting, outcomesOf, rowsOf, shownRows, type Filter } from "./rows";
+import {
+  around,
+  EVERYTHING,
+  fitting,
+  outcomesOf,
+  rankOf,
+  rowsOf,
+  shownRows,
+  type Filter,
+} from "./rows";
 
 const ONE = madeTables([
   [
@@ -60,6 +69,20 @@ it("shows what fits, with what is around it, and what is selected", () => {
   expect(shown({ critical: true })).toEqual(["all", "pay", "try"]);
   expect(shown({ words: "nothing" })).toEqual([]);
   expect(shown({ words: "ship" }, [], 1)).toEqual(["all", "pay", "ship"]);
+});
+
+it("knows the rank of a row among those beside it", () => {
+  const rows = rowsOf(ONE);
+  expect(rankOf(rows, [0, 1, 2, 3])).toEqual([
+    [1, 1],
+    [1, 2],
+    [1, 1],
+    [2, 2],
+  ]);
+  expect(rankOf(rows, [0, 3])).toEqual([
+    [1, 1],
+    [1, 1],
+  ]);
 });
 
 it("sets lanes of the same path beside each other, in the order of the first", () => {

@@ -139,6 +139,17 @@ function fitsIn({ first }: Table, lane: number, fits: Uint8Array): boolean {
   return false;
 }
 
+/** Of each row that is shown: the how many-th it is, from 1, of so many within the same row. */
+export function rankOf(rows: Row[], shown: number[]): [nth: number, of: number][] {
+  const counts = new Map<number, number>();
+  const nths = shown.map((row) => {
+    const { inside } = rows[row]!;
+    counts.set(inside, (counts.get(inside) ?? 0) + 1);
+    return counts.get(inside)!;
+  });
+  return shown.map((row, at) => [nths[at]!, counts.get(rows[row]!.inside)!]);
+}
+
 /** The rows around a row, the outermost last. */
 export function around(rows: Row[], row: number): number[] {
   const found: number[] = [];

@@ -20,11 +20,11 @@ import { useHands } from "./hands";
 import { Label, Range, Track } from "./lanes";
 import { into, moved, type Ground, type Place } from "./moves";
 import { Overview } from "./overview";
-import type { Row } from "./rows";
+import { rankOf, type Row } from "./rows";
 import type { Table } from "./table";
 import { barWords } from "./words";
 
-export interface TimelineProps {
+interface TimelineProps {
   ground: Ground;
   camera: Camera;
   legend: Legend;
@@ -49,6 +49,7 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
   const [part, setPart] = useSeen(list, shown.length);
   const { range, hands, hasDragged } = useHands(camera, box, list);
   const places = useMemo(() => new Map(shown.map((row, at) => [row, at])), [shown]);
+  const ranks = useMemo(() => rankOf(rows, shown), [rows, shown]);
   const at = chosen ? (places.get(chosen.row) ?? -1) : -1;
 
   useLayoutEffect(() => {
@@ -179,7 +180,8 @@ export const Timeline = memo(function Timeline(props: TimelineProps) {
               number={shown[place]!}
               row={rows[shown[place]!]!}
               place={place}
-              count={shown.length}
+              nth={ranks[place]![0]}
+              among={ranks[place]![1]}
               words={labelWords(tables, rows[shown[place]!]!)}
               isOn={place === at}
               isOpen={!collapsed.has(shown[place]!)}

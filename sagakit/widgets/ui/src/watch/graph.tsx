@@ -224,7 +224,7 @@ function useBoard(plan: Plan, props: Props): Board {
 }
 
 /** How every step stands; what stands as before is the same object, so that it is not drawn anew. */
-export function standsOf(
+function standsOf(
   plan: Plan,
   { nodes, states, legend, struck, now, selected, asks }: Omit<Props, "edges">,
   before: (path: string) => Stand | undefined,
