@@ -136,3 +136,40 @@ it("goes by the kernel's clock where it is another one", () => {
   expect(source.now()).toBe(4603);
   vi.useRealTimers();
 });
+
+const answers = () => [...source.answers()].map(([id, { text }]) => [id, text]);
+const answer = (seq: number, id: string, text: string, level: "info" | "error") =>
+  kernel.tell({ seq, about: id, said: { text, level }, deciding: [] });
+
+it("keeps an error until it is dismissed, whatever is decided meanwhile", () => {
+  source.decide(about("one"));
+  kernel.take();
+  source.decide(about("two"));
+  answer(1, "one", "refused", "error");
+  answer(2, "two", "done", "info");
+  expect(answers()).toEqual([
+    ["one", "refused"],
+    ["two", "done"],
+  ]);
+  kernel.tell({ at: 1001 });
+  source.dismiss("one");
+  expect(answers()).toEqual([["two", "done"]]);
+  kernel.tell({ at: 1002 });
+  source.dismiss("two");
+  kernel.tell({ at: 1003 });
+  expect(answers()).toEqual([]);
+});
+
+it("tells the same again of another decision, and of what went well the last only", () => {
+  source.decide(about("one"));
+  answer(1, "one", "still stuck", "info");
+  source.dismiss("one");
+  source.decide(about("one"));
+  kernel.tell({ at: 1001 }); // not yet answered
+  expect(answers()).toEqual([]);
+  answer(2, "one", "still stuck", "info");
+  expect(answers()).toEqual([["one", "still stuck"]]);
+  source.decide(about("two"));
+  answer(3, "two", "done", "info");
+  expect(answers()).toEqual([["two", "done"]]);
+});

@@ -1,7 +1,7 @@
 /** What the monitor is drawn from: its state, and the decisions that are on their way. No React. */
 import type { Model } from "../model";
 import { Source, sender } from "../watch/source";
-import type { MonitorEdit, MonitorState, Way } from "../watching";
+import type { MonitorEdit, MonitorState, Said, Way } from "../watching";
 
 export type Decision = Omit<MonitorEdit, "seq">;
 
@@ -11,6 +11,8 @@ export interface Pending {
   step: string; // empty: all of the execution's
   how: string;
 }
+
+export type Answers = ReadonlyMap<string, NonNullable<Said>>; // by the id of an execution
 
 const APART = 5; // seconds; less than that is no other clock, but a message's way
 
@@ -25,6 +27,8 @@ export class MonitorSource {
   private queue: Decision[] = [];
   private sent: MonitorEdit | null = null; // the kernel has not yet taken it
   private shown: Pending[] = [];
+  private answered: Answers = new Map();
+  private heard = ""; // the answer that came last
   private apart = 0; // seconds by which the kernel's clock is ahead of the page's
   lost = 0; // decisions that were on their way when the kernel went
 
@@ -37,6 +41,7 @@ export class MonitorSource {
     this.who = (model.get("who") as string | undefined) ?? "";
     this.ways = (model.get("ways") as Way[] | undefined) ?? [];
     this.list();
+    this.hear();
     model.on("change:state", this.receive);
     model.on("comm_live_update", this.lose);
   }
@@ -47,8 +52,17 @@ export class MonitorSource {
   /** Decisions that are not answered yet; the same array until there are others. */
   pending = (): Pending[] => this.shown;
 
+  /** What came of decisions: each error until it is dismissed, and of the rest what came last. */
+  answers = (): Answers => this.answered;
+
+  dismiss = (id: string): void => {
+    this.answered = new Map([...this.answered].filter(([of]) => of !== id));
+    this.state.receive();
+  };
+
   decide = (decision: Decision): void => {
     this.queue.push(decision);
+    this.heard = ""; // what comes may say the same again
     this.next();
     this.state.receive();
   };
@@ -65,6 +79,7 @@ export class MonitorSource {
     this.apart = Math.abs(ahead) > APART ? ahead : 0;
     if (this.sent && seq >= this.sent.seq) this.sent = null;
     this.next();
+    this.hear();
     this.state.receive();
   };
 
@@ -75,6 +90,18 @@ export class MonitorSource {
     this.shown = [];
     this.state.lose();
   };
+
+  /** Keep the answer that the state tells: of the next decision there will be another one. */
+  private hear(): void {
+    const { about, said } = this.read();
+    const heard = JSON.stringify([about, said]);
+    if (!said || heard === this.heard || this.shown.some(({ id }) => id === about)) return;
+    this.heard = heard;
+    const errors = [...this.answered].filter(
+      ([of, { level }]) => of !== about && level === "error",
+    );
+    this.answered = new Map([...errors, [about, said]]);
+  }
 
   /** Send the next one, if the kernel has the last; and list what is on its way. */
   private next(): void {
