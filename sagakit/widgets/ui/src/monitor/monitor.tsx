@@ -1,5 +1,5 @@
 /** The monitor: what an engine has in flight, what ends how, and what waits for a person. */
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { Boundary } from "../boundary";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
@@ -58,6 +58,11 @@ function Monitor({ source, legend, sheet, onSheet }: Props) {
   const pending = useSyncExternalStore(source.state.subscribe, source.pending);
   const answers = useSyncExternalStore(source.state.subscribe, source.answers);
   const [asked, setAsked] = useState<Asked | null>(null);
+  const [read, setRead] = useState<ReadonlySet<unknown>>(new Set()); // answers, dismissed here
+  const unread = useMemo(
+    () => new Map([...answers].filter(([, answer]) => !read.has(answer))),
+    [answers, read],
+  );
   const [who, setWho] = useState(source.who);
   const isOver = !connected || state.over !== "";
   const now = useNow(source.now, isOver);
@@ -128,10 +133,10 @@ function Monitor({ source, legend, sheet, onSheet }: Props) {
                 legend={legend}
                 pending={pending}
                 asked={asked}
-                answers={answers}
+                answers={unread}
                 isOver={isOver}
                 onAsk={setAsked}
-                onDismiss={source.dismiss}
+                onDismiss={(id) => setRead(new Set([...read, answers.get(id)]))}
               />
               <Flight running={state.running} more={state.running_more} now={now} legend={legend} />
             </div>

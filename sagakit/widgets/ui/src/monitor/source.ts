@@ -52,17 +52,13 @@ export class MonitorSource {
   /** Decisions that are not answered yet; the same array until there are others. */
   pending = (): Pending[] => this.shown;
 
-  /** What came of decisions: each error until it is dismissed, and of the rest what came last. */
+  /** What came of decisions: each error until that execution is decided anew, of the rest the last. */
   answers = (): Answers => this.answered;
-
-  dismiss = (id: string): void => {
-    this.answered = new Map([...this.answered].filter(([of]) => of !== id));
-    this.state.receive();
-  };
 
   decide = (decision: Decision): void => {
     this.queue.push(decision);
     this.heard = ""; // what comes may say the same again
+    this.answered = new Map([...this.answered].filter(([id]) => id !== decision.id));
     this.next();
     this.state.receive();
   };
