@@ -11,6 +11,8 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from sagakit.drivers.local.engine import read_execution
 from sagakit.errors import SagaError
 from sagakit.execution import Execution
@@ -139,7 +141,7 @@ class Gauge:
             try:
                 execution = read_execution(self._journal, self._journal.read(row.id), None)
                 steps = list(reasons(execution))
-            except SagaError as error:
+            except (SagaError, msgspec.MsgspecError) as error:
                 steps = [{"step": "", "state": "stuck", "why": str(error)}]
             known = self._reasons[row.id] = row.changed_at, steps
         return known[1]

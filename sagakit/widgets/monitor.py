@@ -14,7 +14,13 @@ import traitlets
 
 from sagakit.drivers.local import Engine
 from sagakit.drivers.local.requests import check_decision
-from sagakit.errors import EngineClosedError, JournalError, ResolutionError, SagaError
+from sagakit.errors import (
+    EngineClosedError,
+    JournalBusyError,
+    JournalError,
+    ResolutionError,
+    SagaError,
+)
 from sagakit.journal import mail
 from sagakit.journal.base import Post
 from sagakit.journal.sqlite import SqliteJournal
@@ -110,11 +116,12 @@ class EngineMonitor(SagaWidget):
     def _reading(self) -> dict[str, Any]:
         """See ``MonitorState`` in ``ui/src/watching.ts``."""
         now = time.time()
+        read = {name: self.state.get(name, default) for name, default in _NOTHING.items()}
         try:
-            if self._told["over"]:
-                read = {name: self.state.get(name, default) for name, default in _NOTHING.items()}
-            else:
+            if not self._told["over"]:
                 read = self._source.gauge.read(now)
+        except JournalBusyError:
+            pass  # another program has it for itself; it is asked again
         except JournalError as error:
             self._end(self._source.ended(error))
             return self._reading()
@@ -261,19 +268,30 @@ class _OfEngine:
 class _OfJournal:
     """A journal, opened to be read; who has it open for writing is asked by post."""
 
-    closed = False
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
         self.again = f"EngineMonitor({str(path)!r})"
         self.journal = SqliteJournal(path, read_only=True)
+        self._file = _identity(path)
         self.gauge = Gauge(self.journal)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the file that is read is no longer the one of this path."""
+        return _identity(self.path) != self._file
+
     def ended(self, error: JournalError | None) -> str:
-        return str(error)
+        if error is not None:
+            return str(error)
+        return (
+            f"the journal '{self.path}' was taken away or replaced: this is how it stood; "
+            f"{self.again} shows what is there now"
+        )
 
     def resolve(self, id: str, how: Any, by: str, why: str, step: str | None) -> str:
+        if self.closed:  # a namesake in another journal is not meant
+            raise ResolutionError(self.ended(None))
         self.journal.parent(id)  # an error, if there is no such execution
         if how not in ("retry", "skip", "abandon"):
             raise ResolutionError(f"'{how}' is not a resolution: retry, skip or abandon")
@@ -301,6 +319,15 @@ class _OfJournal:
 
     def close(self) -> None:
         self.journal.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever it holds; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _source(given: Engine | str | os.PathLike[str]) -> _OfEngine | _OfJournal:

@@ -269,6 +269,23 @@ def test_one_monitor_shown_twice_is_one(lab, setup):
     expect(second.stuck("order-1")).to_be_visible()  # there it may not have been read
 
 
+def test_an_error_can_be_read_though_another_decision_went_well_since(lab, setup):
+    book = lab([setup + OPEN + SHOW])
+    book.run()
+    monitor = Monitor(book, 0)
+    book.execute("[engine.run(order, id=f'order-{n}') for n in (1, 2)]")
+    book.execute("engine.resolve = lambda id, *_, **__: 1 / 0")
+    monitor.decide("Retry charge of order-1", by="ann", why="bank is back")
+    monitor.expect_answer("order-1", "ZeroDivisionError", "alert")
+    book.execute("del engine.resolve")
+    monitor.decide("Skip charge of order-2", by="ann", why="paid back")
+    monitor.expect_answer("order-2", "skip: execution 'order-2' is compensated")
+    monitor.expect_answer("order-1", "ZeroDivisionError", "alert")
+    monitor.stuck("order-1").get_by_role("button", name="Dismiss the answer").click()
+    expect(monitor.stuck("order-1")).not_to_contain_text("ZeroDivisionError")
+    expect(monitor.stuck("order-2")).to_contain_text("is compensated")
+
+
 def test_after_a_restart_its_journal_shows_the_same_and_is_decided_by_another_engine(
     lab, setup, folder
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,13 @@ from typing import Any, get_args
 import pytest
 
 from sagakit import Engine, Saga, Scenario, TerminalError, await_event, step, sub_saga
-from sagakit.errors import EngineClosedError, JournalError, ResolutionError, SagaError
+from sagakit.errors import (
+    EngineClosedError,
+    JournalBusyError,
+    JournalError,
+    ResolutionError,
+    SagaError,
+)
 from sagakit.events import ExecutionResolved, Resolution
 from sagakit.journal.sqlite import SqliteJournal
 from sagakit.widgets import EngineMonitor
@@ -434,3 +441,52 @@ def test_a_scenario_makes_it_stuck_too(engine, monitored):
     engine.run(saga, scenario=Scenario().fail("b").fail_compensation("a"))
     (stuck,) = monitored(engine).state["stuck"]
     assert "injected: fail compensation of a" in stuck["steps"][0]["why"]
+
+
+@pytest.mark.parametrize("then", ["nothing", "another journal"])
+def test_a_journal_that_was_taken_away_is_told_and_nothing_is_decided_elsewhere(
+    tmp_path, bank, monitored, then
+):
+    path, aside = tmp_path / "sagas.db", tmp_path / "aside.db"
+    for made in (aside, path):
+        with Engine(made) as engine:
+            engine.run(bank.saga, id="of-both")
+    monitor = monitored(path)
+    path.unlink()  # where a system forbids that, there is nothing to tell
+    if then == "another journal":
+        aside.rename(path)
+    with pytest.raises(ResolutionError, match="taken away or replaced"):
+        monitor.resolve("of-both", "abandon", by="ann", why="x")
+    until(lambda: "taken away or replaced" in monitor.state["over"])
+    assert [one["id"] for one in monitor.state["stuck"]] == ["of-both"]  # how it stood
+    if then == "another journal":
+        with contextlib.closing(sqlite3.connect(path)) as reader:
+            assert reader.execute("SELECT count(*) FROM inbox").fetchone() == (0,)
+
+
+def test_a_journal_that_is_busy_is_asked_again(engine, bank, monitored, monkeypatch):
+    monitor = monitored(engine)
+    read, asked = monitor._source.gauge.read, threading.Event()
+
+    def busy(now: float) -> dict[str, Any]:
+        if not asked.is_set():
+            asked.set()
+            raise JournalBusyError("it is locked by another program")
+        return read(now)
+
+    monkeypatch.setattr(monitor._source.gauge, "read", busy)
+    assert asked.wait(10)
+    engine.run(bank.saga, id="later")
+    until(lambda: [one["id"] for one in monitor.state["stuck"]] == ["later"])
+    assert monitor.state["over"] == ""
+
+
+def test_of_a_stuck_one_that_cannot_be_read_that_is_said(tmp_path, bank):
+    path = tmp_path / "sagas.db"
+    with Engine(path) as engine:
+        engine.run(bank.saga, id="one")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE definitions SET shape = x'00'")
+    with contextlib.closing(SqliteJournal(path, read_only=True)) as journal:
+        (one,) = Gauge(journal).read(time.time())["stuck"]
+    assert "malformed" in one["steps"][0]["why"]

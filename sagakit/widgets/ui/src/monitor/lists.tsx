@@ -6,16 +6,16 @@ import type { Legend, MonitoredExecution, Said, Way } from "../watching";
 import { labelOf, type Asked } from "./decide";
 import { grouped, lasted } from "./numbers";
 import { arranged, withRow, type Row } from "./rows";
-import type { Pending } from "./source";
+import type { Answers, Pending } from "./source";
 
 /** The rows of a list that changes by itself, and what to listen by on the element around it. */
-function useRows(listed: MonitoredExecution[], alsoHeld: string, about: string) {
+function useRows(listed: MonitoredExecution[], alsoHeld: string, told: string[]) {
   const [pointed, setPointed] = useState("");
   const [focused, setFocused] = useState("");
   const shown = useRef<Row[]>([]);
   const before = shown.current;
   const held = [pointed, focused, alsoHeld].filter(Boolean);
-  const rows = withRow(arranged(before, listed, held), before, about);
+  const rows = told.reduce((made, id) => withRow(made, before, id), arranged(before, listed, held));
   useLayoutEffect(() => {
     shown.current = rows;
   });
@@ -45,21 +45,19 @@ interface StuckProps {
   legend: Legend;
   pending: Pending[];
   asked: Asked | null; // what the form is open for
-  about: string; // the execution that `said` is about
-  said: Said;
+  answers: Answers;
   isOver: boolean; // nothing can be decided any more
   onAsk(asked: Asked): void;
-  onDismiss(): void;
+  onDismiss(id: string): void;
 }
 
 export function Stuck(props: StuckProps) {
-  const { stuck, more, about, said, asked, legend } = props;
-  const told = said ? about : "";
-  const { rows, listeners } = useRows(stuck, asked?.one.id ?? "", told);
+  const { stuck, more, answers, asked, legend } = props;
+  const { rows, listeners } = useRows(stuck, asked?.one.id ?? "", [...answers.keys()]);
   const list = useRef<HTMLDivElement>(null);
-  const dismiss = () => {
+  const dismiss = (id: string) => {
     list.current?.focus(); // the button may go with its row
-    props.onDismiss();
+    props.onDismiss(id);
   };
   return (
     <section className="sk-stuck" aria-label="Stuck">
@@ -85,7 +83,7 @@ export function Stuck(props: StuckProps) {
               key={row.one.id}
               {...props}
               row={row}
-              said={row.one.id === told ? said : null}
+              said={answers.get(row.one.id) ?? null}
               waits={props.pending.filter(({ id }) => id === row.one.id)}
               onDismiss={dismiss}
             />
@@ -99,6 +97,7 @@ export function Stuck(props: StuckProps) {
 
 interface RowProps extends StuckProps {
   row: Row;
+  said: Said;
   waits: Pending[];
 }
 
@@ -162,7 +161,7 @@ function StuckRow(props: RowProps) {
           {`${how}${step ? ` of ${step}` : ""}: waits for the answer`}
         </p>
       ))}
-      <Answer said={waits.length > 0 ? null : said} onDismiss={props.onDismiss} />
+      <Answer said={waits.length > 0 ? null : said} onDismiss={() => props.onDismiss(one.id)} />
     </li>
   );
 }
@@ -199,7 +198,7 @@ interface FlightProps {
 }
 
 export function Flight({ running, more, now, legend }: FlightProps) {
-  const { rows, listeners } = useRows(running, "", "");
+  const { rows, listeners } = useRows(running, "", []);
   return (
     <section className="sk-flight" aria-label="In flight">
       <h3>

@@ -1,5 +1,5 @@
 /** The monitor: what an engine has in flight, what ends how, and what waits for a person. */
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { Boundary } from "../boundary";
 import { Icon } from "../icons";
 import { CopyButton } from "../panels/CopyButton";
@@ -57,9 +57,14 @@ interface Props {
 function Monitor({ source, legend, sheet, onSheet }: Props) {
   const { state, connected } = useSyncExternalStore(source.state.subscribe, source.state.get);
   const pending = useSyncExternalStore(source.state.subscribe, source.pending);
+  const answers = useSyncExternalStore(source.state.subscribe, source.answers);
   const [asked, setAsked] = useState<Asked | null>(null);
+  const [read, setRead] = useState<ReadonlySet<unknown>>(new Set()); // answers, dismissed here
+  const unread = useMemo(
+    () => new Map([...answers].filter(([, answer]) => !read.has(answer))),
+    [answers, read],
+  );
   const [who, setWho] = useState(source.who);
-  const [dismissed, setDismissed] = useState(""); // the execution whose answer has been read
   const isOver = !connected || state.over !== "";
   const now = useNow(source.now, isOver);
   const { counts, stuck, over, again } = state;
@@ -68,7 +73,6 @@ function Monitor({ source, legend, sheet, onSheet }: Props) {
   const decide = (by: string, why: string) => {
     const { way, one, step } = asked!;
     setWho(by);
-    setDismissed((read) => (read === one.id ? "" : read));
     setAsked(null);
     source.decide({
       id: one.id,
@@ -130,11 +134,10 @@ function Monitor({ source, legend, sheet, onSheet }: Props) {
                 legend={legend}
                 pending={pending}
                 asked={asked}
-                about={state.about}
-                said={dismissed === state.about ? null : state.said}
+                answers={unread}
                 isOver={isOver}
                 onAsk={setAsked}
-                onDismiss={() => setDismissed(state.about)}
+                onDismiss={(id) => setRead(new Set([...read, answers.get(id)]))}
               />
               <Flight running={state.running} more={state.running_more} now={now} legend={legend} />
             </div>

@@ -151,3 +151,39 @@ it("goes by the kernel's clock where it is another one", () => {
   expect(source.now()).toBe(4603);
   vi.useRealTimers();
 });
+
+const answers = () => [...source.answers()].map(([id, { text }]) => [id, text]);
+const answer = (seq: number, id: string, text: string, level: "info" | "error") =>
+  kernel.tell({ seq, about: id, said: { text, level }, deciding: [] });
+
+it("keeps an error until that execution is decided anew, whatever is decided meanwhile", () => {
+  source.decide(about("one"));
+  kernel.take();
+  source.decide(about("two"));
+  answer(1, "one", "refused", "error");
+  answer(2, "two", "done", "info");
+  expect(answers()).toEqual([
+    ["one", "refused"],
+    ["two", "done"],
+  ]);
+  const before = source.answers();
+  kernel.tell({ at: 1001 });
+  expect(source.answers()).toBe(before); // or what was dismissed would come again
+  source.decide(about("one"));
+  expect(answers()).toEqual([["two", "done"]]);
+});
+
+it("tells the same again of another decision, and of what went well the last only", () => {
+  source.decide(about("one"));
+  answer(1, "one", "still stuck", "info");
+  const [first] = source.answers().values();
+  source.decide(about("one"));
+  kernel.tell({ at: 1001 }); // not yet answered
+  expect(answers()).toEqual([]);
+  answer(2, "one", "still stuck", "info");
+  expect(answers()).toEqual([["one", "still stuck"]]);
+  expect([...source.answers().values()][0]).not.toBe(first);
+  source.decide(about("two"));
+  answer(3, "two", "done", "info");
+  expect(answers()).toEqual([["two", "done"]]);
+});
