@@ -95,8 +95,10 @@ class _Nothing(dict[Any, Any]):
 
     __slots__ = ()
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, *given: Any, **named: Any) -> Any:
         raise TypeError("this dict is shared: put() makes one of your own")
+
+    setdefault = update = __ior__ = __setitem__
 
 
 # Of ten thousand executions few ever fail, wait or turn back. A dict for each of that would be made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 
 import pytest
@@ -66,8 +67,12 @@ FORK = Saga(
 def test_what_all_executions_share_stays_empty():
     first, second = State(FORK.plan), State(FORK.plan)
     assert first.failures is second.failures is NOTHING
-    with pytest.raises(TypeError, match="put"):
-        NOTHING[0] = 1
+    for change in (operator.setitem, type(NOTHING).setdefault):
+        with pytest.raises(TypeError, match="put"):
+            change(NOTHING, 0, 1)
+    for change in (operator.ior, type(NOTHING).update):
+        with pytest.raises(TypeError, match="put"):
+            change(NOTHING, {0: 1})
     failed = after(FORK, StepStarted("a", 1, 0.0), StepAttemptFailed("a", 1, 0.0, ERROR, 1.0))
     assert (failed.failures, failed.due) == ({0: 1}, {0: 1.0})
     assert NOTHING == State(FORK.plan).failures == {}

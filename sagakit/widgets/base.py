@@ -82,6 +82,8 @@ def words(doing: Callable[[], None]) -> dict[str, str] | None:
     """
     try:
         doing()
+    except KeyboardInterrupt:
+        return {"text": "interrupted, as was asked of the kernel", "level": "error"}
     except SagaError as error:
         return {"text": str(error), "level": "error"}
     except Exception as error:  # noqa: BLE001  the user's world or saga may raise anything

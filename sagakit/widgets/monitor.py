@@ -6,7 +6,6 @@ import os
 import threading
 import time
 import uuid
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,8 @@ class EngineMonitor(SagaWidget):
     Given the path of a journal instead, after a kernel restart say, it shows what the journal has,
     and what is decided is posted to the engine that has the journal open, in whatever process.
 
-    It reads the journal in a thread of its own until it is closed, or the engine is.
+    It reads the journal in a thread of its own until it is closed, or the engine is; also when its
+    cell is run again, since a widget is there until ``close()``.
 
     Parameters:
         engine: an open engine, or the path of its journal.
@@ -91,12 +91,17 @@ class EngineMonitor(SagaWidget):
             "over": "",
         }
         super().__init__(_widget="monitor", who=_user(), ways=list(WAYS), state=self._reading())
-        thread = threading.Thread(
-            target=_watch, args=(weakref.ref(self), self._over), name="sagakit-monitor", daemon=True
-        )
-        thread.start()
+        threading.Thread(target=self._watch, name="sagakit-monitor", daemon=True).start()
 
     # -- readings ---------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Read now and then, until it is over."""
+        again = 0.0
+        while not self._over.wait(pause(again)):
+            began = time.thread_time()  # and not what it waited for an engine that is busy
+            self._tick()
+            again = (time.thread_time() - began) * self._source.gauge.again
 
     def refresh(self) -> None:
         """Read now, without waiting for the next time."""
@@ -323,19 +328,6 @@ def _source(given: Engine | str | os.PathLike[str]) -> _OfEngine | _OfJournal:
     if isinstance(given, str | os.PathLike):
         return _OfJournal(Path(given))
     raise SagaError(f"{given!r} is no engine; give an Engine, or the path of its journal")
-
-
-def _watch(monitor: weakref.ref[EngineMonitor], over: threading.Event) -> None:
-    """Let it read now and then, until it is over or nobody has it any more."""
-    again = 0.0
-    while not over.wait(pause(again)):
-        alive = monitor()
-        if alive is None:
-            return
-        began = time.thread_time()  # and not what it waited for an engine that is busy
-        alive._tick()
-        again = (time.thread_time() - began) * alive._source.gauge.again
-        del alive
 
 
 def pause(again: float) -> float:

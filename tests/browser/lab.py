@@ -440,6 +440,12 @@ class Book:
         )
         assert answer["status"] == "ok", f"{answer.get('ename')}: {answer.get('evalue')}"
 
+    def keep_busy(self, until: Path) -> None:
+        """Have the kernel do something that lasts until this file is there."""
+        code = f"import os, time\nwhile not os.path.exists({str(until)!r}): time.sleep(0.01)"
+        body = "panel.sessionContext.session.kernel.requestExecute({code: given.code});"
+        self.do(body, code=code)
+
     def restart(self) -> None:
         """Restart the kernel, without the question whether one is sure."""
         self.do("await panel.sessionContext.restartKernel();")

@@ -392,7 +392,7 @@ def test_traces_of_tools_empty_ones_and_those_of_one_instant(lab):
     expect(tool.root.locator(".react-flow")).to_have_count(0)
     expect(tool.bar(0)).to_have_class("sk-piece sk-seen sk-critical sk-open sk-long")
     tool.bar(0).click()
-    expect(tool.side).to_contain_text("2 s so far")
+    expect(tool.side).to_contain_text("at least 2 s")
     book.screen.shot("explorer of a tool", tool.root)
     expect(empty.root).to_contain_text("The trace has no spans.")
     assert violations(book.page, ".sk-root") == []

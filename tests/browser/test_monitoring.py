@@ -225,17 +225,11 @@ def test_what_the_kernel_refuses_is_said_where_it_was_asked(monitor):
     expect(monitor.button("Retry charge of order-2")).to_be_enabled()
 
 
-def keep_busy(book, until):
-    """Have the kernel do something that lasts until this file is there."""
-    code = f"import os, time\nwhile not os.path.exists({str(until)!r}): time.sleep(0.01)"
-    book.do("panel.sessionContext.session.kernel.requestExecute({code: given.code});", code=code)
-
-
 def test_decisions_wait_for_a_kernel_that_is_busy_and_none_is_lost(monitor, folder):
     book = monitor.book
     book.execute("[engine.run(order, id=f'order-{i}') for i in range(4)]")
     expect(monitor.stuck("order-3")).to_be_visible()
-    keep_busy(book, until=folder / "go")
+    book.keep_busy(until=folder / "go")
     for i in range(4):
         monitor.decide(f"Skip charge of order-{i}", by="ann", why=f"paid back {i}")
         expect(monitor.stuck(f"order-{i}")).to_contain_text("skip of charge: waits for the answer")
@@ -423,6 +417,10 @@ def test_of_very_many_the_oldest_are_listed_and_a_long_reason_is_whole_in_the_fo
     assert why.evaluate("why => why.scrollHeight <= why.clientHeight + 1")
     book.screen.shot("monitor long reason", monitor.root)
     book.page.keyboard.press("Escape")
+    # it fails again, and is stuck since later than those that are listed
+    monitor.decide("Retry charge of order-00", by="ann", why="so")
+    monitor.expect_answer("order-00", "retry: execution 'order-00' is stuck")
+    expect(monitor.stuck("order-00")).to_contain_text("no longer listed")
     book.execute("World.go.set(); [one.result() for one in running]")
     monitor.expect_counts(stuck=60, completed=70)
 

@@ -264,3 +264,23 @@ def test_a_step_inside_one_item_is_broken_and_all_are_drawn_as_they_stand(lab):
     assert ends <= {"compensated", "halted", "skipped", "pending"}, ends
     assert drawn[-1]["parcels/1/send"] == "failed"
     book.screen.shot("player for each", shown.root)
+
+
+def test_gestures_while_the_kernel_is_busy_come_one_after_the_other(player, tmp_path):
+    player.book.keep_busy(until=tmp_path / "go")
+    player.menu("charge_payment").get_by_text("slow", exact=True).click()
+    expect(player.root.locator("[data-waits]")).to_have_count(1)
+    seed = player.side.get_by_label("Seed")
+    seed.fill("7")
+    seed.press("Enter")
+    (tmp_path / "go").touch()
+    player.book.expect("[fault.kind for fault in player.scenario.faults]", ["slow"])
+    player.book.expect("player.seed", 7)
+    expect(player.root.locator("[data-waits]")).to_have_count(0)
+
+
+def test_keys_work_after_a_click_on_nothing(player):
+    player.scrubber.press("Home")
+    player.inner.locator(".sk-head").click(position={"x": 300, "y": 20})
+    player.book.page.keyboard.press(".")
+    assert player.event() == 1

@@ -130,7 +130,9 @@ function StuckRow(props: RowProps) {
         <b className="sk-id">{one.id}</b>
         <span className="sk-hint">
           {one.saga && `${named(one)} · `}
-          {isGone ? "no longer stuck" : `stuck for ${lasted(now - one.since)}`}
+          {isGone
+            ? `no longer ${props.more > 0 ? "listed" : "stuck"}`
+            : `stuck for ${lasted(now - one.since)}`}
         </span>
         {steps.length > 1 && (
           <span className="sk-ways">

@@ -165,7 +165,8 @@ function whyNot({ one, step }: Asked, state: MonitorState, connected: boolean): 
   if (state.over) return state.over;
   const now = state.stuck.find(({ id }) => id === one.id);
   if (now && (!step || now.steps?.some((stuck) => stuck.step === step))) return "";
-  return `${one.id} is no longer stuck${now ? ` at ${step}` : ""}: there is nothing to decide.`;
+  const word = !now && state.stuck_more > 0 ? "listed" : "stuck"; // it may be one of the others
+  return `${one.id} is no longer ${word}${now ? ` at ${step}` : ""}: there is nothing to decide.`;
 }
 
 function restartWords(again: string, lost: number): string {

@@ -110,7 +110,9 @@ it("tells who draws, and keeps the array while it holds the same", () => {
   const listener = vi.fn();
   source.state.subscribe(listener);
   source.decide(about("one"));
-  expect(listener).toHaveBeenCalled();
+  expect(listener).toHaveBeenCalledTimes(1);
+  source.decide(about("two"));
+  expect(listener).toHaveBeenCalledTimes(2);
   const before = source.pending();
   kernel.take();
   expect(source.pending()).toBe(before);

@@ -73,6 +73,7 @@ export function Player({ source, legend }: { source: PlayerSource; legend: Legen
   return (
     <div
       className="sk-player"
+      tabIndex={-1} // who clicks on nothing in it is still in it, for its keys
       onKeyDown={onKeyDown}
       data-event={head.at}
       data-status={frame.status}

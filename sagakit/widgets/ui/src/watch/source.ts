@@ -17,18 +17,24 @@ export interface Snapshot<S> {
   connected: boolean;
 }
 
-/** Tells the kernel one gesture at a time, and its answers to whoever draws. */
+/**
+ * Tells the kernel one gesture at a time, and its answers to whoever draws. Of edits that wait for a
+ * busy kernel only the last one would come there, so each waits here for the answer to the one before.
+ */
 export class Source<S extends { seq: number; said: Said }, E extends object> {
   private shown: Snapshot<S>;
   private readonly listeners = new Set<() => void>();
-  private seq: number;
+  private seq: number; // of the last edit
+  private answered: number; // up to this one they are
+  private last: E | null = null; // it was sent
+  private queue: E[] = [];
 
   constructor(
     private readonly read: () => S,
     private readonly post: (edit: E & { seq: number }) => void,
   ) {
     const state = read();
-    this.seq = state.seq;
+    this.seq = this.answered = state.seq;
     this.shown = { state, asked: [], waits: false, connected: true };
   }
 
@@ -42,18 +48,34 @@ export class Source<S extends { seq: number; said: Said }, E extends object> {
   /** There is a new state; what is in it as before stays the same object. */
   receive = (): void => {
     const state = same(this.shown.state, this.read());
+    // a state of number 0 is no answer: Python asked for another run, or something has happened
+    this.answered = Math.max(this.answered, state.seq);
     this.seq = Math.max(this.seq, state.seq);
-    // 0: it is not an answer; Python asked for another run
-    this.change({ state, waits: state.seq > 0 && state.seq < this.seq, connected: true });
+    const waits = this.answered < this.seq;
+    this.change({ state, waits, connected: true });
+    const next = waits ? undefined : this.queue.shift();
+    if (next) this.send(next);
   };
 
   send = (edit: E): void => {
+    if (this.shown.waits) {
+      this.queue.push(edit);
+      return this.change({});
+    }
     this.seq += 1;
+    this.last = edit;
     this.change({ asked: Object.keys(edit), waits: true });
     this.post({ ...edit, seq: this.seq });
   };
 
-  lose = (): void => this.change({ connected: false, waits: false });
+  /** What the kernel has not answered yet, in order. */
+  owed = (): E[] => (this.shown.waits ? [this.last!, ...this.queue] : []);
+
+  lose = (): void => {
+    this.queue = [];
+    this.answered = this.seq;
+    this.change({ connected: false, waits: false });
+  };
 
   protected change(more: Partial<Snapshot<S>>): void {
     this.shown = { ...this.shown, ...more };
