@@ -42,7 +42,8 @@ export class MonitorSource {
   now = (): number => Date.now() / 1000 + this.apart;
 
   decide = (decision: Decision): void => {
-    this.heard = ""; // what comes may say the same again
+    // what comes may say the same again
+    if (this.state.get().state.about === decision.id) this.heard = "";
     this.answered = new Map([...this.answered].filter(([id]) => id !== decision.id));
     this.state.send(decision);
   };
