@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 from exploring import Explorer
 from lab import DARK, violations
+from PIL import Image
 from playwright.sync_api import expect
 
 SETUP = """\
@@ -373,7 +375,8 @@ def test_after_a_restart_the_trace_can_still_be_looked_at(explorer):
 
 OTHERS = [
     'explorer = TraceExplorer(Trace([Span("a" * 32, "b" * 16, None, "slow", 1.0, None),'
-    ' Span("a" * 32, "c" * 16, "b" * 16, "inner", 1.0, 3.0)], "of a tool"))\nexplorer',
+    ' Span("a" * 32, "c" * 16, "b" * 16, "inner", 1.0, 3.0),'
+    ' Span("a" * 32, "d" * 16, "b" * 16, "just begun", 3.0, None)], "of a tool"))\nexplorer',
     "TraceExplorer(Trace([]))",
     "at_once = TraceExplorer(run(Scenario()))\nat_once",
 ]
@@ -383,11 +386,13 @@ def test_traces_of_tools_empty_ones_and_those_of_one_instant(lab):
     book = lab([SETUP, *OTHERS])
     book.run()
     tool, empty, at_once = (Explorer(book, cell, "explorer") for cell in (1, 2, 3))
-    expect(tool.root.locator(".sk-piece")).to_have_count(2)
+    expect(tool.root.locator(".sk-piece")).to_have_count(3)
+    begun = Image.open(io.BytesIO(tool.bar(2).screenshot())).convert("L")
+    assert begun.getextrema()[0] < 140  # it fades to the right, but can be seen
     expect(tool.root.locator(".react-flow")).to_have_count(0)
     expect(tool.bar(0)).to_have_class("sk-piece sk-seen sk-critical sk-open sk-long")
     tool.bar(0).click()
-    expect(tool.side).to_contain_text("2 s so far")
+    expect(tool.side).to_contain_text("at least 2 s")
     book.screen.shot("explorer of a tool", tool.root)
     expect(empty.root).to_contain_text("The trace has no spans.")
     assert violations(book.page, ".sk-root") == []

@@ -169,6 +169,8 @@ it("keeps an error until that execution is decided anew, whatever is decided mea
   const before = source.answers();
   kernel.tell({ at: 1001 });
   expect(source.answers()).toBe(before); // or what was dismissed would come again
+  source.decide(about("three"));
+  expect(source.answers().get("two")).toBe(before.get("two"));
   source.decide(about("one"));
   expect(answers()).toEqual([["two", "done"]]);
 });

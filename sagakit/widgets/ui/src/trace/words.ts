@@ -8,9 +8,13 @@ export function lookOf(legend: Legend, outcome: string): Look | undefined {
   return legend.states[outcome] ?? legend.statuses[outcome] ?? legend.segments[outcome];
 }
 
+/** Of what runs still no more is known than that it had not ended by the last time in the trace. */
 export function tookWords(table: Table, span: number): string {
   const words = durationWords(tookOf(table, span));
-  return Number.isNaN(table.end[span]!) ? `${words} so far` : words;
+  const end = table.end[span]!;
+  if (Number.isNaN(end)) return `at least ${words}`;
+  const early = table.byOrder ? 0 : table.start[span]! - end; // its clock was set back
+  return early > 0 ? `ended ${durationWords(early)} before it began` : words;
 }
 
 export function beginWords(table: Table, span: number): string {
