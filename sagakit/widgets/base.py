@@ -36,8 +36,11 @@ class SagaWidget(anywidget.AnyWidget):
 
     @traitlets.observe("edit")
     def _on_edit(self, change: Any) -> None:
+        edit = change["new"]
         with self.hold_sync():
-            self._answer(change["new"])
+            wrong = words(lambda: self._answer(edit))
+            if wrong is not None:  # the page waits for an answer before it sends the next edit
+                self.state = {**self.state, "seq": edit.get("seq", 0), "said": wrong}
         # forgotten without a word to the page: the same gesture may come again after a reload
         self._trait_values["edit"] = {}
 

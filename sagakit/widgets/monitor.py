@@ -30,6 +30,7 @@ from sagakit.widgets.gauge import Gauge
 
 INTERVAL = 0.4  # seconds between two readings, at least
 SHARE = 0.02  # of a processor's time that reading again what was read before may take
+LONGEST = 10.0  # seconds between two readings, at most: whoever looks would think that all stands
 ANSWER = 3.0  # seconds for which the answer of an engine in another process is waited for
 # What can be decided about a stuck execution; the page says so before somebody decides.
 WAYS: tuple[dict[str, Any], ...] = (
@@ -341,7 +342,7 @@ def _source(given: Engine | str | os.PathLike[str]) -> _OfEngine | _OfJournal:
 def pause(again: float) -> float:
     """How long to wait, in seconds, after a reading that has taken so many of a processor's for
     what had been read before. For what is new there is no use in waiting: it would only be more."""
-    return max(INTERVAL, again / SHARE)
+    return min(max(INTERVAL, again / SHARE), LONGEST)
 
 
 def _without_time(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from sagakit.journal.sqlite import SqliteJournal
 from sagakit.widgets import EngineMonitor
 from sagakit.widgets import gauge as readings
 from sagakit.widgets.gauge import MOST_LISTED, Gauge
-from sagakit.widgets.monitor import INTERVAL, SHARE, WAYS, pause
+from sagakit.widgets.monitor import INTERVAL, LONGEST, SHARE, WAYS, pause
 
 
 class Bank:
@@ -348,6 +348,7 @@ def test_it_pushes_only_news_and_not_too_often(monitored):
 def test_what_was_read_before_is_read_seldom_where_that_is_slow():
     assert pause(0) == INTERVAL
     assert pause(0.1) == pytest.approx(0.1 / SHARE)
+    assert pause(60) == LONGEST
 
 
 def test_it_knows_what_of_a_reading_was_not_new(engine, bank):

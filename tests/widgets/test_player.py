@@ -313,3 +313,10 @@ def test_async_actions_are_played_too():
         return 1
 
     assert SagaPlayer(Saga("s", step(act, name="a"))).execution.status == "completed"
+
+
+def test_a_gesture_over_which_the_widget_itself_stumbles_is_answered(player, monkeypatch):
+    monkeypatch.setattr(SagaPlayer, "_answer", lambda self, edit: edit["nothing like that"])
+    said = {"text": "KeyError: 'nothing like that'", "level": "error"}
+    assert _edit(player, seed=2)["said"] == said
+    assert player.edit == {}
