@@ -65,8 +65,8 @@ class EngineMonitor(SagaWidget):
     Given the path of a journal instead, after a kernel restart say, it shows what the journal has,
     and what is decided is posted to the engine that has the journal open, in whatever process.
 
-    It reads the journal in a thread of its own until it is closed, or the engine is; also when its
-    cell is run again, since a widget is there until ``close()``.
+    It reads the journal in a thread of its own until it is closed, or the engine is. It does not
+    read while no page shows it any more: when its cell was run again, say.
 
     Parameters:
         engine: an open engine, or the path of its journal.
@@ -78,6 +78,7 @@ class EngineMonitor(SagaWidget):
 
     who = traitlets.Unicode().tag(sync=True)
     ways: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    shown = traitlets.Bool(True).tag(sync=True, echo_update=False)
 
     def __init__(self, engine: Engine | str | os.PathLike[str]) -> None:
         self._source = _source(engine)
@@ -99,6 +100,8 @@ class EngineMonitor(SagaWidget):
         """Read now and then, until it is over."""
         again = 0.0
         while not self._over.wait(pause(again)):
+            if not self.shown:
+                continue
             began = time.thread_time()  # and not what it waited for an engine that is busy
             self._tick()
             again = (time.thread_time() - began) * self._source.gauge.again
@@ -129,6 +132,11 @@ class EngineMonitor(SagaWidget):
         """There is nothing more to come."""
         self._told["over"] = why
         self._over.set()
+
+    @traitlets.observe("shown")
+    def _on_shown(self, change: Any) -> None:
+        if change["new"]:
+            self._tick()
 
     def _tick(self) -> None:
         with self._lock:

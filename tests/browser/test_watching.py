@@ -100,6 +100,19 @@ def test_what_is_shown_twice_is_one(lab):
     book.execute("engine.close()")
 
 
+def test_a_monitor_whose_cell_is_run_again_reads_no_more(lab):
+    book = lab([SETUP, "all_ = []", "all_.append(EngineMonitor(engine))\nall_[-1]"])
+    book.run()
+    watched = Monitor(book, 2)
+    watched.expect_counts(stuck=2)
+    book.run(2)
+    book.expect("[one.shown for one in all_]", [False, True])
+    book.execute("engine.run(order, id='order-2')")
+    watched.expect_counts(stuck=3)
+    assert book.value("all_[0].state['counts']") == {"stuck": 2}
+    book.execute("engine.close()")
+
+
 def test_when_the_page_is_loaded_anew_they_stand_as_they_stood(lab):
     book = lab([SETUP, "explorer", "monitor"])
     book.run()

@@ -317,6 +317,18 @@ def test_its_thread_ends_with_it_and_with_the_engine(tmp_path):
     gc.collect()
 
 
+def test_it_does_not_read_while_no_page_shows_it(engine, monitored):
+    hidden, seen = monitored(engine), monitored(engine)
+    hidden.shown = False
+    engine.run(GOOD)
+    until(lambda: seen.state["counts"] == {"completed": 1})
+    engine.run(GOOD)
+    until(lambda: seen.state["counts"] == {"completed": 2})  # the other has had its time
+    assert hidden.state["counts"] != {"completed": 2}
+    hidden.shown = True
+    assert hidden.state["counts"] == {"completed": 2}
+
+
 def test_it_pushes_only_news_and_not_too_often(monitored):
     with Engine() as engine:
         monitor = monitored(engine)

@@ -160,6 +160,15 @@ def test_what_a_world_raises_is_said(player):
     assert _edit(player, seed=1)["said"]["text"] == "OSError: no room"
 
 
+def test_an_interrupted_run_is_answered_too(player):
+    def interrupted() -> Any:
+        raise KeyboardInterrupt
+
+    player._playing._world = interrupted
+    said = {"text": "interrupted, as was asked of the kernel", "level": "error"}
+    assert _edit(player, seed=2)["said"] == said
+
+
 def test_from_python_what_is_wrong_is_raised_and_the_last_run_stays(player):
     for given, error in (
         ({"scenario": Scenario().fail("pay")}, ScenarioError),

@@ -7,7 +7,8 @@
  *             here: a name that the kernel sends is looked up in it;
  * - `state`   kernel -> page: all that is shown;
  * - `edit`    page -> kernel: one gesture. The kernel answers by a `state` of the same `seq`.
- * The player has `answer` besides, the matrix `player` and `answer`, the explorer `numbers` (bytes) and `details`.
+ * The player has `answer` besides, the matrix `player` and `answer`, the explorer `numbers` (bytes) and `details`,
+ * the monitor `who`, `ways`, and `shown`: page -> kernel, whether somebody can see it.
  *
  * The page knows no rule of sagas: what a frame shows is told by the kernel, event by event.
  */

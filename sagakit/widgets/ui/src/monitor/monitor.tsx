@@ -19,6 +19,7 @@ export function MonitorApp({ source, legend }: { source: MonitorSource; legend: 
   const [height, setHeight] = useState(HEIGHT);
   const [sheet, setSheet] = useState<SheetName>(null);
   const root = useRef<HTMLDivElement>(null);
+  useEffect(source.show, [source]);
   const toStuck = () => {
     const find = (what: string) => root.current?.querySelector<HTMLElement>(`.sk-stuck ${what}`);
     (find("button") ?? find(".sk-scroll"))?.focus();

@@ -30,7 +30,10 @@ class Kernel implements Model {
   private readonly listeners: Record<string, () => void> = {};
   get = (trait: string) => this.traits[trait];
   set = (trait: string, value: unknown) => (this.traits[trait] = value);
-  save_changes = () => this.edits.push(this.traits.edit as MonitorEdit);
+  save_changes = () => {
+    const { edit } = this.traits;
+    if (edit && edit !== this.edits.at(-1)) this.edits.push(edit as MonitorEdit);
+  };
   on = (event: string, callback: () => void) => (this.listeners[event] = callback);
   off = () => {};
   tell(more: Partial<MonitorState>): void {
@@ -126,6 +129,16 @@ it("waits for nothing more when the kernel has gone, and knows that it did", () 
   expect(source.lost).toBe(2);
   expect(waiting()).toEqual([]);
   expect(source.state.get().connected).toBe(false);
+});
+
+it("tells whether it is shown anywhere", () => {
+  const [one, other] = [source.show(), source.show()];
+  one();
+  expect(kernel.get("shown")).toBe(true);
+  other();
+  expect(kernel.get("shown")).toBe(false);
+  source.show();
+  expect(kernel.get("shown")).toBe(true);
 });
 
 it("goes by the kernel's clock where it is another one", () => {
