@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 from lab import Book
@@ -147,27 +146,3 @@ class Explorer:
             if said.startswith(name):
                 return
         raise AssertionError(f"no Tab leads to {name!r}; the last was {said!r}")
-
-    def pan_frames(self) -> float:
-        """Milliseconds of processor time that the page takes for one move of a drag."""
-        page = self.book.page
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-        def worked() -> float:
-            metrics = session.send("Performance.getMetrics")["metrics"]
-            return next(one["value"] for one in metrics if one["name"] == "TaskDuration") * 1000
-
-        track = self.track()
-        x, y = track["x"] + track["width"] - 20, track["y"] + 60
-        page.mouse.move(x, y)
-        page.mouse.down()
-        figures = []
-        for turn in range(60):
-            before = worked()
-            page.mouse.move(x - 5 * turn - 6, y)
-            page.evaluate("() => new Promise(requestAnimationFrame)")
-            figures.append(worked() - before)
-        page.mouse.up()
-        session.detach()
-        return median(figures[5:])
