@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lab import Book
+from lab import Shown
 from playwright.sync_api import Locator, expect
 
 # The bars that are drawn, by lane and trace: what they show, and where they are (px of the page).
@@ -20,24 +20,12 @@ _BARS = """root => [...root.querySelectorAll('.sk-piece')].map(bar => {
 
 
 @dataclass
-class Explorer:
+class Explorer(Shown):
     """The explorer that a cell of a notebook shows; `name` is the widget's in the kernel."""
-
-    book: Book
-    cell: int
-    name: str
-
-    @property
-    def root(self) -> Locator:
-        return self.book.output(self.cell).locator(".sk-root")
 
     @property
     def lanes(self) -> Locator:
         return self.root.get_by_role("tree")
-
-    @property
-    def side(self) -> Locator:
-        return self.root.locator(".sk-side")
 
     def button(self, name: str, exact: bool = True) -> Locator:
         return self.root.get_by_role("button", name=name, exact=exact)

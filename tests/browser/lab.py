@@ -486,6 +486,23 @@ class Book:
 # -- accessibility ---------------------------------------------------------------------------
 
 
+@dataclass
+class Shown:
+    """A widget that a cell of a notebook shows; `name` is the widget's in the kernel."""
+
+    book: Book
+    cell: int
+    name: str
+
+    @property
+    def root(self) -> Locator:
+        return self.book.output(self.cell).locator(".sk-root")
+
+    @property
+    def side(self) -> Locator:
+        return self.root.locator(".sk-side")
+
+
 def violations(page: Page, selector: str) -> list[str]:
     """What axe-core finds within an element that is serious or critical, a line for each node."""
     if not page.evaluate("() => window.axe !== undefined"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab import Book
+from lab import Shown
 from playwright.sync_api import Locator, expect
 
 # What the page draws of each step, by its path: the state that is read aloud is that of its look.
@@ -17,16 +17,8 @@ _DRAWN = """root => Object.fromEntries([...root.querySelectorAll('.react-flow__n
 
 
 @dataclass
-class Player:
+class Player(Shown):
     """The player that a cell of a notebook shows; `name` is the widget's in the kernel."""
-
-    book: Book
-    cell: int
-    name: str
-
-    @property
-    def root(self) -> Locator:
-        return self.book.output(self.cell).locator(".sk-root")
 
     @property
     def inner(self) -> Locator:
@@ -35,10 +27,6 @@ class Player:
     @property
     def scrubber(self) -> Locator:
         return self.root.get_by_role("slider", name="Event")
-
-    @property
-    def side(self) -> Locator:
-        return self.root.locator(".sk-side")
 
     def step(self, path: str) -> Locator:
         return self.root.locator(f'.react-flow__node[data-id="{path}"] .sk-main')
