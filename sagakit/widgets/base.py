@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,17 @@ class SagaWidget(anywidget.AnyWidget):
     edit = traitlets.Dict().tag(sync=True, echo_update=False)
 
     def __init__(self, **traits: Any) -> None:
+        self._home = contextvars.copy_context()
         super().__init__(legend=legend(), **traits)
+
+    def send_state(self, key: str | Iterable[str] | None = None) -> None:
+        """Tell the page the traits of these names, or all of them.
+
+        It is told on behalf of the cell that made the widget, whichever thread or message changed a
+        trait. For ipykernel 7.4 hands what the page sends next to the subshell on whose behalf the
+        widget spoke last; JupyterLab ends one after a reload, and what went there would be lost.
+        """
+        self._home.copy().run(super().send_state, key)
 
     @traitlets.observe("edit")
     def _on_edit(self, change: Any) -> None:

@@ -67,7 +67,8 @@ class EngineMonitor(SagaWidget):
     and what is decided is posted to the engine that has the journal open, in whatever process.
 
     It reads the journal in a thread of its own until it is closed, or the engine is. It does not
-    read while no page shows it any more: when its cell was run again, say.
+    read while its page says that nobody sees it: when its cell was run again, say. A page that is
+    closed says nothing.
 
     Parameters:
         engine: an open engine, or the path of its journal.

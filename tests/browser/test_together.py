@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from exploring import Explorer
 from monitoring import Monitor
 from playwright.sync_api import expect
@@ -28,6 +29,7 @@ explorer = TraceExplorer(simulate(shop.saga, ORDER, scenario=Scenario().fail("co
 monitor = EngineMonitor(engine)
 """
 PLAYER = "SagaPlayer(shop.saga, ORDER, world=shop.fresh)"
+LATE = "Could not send widget sync message Error: Cannot send"
 MATRIX = "FaultMatrix(explore(shop.saga, ORDER, world=shop.fresh))"
 
 
@@ -113,7 +115,8 @@ def test_a_monitor_whose_cell_is_run_again_reads_no_more(lab):
     book.execute("engine.close()")
 
 
-def test_when_the_page_is_loaded_anew_they_stand_as_they_stood(lab):
+@pytest.mark.parametrize("how", ["the page is loaded anew", "the notebook is closed"])
+def test_when_it_is_opened_again_they_stand_as_they_stood_and_hear_of_gestures(lab, how):
     book = lab([SETUP, "explorer", "monitor"])
     book.run()
     shown, watched = Explorer(book, 1, "explorer"), Monitor(book, 2)
@@ -122,13 +125,22 @@ def test_when_the_page_is_loaded_anew_they_stand_as_they_stood(lab):
     watched.decide("Skip pay of order-0", by="ann", why="paid back in cash")
     watched.expect_answer("order-0", "is compensated")
     book.save()
-    book.page.reload()
-    book.page.wait_for_function("() => window.jupyterapp !== undefined")
-    book.page.evaluate("async () => { await jupyterapp.restored; }")
+    if how == "the notebook is closed":
+        book.do("panel.dispose();")
+    else:
+        book.page.reload()
+        book.page.wait_for_function("() => window.jupyterapp !== undefined")
+        book.page.evaluate("async () => { await jupyterapp.restored; }")
     book.screen.open_book(book.name)
     shown.selects(3)
     expect(shown.side).to_contain_text("saga.execution.id")
     shown.bar(0).click()
     shown.selects(0)
     watched.expect_counts(compensated=1, stuck=1)
+    watched.decide("Abandon order-1", by="ann", why="it is a test")
+    watched.expect_answer("order-1", "abandon: execution 'order-1' is abandoned")
+    assert book.value("engine.status('order-1').resolutions[0].why") == "it is a test"
     book.execute("engine.close()")
+    if how == "the notebook is closed":
+        # the monitor could not say that nobody sees it: the connection goes before the page
+        book.screen.errors[:] = [one for one in book.screen.errors if LATE not in one]
