@@ -53,31 +53,37 @@ _decoder = msgspec.json.Decoder(Post)
 def mark(writer: sqlite3.Connection, received: Sequence[Received]) -> None:
     """Within a commit: what it records of the outside is kept and asked for no longer."""
     for execution_id, event in received:
-        if not isinstance(event, SignalReceived):
-            decided = event if isinstance(event, ExecutionResolved) else None
-            target = _target(execution_id, decided)
-            writer.execute(
-                "UPDATE inbox SET outcome = ?, execution = ?, settled_at = ?"
-                " WHERE outcome IS NULL AND target = ?",
-                (DELIVERED, execution_id, event.at, target),
-            )
-            continue
+        if isinstance(event, SignalReceived):
+            which, given = "id = ?", [event.id]
+        elif isinstance(event, CancellationRequested):
+            which, given = "target = ?", [execution_id]
+        else:
+            # the first that asked for it: another may be about what is stuck again by then
+            which = "no = (SELECT min(no) FROM inbox WHERE outcome IS NULL AND target IN (?, ?))"
+            step = event.steps[0] if len(event.steps) == 1 else None
+            given = [_target(execution_id, event), _target(execution_id, event, step)]
         writer.execute(
             "UPDATE inbox SET outcome = ?, execution = ?, settled_at = ?"
-            " WHERE outcome IS NULL AND id = ?",
-            (DELIVERED, execution_id, event.at, event.id),
+            f" WHERE outcome IS NULL AND {which}",
+            (DELIVERED, execution_id, event.at, *given),
         )
-        if event.chosen:
+        if isinstance(event, SignalReceived) and event.chosen:
             writer.execute("UPDATE mailbox SET taken_by = ? WHERE id = ?", (execution_id, event.id))
             writer.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (event.id, execution_id))
 
 
-def _target(execution_id: str, decided: ExecutionResolved | Post | None) -> str:
+def _target(
+    execution_id: str, decided: ExecutionResolved | Post | None, step: str | None = None
+) -> str:
     """What a request without a signal's id is known by: a cancellation by its execution, a
-    resolution by all that is decided, since one that is inside another is decided with it."""
+    resolution by all that is decided, since one that is inside another is decided with it.
+
+    Parameters:
+        step: the only one that it is about; None: all that are stuck.
+    """
     if decided is None:
         return execution_id
-    return "\0".join((execution_id, str(decided.resolution), decided.by, decided.why))
+    return "\0".join((execution_id, str(decided.resolution), decided.by, decided.why, step or ""))
 
 
 # -- the mailbox ----------------------------------------------------------------------------
@@ -154,7 +160,8 @@ def post(path: Path, item: Post) -> None:
     with closing(_connect(path, "rw")) as connection:
         connection.execute("PRAGMA synchronous=FULL")
         decided = None if item.resolution is None else item
-        target = None if item.event is not None else _target(str(item.to), decided)
+        step = None if item.resolution == "abandon" else item.step  # that is about all of them
+        target = None if item.event is not None else _target(str(item.to), decided, step)
         connection.execute("DELETE FROM inbox WHERE id = ? AND outcome IS NOT NULL", (item.id,))
         connection.execute(
             "INSERT OR IGNORE INTO inbox (id, target, body, posted_at) VALUES (?, ?, ?, ?)",

@@ -664,6 +664,43 @@ def test_what_was_posted_is_not_taken_for_another_decision_about_the_same_execut
         assert mail.outcome(path, post)[0] != "delivered"
 
 
+def both_stuck():
+    def undo():
+        raise TerminalError("no way back")
+
+    def refuse():
+        raise TerminalError("no")
+
+    steps = [step(act, undo, name=name, after=[]) for name in ("a", "b")]
+    return Saga("both", *steps, step(refuse, after=["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "how", "decided", "delivered"),
+    [
+        (["b", "a"], "skip", "a", 1),  # of one step, and not of another
+        ([None, "a"], "skip", "a", 0),  # nobody can tell them apart: the first that asked
+        (["a", None], "skip", None, 1),  # of all, and not of one
+        (["a", "a"], "skip", "a", 0),  # the second may be about what is stuck again by then
+        (["a"], "abandon", None, 0),  # that is about all of them, whatever was asked
+    ],
+)
+def test_of_what_was_posted_about_steps_the_commit_of_a_decision_marks_what_it_decides(
+    path, asked, how, decided, delivered
+):
+    with Engine(path) as engine:
+        assert engine.run(both_stuck(), id="one").status == "stuck"
+    for number, name in enumerate(asked):
+        post = Post(f"p{number}", to="one", by="ann", why="x", resolution=how, step=name)
+        mail.post(path, post)
+    with pytest.MonkeyPatch.context() as patch, Engine(path, sagas=[both_stuck()]) as engine:
+        patch.setattr(Inbox, "_look", lambda *_: None)  # the decision comes from elsewhere
+        engine.resolve("one", how, by="ann", why="x", step=decided)
+    found = [mail.outcome(path, f"p{number}")[0] for number in range(len(asked))]
+    assert found.count("delivered") == 1
+    assert found[delivered] == "delivered"
+
+
 def test_a_stuck_execution_keeps_the_engine_looking_until_it_is_settled(path):
     with Engine(path) as engine:
         engine.run(stubborn([]), id="one")
