@@ -92,6 +92,7 @@ function Explorer({ source, legend }: { source: ExplorerSource; legend: Legend }
       "-": () => camera.zoom(1 / 1.5),
       "0": camera.reset,
       "/": () => find(".sk-find")?.focus(),
+      Escape: () => source.choose(null),
     });
   };
   const onChoose = useCallback(
@@ -327,6 +328,7 @@ const KEYS: [string, string][] = [
   ["Home End", "to the first, last span of the lane"],
   ["Ctrl + Home, End", "to the first, last lane"],
   ["Enter", "the details of the span; Esc goes back"],
+  ["Esc", "selects nothing"],
   ["Space", "collapse or expand the lane"],
   ["+ − 0", "nearer, farther, all of it"],
   ["Shift + ← →", "earlier, later"],
