@@ -76,7 +76,7 @@ MONITORS = {"engine": "of the engine", "path": "of its journal"}
 
 
 def _engine(group: Group, quick: bool) -> None:
-    rounds, seconds = (1, 0.5) if quick else (15, 2.0)
+    rounds, seconds = (1, 0.5) if quick else (40, 1.0)
     table = Table(
         "An engine with a monitor and without",
         (
