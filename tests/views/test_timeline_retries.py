@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -161,14 +160,12 @@ def boxes_of(svg: str, part: str) -> list[str]:
 
 
 @pytest.mark.parametrize("rows", [1, 12, 35, 200, 5000])
-def test_five_thousand_bars_take_less_than_a_second_and_two_megabytes(rows: int) -> None:
-    """Nothing collapses, as success and failure alternate. Other work does not count."""
+def test_five_thousand_bars_take_less_than_two_megabytes(rows: int) -> None:
+    """Nothing collapses, as success and failure alternate."""
     many = [
         attempt(f"s{i % rows}", i // rows, ["failed", "succeeded"][i // rows % 2], at=i)
         for i in range(5000)
     ]
-    began = time.process_time()
     picture = timeline_picture("t", many)
-    assert time.process_time() - began < 1
     assert len(picture.svg.encode()) < 2_000_000
     assert len(picture._repr_html_()) < 2_000_000
