@@ -6,22 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lab import Book
+from lab import Book, Shown
 from playwright.sync_api import Locator, expect
 
 TABS = ("Canvas", "YAML", "Python", "Problems", "Data")
 
 
 @dataclass
-class Designer:
+class Designer(Shown):
     """The designer that a cell of a notebook shows."""
-
-    book: Book
-    cell: int
-
-    @property
-    def root(self) -> Locator:
-        return self.book.output(self.cell).locator(".sk-root")
 
     # -- where things are -------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ _BARS = """root => [...root.querySelectorAll('.sk-piece')].map(bar => {
 class Explorer(Shown):
     """The explorer that a cell of a notebook shows; `name` is the widget's in the kernel."""
 
+    name: str
+
     @property
     def lanes(self) -> Locator:
         return self.root.get_by_role("tree")

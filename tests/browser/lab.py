@@ -483,16 +483,12 @@ class Book:
         return sum(b"comm_msg" in frame and bool(sets.search(frame)) for frame in self.screen.sent)
 
 
-# -- accessibility ---------------------------------------------------------------------------
-
-
 @dataclass
 class Shown:
-    """A widget that a cell of a notebook shows; `name` is the widget's in the kernel."""
+    """A widget that a cell of a notebook shows."""
 
     book: Book
     cell: int
-    name: str
 
     @property
     def root(self) -> Locator:
@@ -501,6 +497,9 @@ class Shown:
     @property
     def side(self) -> Locator:
         return self.root.locator(".sk-side")
+
+
+# -- accessibility ---------------------------------------------------------------------------
 
 
 def violations(page: Page, selector: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lab import Book
+from lab import Shown
 from playwright.sync_api import Locator, expect
 
 _COUNTS = """root => Object.fromEntries([...root.querySelectorAll('.sk-statuses > li')]
@@ -14,16 +14,10 @@ _COUNTS = """root => Object.fromEntries([...root.querySelectorAll('.sk-statuses 
 
 
 @dataclass
-class Monitor:
+class Monitor(Shown):
     """The monitor that a cell of a notebook shows; `name` is the widget's in the kernel."""
 
-    book: Book
-    cell: int
     name: str = "monitor"
-
-    @property
-    def root(self) -> Locator:
-        return self.book.output(self.cell).locator(".sk-root")
 
     @property
     def form(self) -> Locator:

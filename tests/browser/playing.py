@@ -20,6 +20,8 @@ _DRAWN = """root => Object.fromEntries([...root.querySelectorAll('.react-flow__n
 class Player(Shown):
     """The player that a cell of a notebook shows; `name` is the widget's in the kernel."""
 
+    name: str
+
     @property
     def inner(self) -> Locator:
         return self.root.locator(".sk-player")
